@@ -1,0 +1,40 @@
+# The only commands people and CI need. Everything runs in .venv, which is made on first use.
+#   make demo    train, judge and try a classifier on texts that are installed anyway (minutes, no download)
+#   make test    the test suite            make check   format, lint, types, layers, sizes
+#   make bench   measurements              make docs    run every block of README and docs
+SHELL  := bash
+PYTHON ?= python3
+BIN    := .venv/bin
+STAMP  := .venv/.installed
+export MPLCONFIGDIR := $(CURDIR)/.venv/.matplotlib
+export HF_HUB_OFFLINE := 1
+
+.PHONY: demo test check bench docs
+.DEFAULT_GOAL := demo
+
+demo: $(STAMP)
+	@PATH="$(CURDIR)/$(BIN):$$PATH" bash examples/demo.sh
+
+test: $(STAMP)
+	$(BIN)/python -m pytest
+
+check: $(STAMP)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest tests/test_package.py
+
+bench: $(STAMP)
+	$(BIN)/python bench/speed.py
+
+docs: $(STAMP)
+	$(BIN)/python -m pytest tests/test_docs.py src
+
+$(STAMP): pyproject.toml constraints.txt
+	@test -x $(BIN)/pip || $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "Ulmus needs Python 3.11 or newer; '$(PYTHON)' is $$($(PYTHON) --version 2>/dev/null || echo not there)." >&2; \
+	  echo "Install it, or name another one: make PYTHON=/path/to/python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
+	test -x $(BIN)/pip || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@

@@ -1,0 +1,67 @@
+"""Ulmus: transfer learning for text, from raw text and a few labels to a classifier you can ship.
+
+The public names, each loaded on first use: `import ulmus` takes milliseconds, without torch or numpy.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ulmus.data.label_batches import LabelBatches
+    from ulmus.data.lm_batches import LMBatches
+    from ulmus.data.store import IdStore
+    from ulmus.errors import UlmusError
+    from ulmus.models.baseline import WordCounts
+    from ulmus.tasks.classifier import TextClassifier
+    from ulmus.tasks.language_model import LanguageModel
+    from ulmus.text.corpus import Source, read
+    from ulmus.text.tokenizer import Tokenizer, TokenizerConfig
+    from ulmus.text.vocab import Vocab
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "TextClassifier",
+    "LanguageModel",
+    "WordCounts",
+    "read",
+    "Source",
+    "Tokenizer",
+    "TokenizerConfig",
+    "Vocab",
+    "IdStore",
+    "LMBatches",
+    "LabelBatches",
+    "UlmusError",
+    "__version__",
+]
+
+_HOMES = {
+    "TextClassifier": "tasks.classifier",
+    "LanguageModel": "tasks.language_model",
+    "WordCounts": "models.baseline",
+    "read": "text.corpus",
+    "Source": "text.corpus",
+    "Tokenizer": "text.tokenizer",
+    "TokenizerConfig": "text.tokenizer",
+    "Vocab": "text.vocab",
+    "IdStore": "data.store",
+    "LMBatches": "data.lm_batches",
+    "LabelBatches": "data.label_batches",
+    "UlmusError": "errors",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Load a public name from its module the first time it is asked for (PEP 562)."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'ulmus' has no attribute {name!r}")
+    value: object = getattr(import_module(f"ulmus.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,155 @@
+"""`ulmus evaluate`: a classifier and labelled texts -> accuracy and F1, of the whole and of its parts.
+
+A label that the model does not know can only be predicted wrongly, and is counted so. Knows no layer.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ulmus.cli import inputs, show
+from ulmus.cli.options import (
+    Classifier,
+    CommonOptions,
+    Device,
+    LabelCol,
+    LabelDelimiter,
+    ReaderOptions,
+    TextCols,
+    command,
+)
+from ulmus.cli.train import PARTS
+from ulmus.errors import DataError, UsageError
+
+if TYPE_CHECKING:
+    from ulmus.tasks.classifier import TextClassifier
+
+_DELIMITERS = (",", ";", "|", " ")  # what several labels in one cell may have between them
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluateOptions(ReaderOptions, CommonOptions):
+    """The options of `ulmus evaluate`."""
+
+    model: Classifier
+    data: Annotated[
+        Path, typer.Argument(metavar="DATA", help="File or folder of labelled texts.", show_default=False)
+    ]
+    text: TextCols = field(default_factory=list)
+    label: LabelCol = None
+    label_delimiter: LabelDelimiter = None
+    device: Device = "auto"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the app."""
+    command(app, EvaluateOptions)(evaluate)
+
+
+def evaluate(options: EvaluateOptions) -> None:
+    """Score a classifier on labelled texts."""
+    source = inputs.source(options.data, options, inputs.Columns(options.text, options.label))
+    inputs.probe([source])
+    from ulmus.tasks.classifier import TextClassifier
+
+    classifier = TextClassifier.load(options.model, device=options.device)
+    given = inputs.labelled(source)
+    if given.unlabeled:
+        show.note(f"{len(given.unlabeled):,} texts without a label are left out.")
+    labels, unknown = _labels(classifier, given.labels, options)
+    started = perf_counter()
+    score = partial(_scores_with_strangers, classifier) if unknown else classifier.evaluate
+    result = score(given.texts, labels)
+    result["seconds"] = perf_counter() - started
+    if unknown:
+        result["unknown_labels"] = dict(unknown)
+        _warn(unknown, classifier.classes_)
+    if options.json:
+        show.as_json(result)
+    else:
+        _tell(result, str(options.model))
+
+
+def _labels(
+    classifier: TextClassifier, given: Sequence[Any], options: EvaluateOptions
+) -> tuple[list[Any], Counter[str]]:
+    """Labels as the model names them (one made in Python may have numbers), and those it does not know."""
+    names = {str(name): name for name in classifier.classes_}
+    if not classifier.multi_label_:
+        if options.label_delimiter is not None:
+            raise UsageError(f"{options.model} gives one label to a text. Leave --label-delimiter away.")
+        rows = [(label,) if isinstance(label, str) else label for label in given]
+    else:
+        delimiter = options.label_delimiter or _delimiter(names, given)
+        rows = [_split(label, inputs.character(delimiter)) for label in given]
+    unknown = Counter(part for row in rows for part in row if part not in names)
+    if len(unknown) and not any(part in names for row in rows for part in row):
+        raise DataError(
+            f"none of the labels of {options.data} is a class of the model: the file has "
+            f"{inputs.listed(sorted(unknown))}; the model knows {inputs.listed(sorted(names))}. "
+            "Is it the right --label column?"
+        )
+    named = [tuple(names.get(part, part) for part in row) for row in rows]
+    return (named if classifier.multi_label_ else [row[0] for row in named]), unknown
+
+
+def _delimiter(names: Mapping[str, Any], given: Sequence[Any]) -> str:
+    """The delimiter under which most of the labels are classes of the model."""
+
+    def known(delimiter: str) -> float:
+        parts = [part for label in given for part in _split(label, delimiter)]
+        return sum(part in names for part in parts) / max(len(parts), 1)
+
+    return max(_DELIMITERS, key=known)
+
+
+def _split(label: Any, delimiter: str | None) -> tuple[str, ...]:
+    if not isinstance(label, str):  # a list in a jsonl or parquet file
+        return tuple(label)
+    return tuple(part.strip() for part in label.split(delimiter) if part.strip())
+
+
+def _scores_with_strangers(classifier: TextClassifier, texts: list[str], labels: list[Any]) -> dict[str, Any]:
+    """The scores where some labels are no classes of the model: those texts count as wrong."""
+    from ulmus.train import metrics
+
+    predicted = classifier.predict(texts)
+    if not classifier.multi_label_:
+        truth, guess = [str(label) for label in labels], [str(label) for label in predicted]
+        return {
+            "accuracy": metrics.accuracy(truth, guess),
+            "macro_f1": metrics.macro_f1(truth, guess),
+            "n": len(texts),
+        }
+    every = sorted({str(part) for row in [*labels, *predicted] for part in row})
+    truth_hot, guess_hot = (
+        [[int(name in row) for name in every] for row in (set(map(str, parts)) for parts in rows)]
+        for rows in (labels, predicted)
+    )  # (N, C and the strangers)
+    return {
+        "accuracy": metrics.accuracy(truth_hot, guess_hot),
+        "macro_f1": metrics.macro_f1(truth_hot, guess_hot),
+        "micro_f1": metrics.micro_f1(truth_hot, guess_hot),
+        "n": len(texts),
+    }
+
+
+def _warn(unknown: Counter[str], classes: Sequence[Any]) -> None:
+    show.note(
+        f"Warning: the model does not know {inputs.listed(sorted(unknown))}: the texts with these labels "
+        f"({sum(unknown.values()):,}) count as wrong. It knows {inputs.listed(sorted(map(str, classes)))}."
+    )
+
+
+def _tell(result: dict[str, Any], name: str) -> None:
+    parts = result.get("parts", {})
+    rows = {PARTS[part]: parts[part] for part in PARTS if part in parts} or {name: result}
+    show.scores(rows, f"{result['n']:,} texts in {show.seconds(result['seconds'])}")

@@ -1,0 +1,147 @@
+"""Exceptions -> one message on stderr and an exit code. Nothing else in the command line catches errors.
+
+    0    done
+    1    it failed: bad data, a damaged model file, a full disk, or a mistake of ours (then: try --debug)
+    2    it was asked for wrongly: an unknown option, a wrong column, a config file with an unknown key
+    130  Ctrl-C (143: SIGTERM); the message says where the checkpoints are and that the same command goes on
+
+How: a typer group whose `invoke` wraps every command. `--debug` or ULMUS_DEBUG=1 adds the traceback.
+Cost: nothing is imported here but typer. Knows no command, no text, no model.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from types import FrameType
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+from ulmus.errors import UlmusError
+
+INTERRUPTED, TERMINATED = 130, 143  # 128 + SIGINT, 128 + SIGTERM: what shells report
+_DEBUG = "ulmus.debug"
+_advice: ContextVar[Callable[[], str] | None] = ContextVar("advice", default=None)
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, on the same way out as Ctrl-C: checkpoints are saved and temporary files removed."""
+
+
+class Group(TyperGroup):
+    """The `ulmus` command; turns whatever a subcommand raises into a message and an exit code."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the subcommand; see the module header for the exit codes."""
+        _advice.set(None)
+        try:
+            with _sigterm_as_interrupt():
+                return super().invoke(ctx)
+        except KeyboardInterrupt as stop:
+            _complain(_stopped(stop), debug=False)
+            raise typer.Exit(TERMINATED if isinstance(stop, Terminated) else INTERRUPTED) from stop
+        except UlmusError as error:
+            _complain(f"Error: {error}", debug=debugging(ctx))
+            raise typer.Exit(error.exit_code) from error
+        except OSError as error:
+            if error.errno == errno.EPIPE:  # `ulmus predict ... | head`: the reader has had enough
+                raise
+            _give_up_stdout()
+            _complain(f"Error: {_os_message(error)}", debug=debugging(ctx))
+            raise typer.Exit(1) from error
+        except MemoryError as error:
+            _complain("Error: out of memory. Give fewer texts, or a smaller --size.", debug=debugging(ctx))
+            raise typer.Exit(1) from error
+        except Exception as error:
+            if _is_click(error):  # usage errors, --help and Exit: typer shows them itself
+                raise
+            _complain(_bug(error), debug=debugging(ctx))
+            raise typer.Exit(1) from error
+
+
+def set_debug(ctx: typer.Context, value: bool) -> bool:
+    """Callback of `--debug`, before and after the command's name."""
+    if value:
+        ctx.meta[_DEBUG] = True
+    return value
+
+
+def debugging(ctx: typer.Context) -> bool:
+    """Whether the user wants tracebacks."""
+    return bool(ctx.meta.get(_DEBUG)) or os.environ.get("ULMUS_DEBUG", "") not in ("", "0")
+
+
+def advise(sentence: Callable[[], str]) -> None:
+    """What to say when the run is stopped: how to go on with it. Called at that moment."""
+    _advice.set(sentence)
+
+
+def _stopped(stop: KeyboardInterrupt) -> str:
+    word = "Terminated." if isinstance(stop, Terminated) else "Stopped."
+    sentence = _advice.get()
+    return f"{word} {sentence() if sentence else stop}".rstrip()
+
+
+def _complain(message: str, *, debug: bool) -> None:
+    if debug:
+        traceback.print_exc(file=sys.stderr)
+    typer.echo(message.encode(errors="backslashreplace").decode(), err=True)
+
+
+def _give_up_stdout() -> None:
+    """Where stdout itself is what failed (`> /dev/full`), keep Python from trying again at its end."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        with contextlib.suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _os_message(error: OSError) -> str:
+    where = f" ({error.filename})" if error.filename else ""
+    match error.errno:
+        case errno.ENOSPC | errno.EFBIG | errno.EDQUOT:
+            return f"the disk is full{where}. Make room and run the same command again."
+        case errno.EACCES | errno.EPERM | errno.EROFS:
+            return f"no permission{where}. Choose another place, or change its permissions."
+        case _:
+            return f"{error.strerror or error}{where}."
+
+
+def _bug(error: Exception) -> str:
+    return (
+        f"Error: {type(error).__name__}: {error}\n"
+        "This message is not one of Ulmus' own, so it may be a mistake in Ulmus: "
+        "run the command again with --debug and report the traceback."
+    )
+
+
+def _is_click(error: Exception) -> bool:
+    """Newer versions of typer carry their own click, so the class is known by its look, not its place."""
+    return hasattr(error, "exit_code") or type(error).__name__ == "Abort"
+
+
+@contextmanager
+def _sigterm_as_interrupt() -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():
+        yield  # signals can only be set by the main thread
+        return
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        raise Terminated
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,189 @@
+"""Files -> texts and labels, by the options of the command line.
+
+How: one `Source` per file from the shared reader options; every file is opened and its columns are looked up
+(`probe`) before any long work. Files of another kind than DATA (a plain text beside a csv) are read by their
+own name.
+Cost: labelled texts are held in memory; `Texts` streams and can be read again. Knows no model and no ids.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from ulmus.cli.options import ReaderOptions
+from ulmus.cli.show import note
+from ulmus.errors import DataError
+
+if TYPE_CHECKING:
+    from ulmus.text.corpus import Source
+
+Label = str | tuple[str, ...]
+_COMPRESSED = {".gz", ".zst", ".xz"}
+_TABLES = {"folder", ".csv", ".tsv", ".tab", ".jsonl", ".ndjson", ".json", ".parquet"}
+STDIN = Path("-")
+
+
+class Labelled(NamedTuple):
+    """What a labelled file holds; rows without a label are `unlabeled`."""
+
+    texts: list[str]
+    labels: list[Label]
+    unlabeled: list[str]
+
+
+@dataclasses.dataclass(frozen=True)
+class Columns:
+    """Which columns to read, and of which file the reader options were meant."""
+
+    text: Sequence[str] = ()
+    label: str | None = None
+    label_delimiter: str | None = None
+
+
+class Texts:
+    """The texts of several files, read anew each time they are iterated over: memory stays flat."""
+
+    def __init__(self, sources: Sequence[Source]) -> None:
+        self.sources = sources
+
+    def __iter__(self) -> Iterator[str]:
+        from ulmus.text.corpus import read
+
+        for source in self.sources:
+            for record in read(source):
+                yield record.text
+
+
+def source(path: Path, options: ReaderOptions, columns: Columns, *, like: Path | None = None) -> Source:
+    """How to read `path`. `like` is the file that the options were given for, where that is another one."""
+    from ulmus.text.corpus import Source
+
+    mine, text = options, tuple(columns.text)
+    if like is not None and _kind(path) != _kind(like):
+        plain = _kind(path) not in _TABLES
+        mine = ReaderOptions(encoding=options.encoding, format="text" if plain else "auto")
+        text = () if plain else text
+    return Source(
+        path=path,
+        text=text,
+        label=columns.label,
+        label_delimiter=character(columns.label_delimiter),
+        format=mine.format,
+        header={None: "auto", True: "yes", False: "no"}[mine.header],
+        delimiter=character(mine.delimiter),
+        quoting=mine.quoting,
+        encoding=mine.encoding,
+        documents=mine.documents,
+        split=mine.split,
+    )
+
+
+def probe(sources: Iterable[Source]) -> None:
+    """Open every file and look its columns up: errors come now and not after the training."""
+    from ulmus.text.corpus import read
+
+    for item in sources:
+        next(read(item))
+
+
+def labelled(item: Source) -> Labelled:
+    """All of a labelled file. Raises DataError where no row has a label."""
+    from ulmus.text.corpus import read
+
+    found = Labelled([], [], [])
+    for record in read(item):
+        if record.label:
+            found.texts.append(record.text)
+            found.labels.append(record.label)
+        else:
+            found.unlabeled.append(record.text)
+    if not found.texts:
+        raise DataError(_no_label(item, len(found.unlabeled)))
+    return found
+
+
+def known_only(given: Labelled, classes: Iterable[Label], name: str) -> tuple[Labelled, Counter[str]]:
+    """`given` without the texts whose label is not among `classes`, and the count of each label left out."""
+    known = {str(name) for name in classes}
+    kept, unknown = Labelled([], [], given.unlabeled), Counter[str]()
+    for text, label in zip(given.texts, given.labels, strict=True):
+        strange = [part for part in parts(label) if part not in known]
+        unknown.update(strange)
+        if not strange:
+            kept.texts.append(text)
+            kept.labels.append(label)
+    if not kept.texts:
+        raise DataError(
+            f"no label of {name} is one of the model's classes: the file has {listed(unknown)}; "
+            f"the model knows {listed(sorted(known))}. Is it the right --label column?"
+        )
+    return kept, unknown
+
+
+def batches(item: Source | None, size: int) -> Iterator[list[str]]:
+    """The texts of a file, or of stdin one a line, `size` at a time."""
+    if item is not None:
+        from ulmus.text.corpus import read_batches
+
+        for records in read_batches(item, size=size):
+            yield [record.text for record in records]
+        return
+    batch: list[str] = []
+    for text in stdin_lines():
+        batch.append(text)
+        if len(batch) == size:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def stdin_lines() -> Iterator[str]:
+    """The texts of the standard input, one a line. Raises DataError, naming the line that is not UTF-8."""
+    if sys.stdin.isatty():
+        note("Reading texts from the keyboard, one a line; Ctrl-D ends them.")
+    for number, line in enumerate(sys.stdin.buffer, start=1):
+        try:
+            yield line.decode("utf-8").rstrip("\r\n")
+        except UnicodeDecodeError as error:
+            raise DataError(
+                f"line {number} of the standard input is not UTF-8 "
+                f"(byte {error.start}: 0x{line[error.start]:02x}). "
+                "Convert it first, e.g. with iconv -f latin1 -t utf8."
+            ) from error
+
+
+def parts(label: Label) -> tuple[str, ...]:
+    """The labels of one text."""
+    return (label,) if isinstance(label, str) else label
+
+
+def listed(names: Iterable[str], most: int = 8) -> str:
+    """Names for a message: the first few, and how many more."""
+    every = [repr(name) for name in names]
+    rest = f" and {len(every) - most} more" if len(every) > most else ""
+    return ", ".join(every[:most]) + rest
+
+
+def character(delimiter: str | None) -> str | None:
+    """What people can type in a shell for a tab."""
+    return "\t" if delimiter in ("\\t", "tab") else delimiter
+
+
+def _kind(path: Path) -> str:
+    """The ending of the name without the compression: .csv for a.csv.gz."""
+    if path.is_dir():
+        return "folder"
+    suffixes = [s.lower() for s in path.suffixes if s.lower() not in _COMPRESSED]
+    return suffixes[-1] if suffixes else ""
+
+
+def _no_label(item: Source, rows: int) -> str:
+    if item.label is None:
+        return f"{item.path} has {rows:,} texts and no label. Name the column of the label with --label COL."
+    return f"no row of {item.path} has a label: column {item.label!r} is empty in all {rows:,} rows."

@@ -1,0 +1,186 @@
+"""`ulmus pretrain`, `ulmus tune`, `ulmus generate`: raw texts -> a language model, and text out of it.
+
+Files are streamed, not held. What it costs is what `LanguageModel` costs; files, columns and the output are
+looked at first. Knows no layer and no schedule.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from ulmus.cli import inputs, outputs, show
+from ulmus.cli.options import (
+    CommonOptions,
+    ComputeOptions,
+    Device,
+    ReaderOptions,
+    RunOptions,
+    TextCols,
+    command,
+)
+from ulmus.cli.settings import merged, tables
+
+if TYPE_CHECKING:
+    from ulmus.tasks.language_model import LanguageModel
+    from ulmus.tasks.lm_config import LMConfig
+
+Files = Annotated[
+    list[Path], typer.Argument(metavar="FILE...", help="Files or folders of texts.", show_default=False)
+]
+Valid = Annotated[Path | None, typer.Option(metavar="FILE", help="Texts to measure the perplexity on.")]
+Language = Annotated[Path, typer.Argument(metavar="LM.ulmus", help="A language model.", show_default=False)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PretrainOptions(RunOptions, ReaderOptions, CommonOptions):
+    """The options of `ulmus pretrain`."""
+
+    files: Files
+    text: TextCols = field(default_factory=list)
+    valid: Valid = None
+    tokenizer: Annotated[
+        Literal["word", "unigram", "bpe", "char"], typer.Option(help="How texts are cut.")
+    ] = "word"
+    size: Annotated[Literal["small", "base"], typer.Option(help="Size of the language model.")] = "small"
+    backwards: Annotated[bool, typer.Option("--backwards", help="Read every text from its end.")] = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class TuneOptions(RunOptions, ReaderOptions, CommonOptions):
+    """The options of `ulmus tune`."""
+
+    model: Language
+    files: Files
+    text: TextCols = field(default_factory=list)
+    valid: Valid = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class GenerateOptions(CommonOptions):
+    """The options of `ulmus generate`."""
+
+    model: Language
+    prompt: Annotated[str, typer.Argument(metavar="PROMPT", help="How the text begins.")] = ""
+    words: Annotated[int, typer.Option(min=1, help="Tokens to add.")] = 40
+    temperature: Annotated[
+        float, typer.Option(min=0.0, help="Below 1 safer, above 1 wilder, 0: always the likeliest word.")
+    ] = 0.75
+    top_k: Annotated[int, typer.Option(min=0, help="Choose among the k likeliest words; 0: all.")] = 0
+    top_p: Annotated[
+        float,
+        typer.Option(min=0.0, max=1.0, help="Choose among the likeliest words that share this probability."),
+    ] = 1.0
+    unknown: Annotated[bool, typer.Option("--unknown/--no-unknown", help="Allow xxunk in the text.")] = False
+    samples: Annotated[int, typer.Option(min=1, help="How many texts.")] = 1
+    seed: Annotated[int | None, typer.Option(min=0, help="The same seed gives the same texts.")] = None
+    device: Device = "auto"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the app."""
+    command(app, PretrainOptions)(pretrain)
+    command(app, TuneOptions)(tune)
+    command(app, GenerateOptions)(generate)
+
+
+def pretrain(options: PretrainOptions) -> None:
+    """Train a language model on raw texts."""
+    started = perf_counter()
+    outputs.claim_model(options)
+    texts, valid = _texts(options)
+    with outputs.work_folder(options, [*options.files, *filter(None, [options.valid])]) as folder:
+        from ulmus.tasks.language_model import LanguageModel
+        from ulmus.tasks.lm_config import lm_config
+
+        base = lm_config(options.size, kind=options.tokenizer, backwards=options.backwards)
+        model = LanguageModel(_config(base, options), **_settings(options, folder))
+        _log(model, options)
+        _finish(model.fit(texts, valid=valid), options, started)
+
+
+def tune(options: TuneOptions) -> None:
+    """Go on training a language model on texts of another kind."""
+    started = perf_counter()
+    outputs.claim_model(options)
+    texts, valid = _texts(options)
+    with outputs.work_folder(
+        options, [options.model, *options.files, *filter(None, [options.valid])]
+    ) as folder:
+        from ulmus.tasks.language_model import LanguageModel
+
+        model = LanguageModel.load(options.model, **_settings(options, folder))
+        model.config = _config(model.config, options)
+        _log(model, options)
+        _finish(model.fine_tune(texts, valid=valid), options, started)
+
+
+def generate(options: GenerateOptions) -> None:
+    """Let a language model go on writing."""
+    from ulmus.tasks.language_model import LanguageModel
+
+    model = LanguageModel.load(options.model, device=options.device)
+    texts = model.generate(
+        options.prompt,
+        words=options.words,
+        temperature=options.temperature,
+        top_k=options.top_k,
+        top_p=options.top_p,
+        no_unk=not options.unknown,
+        samples=options.samples,
+        seed=options.seed,
+    )
+    if options.json:
+        show.as_json({"prompt": options.prompt, "samples": texts, "seed": options.seed})
+    else:
+        show.say("\n\n".join(texts))
+
+
+def _config(base: LMConfig, options: ComputeOptions) -> LMConfig:
+    """The settings of the language model: of its size, then of the table [lm] of the config file."""
+    return merged(base, tables(options.config, ["lm"])["lm"], f"{options.config}: [lm]")
+
+
+def _settings(options: RunOptions, folder: Path) -> dict[str, Any]:
+    """What a run sets in any language model."""
+    return {
+        "seed": options.seed,
+        "device": options.device,
+        "precision": options.precision,
+        "minutes": options.minutes,
+        "work_dir": folder,
+        "verbose": not options.quiet,
+    }
+
+
+def _log(model: LanguageModel, options: RunOptions) -> None:
+    from ulmus.train.callbacks import JsonLog
+
+    model.callbacks += [JsonLog(options.log)] if options.log else []
+
+
+def _texts(options: PretrainOptions | TuneOptions) -> tuple[inputs.Texts, inputs.Texts | None]:
+    """The texts to train on and those to measure on; every file is opened and its columns looked up."""
+    columns = inputs.Columns(options.text)
+    sources = [inputs.source(path, options, columns) for path in options.files]
+    valid = [inputs.source(path, options, columns) for path in filter(None, [options.valid])]
+    inputs.probe([*sources, *valid])
+    return inputs.Texts(sources), inputs.Texts(valid) if valid else None
+
+
+def _finish(model: LanguageModel, options: PretrainOptions | TuneOptions, started: float) -> None:
+    """Save the model and report its scores."""
+    model.save(options.out)
+    report = {"out": str(options.out), **model.metrics_, "seconds": perf_counter() - started}
+    if options.json:
+        show.as_json(report)
+    else:
+        show.table(
+            ["language model", ""],
+            [[key, show.value(item)] for key, item in show.flat(report)],
+            numbers=False,
+        )

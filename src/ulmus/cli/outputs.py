@@ -1,0 +1,169 @@
+"""Where results go: checked before the work, written under another name, renamed when whole.
+
+`claim` says at once that a file cannot be written, rather than after an hour; `writing` leaves either the
+whole new file or what stood there before; `work_folder` keeps the checkpoints of a run beside its output and
+notices a different run in them.
+Cost: one empty file made and removed. Knows no model and no text.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import io
+import json
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TextIO
+
+from ulmus.cli.failures import advise
+from ulmus.cli.options import RunOptions
+from ulmus.cli.settings import read
+from ulmus.cli.show import note
+from ulmus.errors import ConfigError, UsageError
+
+_RUN = "run.json"
+_CHECKPOINTS = ("*.checkpoint*", "*.safetensors", "*.ulmus")
+_NOT_THE_RUN = {
+    "out",
+    "json",
+    "debug",
+    "quiet",
+    "work_dir",
+    "config",
+    "log",
+    "minutes",
+}  # may change: it is still this run
+
+
+def claim(path: Path, suffixes: Sequence[str] = ()) -> Path:
+    """The path, once sure that it can be written. Raises UsageError (its name), StorageError (permission)."""
+    from ulmus.storage import check_writable
+
+    if is_device(path):
+        return path
+    if suffixes and path.suffix not in suffixes:
+        raise UsageError(f"{path}: the name should end in {' or '.join(suffixes)}. Rename the output.")
+    check_writable(path)
+    return path
+
+
+def claim_model(options: RunOptions) -> Path:
+    """`--out` and `--log` of a run that trains. A model is renamed into place: it cannot be a pipe or device."""
+    if is_device(options.out):
+        raise UsageError(
+            f"--out {options.out} is no place for a model file; give a file name ending in .ulmus."
+        )
+    if options.log is not None:
+        claim(options.log)
+    return claim(options.out)
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[TextIO]:
+    """A UTF-8 file that takes the name `path` when the block ends well, and vanishes when it does not."""
+    from ulmus.storage import storage_error, whole_file
+
+    if not is_device(path):
+        with whole_file(path.resolve()) as binary:
+            file = io.TextIOWrapper(binary, encoding="utf-8", errors="backslashreplace", newline="")
+            yield file
+            file.detach()  # flushed; `whole_file` syncs, closes and renames
+        return
+    try:
+        with path.open("w", encoding="utf-8", errors="backslashreplace", newline="") as device:
+            yield device
+    except OSError as error:
+        raise storage_error(path, error) from error
+
+
+@contextmanager
+def work_folder(options: RunOptions, inputs: Sequence[Path]) -> Iterator[Path]:
+    """The folder of the run's checkpoints. A hidden one beside `--out` goes when the block ends well.
+
+    Raises ConfigError where another run's checkpoints lie there: going on from them would not be this run.
+    """
+    own = options.work_dir is None
+    folder = options.work_dir or _beside(options.out, "work")
+    identity = _identity(options, inputs)
+    _enter(folder, identity, own)
+    advise(lambda: _how_to_go_on(folder, own))
+    try:
+        yield folder
+    except Exception:
+        if own and not _started(folder):
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
+    if own:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def is_device(path: Path) -> bool:
+    """Whether the path is something that cannot be renamed over, such as /dev/stdout."""
+    return path.exists() and not path.is_file() and not path.is_dir()
+
+
+def _enter(folder: Path, identity: dict[str, Any], own: bool) -> None:
+    before = _read_identity(folder)
+    if before is not None and before != identity:
+        if own and not _started(folder):
+            shutil.rmtree(folder)
+        else:
+            changed = sorted(key for key in {*before, *identity} if before.get(key) != identity.get(key))
+            raise ConfigError(
+                f"{folder} holds the checkpoints of another run (it differs in: {', '.join(changed)}). "
+                "Finish that run with its own command, or delete the folder, or give another --work-dir."
+            )
+    elif before is not None and _started(folder):
+        note(f"Going on from the checkpoints in {folder}.")
+    from ulmus.storage import storage_error
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / _RUN).write_text(json.dumps(identity, indent=1), encoding="utf-8")
+    except OSError as error:
+        raise storage_error(folder, error) from error
+
+
+def _identity(options: RunOptions, inputs: Sequence[Path]) -> dict[str, Any]:
+    """What makes a run this run: options, the tables of the config file, and the state of its input files."""
+    run = {key: value for key, value in dataclasses.asdict(options).items() if key not in _NOT_THE_RUN}
+    content = read(options.config) if options.config else {}
+    run["tables of the config file"] = {
+        key: value for key, value in content.items() if isinstance(value, dict)
+    }
+    run["input files"] = {str(path): _stamp(path) for path in inputs}
+    return dict(json.loads(json.dumps(run, default=str)))
+
+
+def _stamp(path: Path) -> list[int]:
+    with contextlib.suppress(OSError):
+        state = path.stat()
+        return [state.st_size, state.st_mtime_ns]
+    return []
+
+
+def _read_identity(folder: Path) -> dict[str, Any] | None:
+    try:
+        return dict(json.loads((folder / _RUN).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def _started(folder: Path) -> bool:
+    """Whether anything worth keeping lies there: weights of a checkpoint or of a finished stage."""
+    return any(any(folder.rglob(pattern)) for pattern in _CHECKPOINTS)
+
+
+def _how_to_go_on(folder: Path, own: bool) -> str:
+    if _started(folder):
+        return f"The checkpoints are in {folder}: the same command goes on from there."
+    if own:
+        shutil.rmtree(folder, ignore_errors=True)
+    return "There was no checkpoint yet: the same command starts again."
+
+
+def _beside(path: Path, purpose: str) -> Path:
+    return path.with_name(f".{path.name}.{purpose}")

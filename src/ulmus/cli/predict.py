@@ -1,0 +1,111 @@
+"""`ulmus predict`: a classifier and texts -> a label for every text, with the probability of each class.
+
+Reads and writes in batches: memory does not grow with the file; the output takes its name when it is whole.
+What it costs is what the model costs. Knows no layer.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ulmus.cli import inputs, outputs, show
+from ulmus.cli.options import Classifier, CommonOptions, Device, ReaderOptions, TextCols, command
+from ulmus.cli.writers import CsvWriter, JsonLinesWriter, JsonWriter, Writer
+
+if TYPE_CHECKING:
+    from ulmus.tasks.classifier import TextClassifier
+    from ulmus.text.corpus import Source
+
+_BATCH = 1024  # texts read at a time
+_BATCH_OF_STDIN = 64  # texts; a program that waits for answers gets them sooner
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictOptions(ReaderOptions, CommonOptions):
+    """The options of `ulmus predict`."""
+
+    model: Classifier
+    data: Annotated[
+        Path,
+        typer.Argument(
+            metavar="[FILE|-]", help="Texts; - is the standard input, one text a line.", show_default=False
+        ),
+    ] = inputs.STDIN
+    text: TextCols = field(default_factory=list)
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "-o", "--output", metavar="OUT.csv|.jsonl", help="Where to; the standard output without it."
+        ),
+    ] = None
+    device: Device = "auto"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the app."""
+    command(app, PredictOptions)(predict)
+
+
+def predict(options: PredictOptions) -> None:
+    """Predict the label of every text, with the probability of each class.
+
+    Columns: row (of the text, from 0), label (several are joined by a comma), and the probability of each
+    class.
+    """
+    started = perf_counter()
+    source = None
+    if options.data != inputs.STDIN:
+        source = inputs.source(options.data, options, inputs.Columns(options.text))
+        inputs.probe([source])
+    if options.output is not None:
+        outputs.claim(options.output, (".csv", ".jsonl"))
+    from ulmus.tasks.classifier import TextClassifier
+
+    classifier = TextClassifier.load(options.model, device=options.device)
+    counts: Counter[str] = Counter()
+    with _writer(options, [str(name) for name in classifier.classes_]) as writer:
+        for labels, probabilities in _predictions(classifier, source):
+            writer.write(labels, probabilities)
+            for label in labels:
+                counts.update(inputs.parts(label))
+        summary: dict[str, Any] = {
+            "n": writer.rows,
+            "labels": dict(counts.most_common()),
+            "seconds": perf_counter() - started,
+        }
+        writer.finish(summary)
+    if options.output is not None and options.json:
+        show.as_json({"out": str(options.output), **summary})
+    elif options.output is not None:
+        show.note(f"{summary['n']:,} predictions in {options.output} ({show.seconds(summary['seconds'])}).")
+
+
+def _predictions(
+    classifier: TextClassifier, source: Source | None
+) -> Iterator[tuple[list[inputs.Label], Any]]:
+    """Labels and (N, C) probabilities, batch after batch."""
+    size = _BATCH if source is not None else _BATCH_OF_STDIN
+    for texts in inputs.batches(source, size):
+        probabilities = classifier.predict_proba(texts)
+        yield classifier.labels_of(probabilities), probabilities
+
+
+@contextmanager
+def _writer(options: PredictOptions, classes: list[str]) -> Iterator[Writer]:
+    """The writer that the options ask for, on its file."""
+    if options.output is not None:
+        with outputs.writing(options.output) as file:
+            jsonl = options.output.suffix == ".jsonl"
+            yield JsonLinesWriter(file, classes) if jsonl else CsvWriter(file, classes)
+    else:
+        yield JsonWriter(sys.stdout, classes) if options.json else CsvWriter(sys.stdout, classes)
+        sys.stdout.flush()

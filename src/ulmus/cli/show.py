@@ -1,0 +1,114 @@
+"""Results -> stdout: a table for people, one JSON object for programs; what is said on the way -> stderr.
+
+How: rich draws tables; where stdout is not a terminal they are plain ASCII, without colours, 200 wide.
+JSON holds no NaN (null instead) and only ASCII, so that it passes every pipe.
+Knows no command and no model. Costs the import of rich, when a table is drawn.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import typer
+
+_PIPE_WIDTH = 200  # characters
+_LISTED = 12  # names shown of a list
+
+
+def note(message: str) -> None:
+    """Say something to the user, beside the result."""
+    typer.echo(printable(message), err=True)
+
+
+def say(message: str) -> None:
+    """One line of the result for people."""
+    typer.echo(printable(message))
+
+
+def as_json(value: Any) -> None:
+    """Print the one JSON object of `--json`."""
+    typer.echo(dumps(value))
+
+
+def dumps(value: Any) -> str:
+    """ASCII JSON in one line; numpy numbers become numbers, NaN and infinity null."""
+    return json.dumps(_plain(value), allow_nan=False)
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: bool = True) -> None:
+    """Draw a table on stdout: the first column to the left, the others too unless they are numbers."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    tty = sys.stdout.isatty()
+    console = Console(file=sys.stdout, width=None if tty else _PIPE_WIDTH, highlight=False)
+    drawn = Table(box=box.SIMPLE_HEAD if tty else box.ASCII2)
+    for number, column in enumerate(columns):
+        drawn.add_column(column, justify="right" if number and numbers else "left", overflow="fold")
+    for row in rows:
+        drawn.add_row(*(Text(printable(cell)) for cell in row))
+    console.print(drawn)
+
+
+def scores(parts: Mapping[str, Mapping[str, float]], title: str) -> None:
+    """A table of accuracies and F1, one row for each way to classify."""
+    known = {"accuracy": "accuracy", "micro_f1": "micro F1", "macro_f1": "macro F1"}
+    columns = {key: name for key, name in known.items() if any(key in row for row in parts.values())}
+    rows = [[name, *(percent(row.get(key)) for key in columns)] for name, row in parts.items()]
+    table([title, *columns.values()], rows)
+
+
+def printable(text: str) -> str:
+    """The text with what stdout cannot encode (lone surrogates; all but ASCII under LANG=C) as escapes."""
+    encoding = sys.stdout.encoding or "utf-8"
+    return text.encode(encoding, "backslashreplace").decode(encoding)
+
+
+def percent(value: float | None) -> str:
+    """A share as people write it: 0.8731 -> 87.3 %; unknown -> a dash."""
+    return "-" if value is None or math.isnan(value) else f"{100 * value:.1f} %"
+
+
+def seconds(value: float) -> str:
+    """A duration: 4.2 s, 3 min 20 s, 1 h 02 min."""
+    if value < 60:
+        return f"{value:.1f} s"
+    minutes, rest = divmod(round(value), 60)
+    return f"{minutes} min {rest:02d} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def flat(nested: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    """Nested tables as dotted keys."""
+    rows: list[tuple[str, Any]] = []
+    for key, item in nested.items():
+        name = f"{prefix}{key}"
+        rows.extend(flat(item, f"{name}.") if isinstance(item, Mapping) and item else [(name, item)])
+    return rows
+
+
+def value(item: Any) -> str:
+    """A cell of a table: four digits of a number, the first names of a list."""
+    if isinstance(item, (list, tuple)):
+        rest = f" and {len(item) - _LISTED} more" if len(item) > _LISTED else ""
+        return ", ".join(str(part) for part in item[:_LISTED]) + rest or "-"
+    return f"{item:.4g}" if isinstance(item, float) else str(item)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [_plain(item) for item in value]
+    if hasattr(value, "tolist"):  # numpy arrays and numbers, without importing numpy
+        return _plain(value.tolist())
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if value is None or isinstance(value, (str, int, bool)):
+        return value
+    return str(value)

@@ -1,0 +1,1 @@
+"""Ids -> batches: id store on disk, language-model streams, padded document batches. Knows no strings."""

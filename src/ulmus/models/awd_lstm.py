@@ -1,0 +1,153 @@
+"""The recurrent encoder: token ids -> one vector per token, with its state passed in and handed back.
+
+Embedding -> L LSTM layers; the last one has the embedding's width, so that the decoder can share its matrix.
+A layer is one call of torch's fused LSTM (oneDNN on a CPU, cuDNN on a GPU), with the recurrent matrix dropped once per
+call. Under bf16 autocast the matrices are cast once per call; master weights stay float32. Knows no text and no loss.
+Source: Merity et al. 2017, "Regularizing and Optimizing LSTM Language Models", sections 2-5.
+Axes: B batch, T time, E embedding, D hidden, L layers, V vocabulary.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from ulmus.config import check_range
+from ulmus.models.dropout import VariationalDropout, embedding_dropout, weight_dropout
+
+State = list[tuple[Tensor, Tensor]]  # L x (hidden (B, D), cell (B, D))
+
+
+@dataclass(frozen=True)
+class Dropouts:
+    """The five dropouts; `mult` scales them all. The defaults are those published for the language model."""
+
+    input: float = 0.25  # features of the embedded words
+    hidden: float = 0.15  # features between the layers
+    output: float = 0.1  # features of the last layer (language model) or of the head (classifier)
+    embedding: float = 0.02  # whole words
+    weight: float = 0.2  # recurrent matrices
+    mult: float = 1.0
+
+    def __post_init__(self) -> None:
+        check_range(self, "input hidden output embedding weight", 0, 1)
+        check_range(self, "mult", 0)
+
+    def scaled(self, name: str) -> float:
+        """The probability to use for `name`, at most 0.95."""
+        return min(float(getattr(self, name)) * self.mult, 0.95)
+
+
+LM_DROPOUTS = Dropouts()
+
+
+@dataclass(frozen=True)
+class EncoderConfig:
+    """Shape of the encoder. `base` is the published one: 400 / 1150 / 3."""
+
+    vocab_size: int
+    embedding: int = 400  # E: width of embeddings and of the last layer
+    hidden: int = 1150  # D: width of the other layers
+    layers: int = 3  # L
+
+    def widths(self) -> list[int]:
+        """Output width of each layer."""
+        return [self.hidden] * (self.layers - 1) + [self.embedding]
+
+
+class Encoded(NamedTuple):
+    """What the encoder gives for B x T tokens."""
+
+    output: Tensor  # (B, T, E) last layer, after its dropout
+    raw: Tensor  # (B, T, E) last layer, before it
+    state: State
+
+
+class LSTMLayer(nn.Module):
+    """One LSTM layer with DropConnect on its recurrent matrix; gates stand in the order i, f, g, o."""
+
+    def __init__(self, width_in: int, width: int, *, weight_p: float = 0.0) -> None:
+        super().__init__()
+        self.weight_p = weight_p
+        self.width = width
+        bound = width**-0.5
+        self.weight_ih = nn.Parameter(torch.empty(4 * width, width_in).uniform_(-bound, bound))
+        self.weight_hh = nn.Parameter(torch.empty(4 * width, width).uniform_(-bound, bound))
+        self.bias = nn.Parameter(torch.zeros(4 * width))
+        with torch.no_grad():
+            self.bias[width : 2 * width] = (
+                1.0  # forget gate open at the start (Jozefowicz et al. 2015, section 5)
+            )
+
+    def forward(self, x: Tensor, state: tuple[Tensor, Tensor]) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        """(B, T, E_in), 2 x (B, D) -> (B, T, D), 2 x (B, D)."""
+        weight_hh = weight_dropout(self.weight_hh, self.weight_p, self.training)
+        weights = [self.weight_ih, weight_hh, self.bias, torch.zeros_like(self.bias)]
+        h, c = (s.unsqueeze(0) for s in state)  # (B, D) -> (1, B, D), as torch.lstm counts layers
+        if x.device.type == "cpu" and torch.is_autocast_enabled("cpu"):
+            half = torch.get_autocast_dtype("cpu")
+            x, h, c = x.to(half), h.to(half), c.to(half)
+            weights = [w.to(half) for w in weights]
+        out, h, c = torch.lstm(x, (h, c), weights, True, 1, 0.0, self.training, False, True)
+        return out, (h[0], c[0])
+
+
+class AWDLSTM(nn.Module):
+    """The AWD-LSTM encoder of Merity et al. 2017.
+
+    >>> encoder = AWDLSTM(EncoderConfig(vocab_size=100, embedding=8, hidden=16, layers=2))
+    >>> encoder(torch.zeros(4, 7, dtype=torch.long)).output.shape
+    torch.Size([4, 7, 8])
+    """
+
+    def __init__(self, config: EncoderConfig, dropouts: Dropouts = LM_DROPOUTS) -> None:
+        super().__init__()
+        self.config = config
+        widths = config.widths()
+        self.embedding = nn.Parameter(torch.empty(config.vocab_size, config.embedding).uniform_(-0.1, 0.1))
+        inputs = [config.embedding, *widths[:-1]]
+        self.layers = nn.ModuleList(
+            LSTMLayer(wide, width) for wide, width in zip(inputs, widths, strict=True)
+        )
+        self.between = nn.ModuleList(VariationalDropout() for _ in range(config.layers + 1))
+        self.set_dropouts(dropouts)
+
+    def set_dropouts(self, dropouts: Dropouts) -> None:
+        """Changes all five dropouts; the same weights serve the language model and the classifier."""
+        self.dropouts = dropouts
+        names = ["input"] + ["hidden"] * (self.config.layers - 1) + ["output"]
+        for module, name in zip(self.between, names, strict=True):
+            if isinstance(module, VariationalDropout):
+                module.p = dropouts.scaled(name)
+        for layer in self.layers:
+            if isinstance(layer, LSTMLayer):
+                layer.weight_p = dropouts.scaled("weight")
+
+    def initial_state(self, batch: int) -> State:
+        """A state of zeros for `batch` sequences."""
+        return [
+            (self.embedding.new_zeros(batch, w), self.embedding.new_zeros(batch, w))
+            for w in self.config.widths()
+        ]
+
+    def forward(self, ids: Tensor, state: State | None = None) -> Encoded:
+        """Reads `ids` (B, T) on from `state` (zeros if none). Gradients flow into `state` where it has any."""
+        state = self.initial_state(ids.shape[0]) if state is None else state
+        x = embedding_dropout(self.embedding, ids, self.dropouts.scaled("embedding"), self.training)
+        x = self.between[0](x)
+        new: State = []
+        for layer, drop, carried in zip(self.layers, self.between[1:], state, strict=True):
+            raw, last = layer(x, carried)
+            new.append(last)
+            x = drop(raw)
+        return Encoded(x, raw, new)
+
+    def layer_groups(self) -> list[list[nn.Parameter]]:
+        """Embedding first, then one group per LSTM layer."""
+        return [[self.embedding], *(list(layer.parameters()) for layer in self.layers)]
+
+
+def detach(state: State) -> State:
+    """The same numbers without their history: truncated back-propagation through time."""
+    return [(h.detach(), c.detach()) for h, c in state]

@@ -1,0 +1,56 @@
+"""Three dropouts of the AWD-LSTM: of recurrent weights, of whole features over time, of whole words.
+
+One mask is drawn per call and shared along the axis that matters: time for activations, all uses of a word for
+embeddings, all time steps for a weight matrix. Each costs one multiplication. Knows no layer and no vocabulary.
+Source: Merity et al. 2017, sections 2 (weights), 4.2 (variational) and 4.3 (embedding).
+Axes: B batch, T time, D features, V vocabulary, E embedding.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class VariationalDropout(nn.Module):
+    """Drops the same features of a sequence at every time step: (B, T, D) -> (B, T, D).
+
+    Source: Gal & Ghahramani 2016, section 4; Merity et al. 2017, section 4.2.
+    """
+
+    def __init__(self, p: float = 0.0) -> None:
+        super().__init__()
+        self.p = p
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, T, D) -> (B, T, D); nothing happens outside training."""
+        if not self.training or self.p == 0:
+            return x
+        mask = x.new_empty(x.shape[0], 1, x.shape[2]).bernoulli_(1 - self.p).div_(1 - self.p)  # (B, 1, D)
+        return x * mask
+
+    def extra_repr(self) -> str:
+        """What print shows."""
+        return f"p={self.p}"
+
+
+def weight_dropout(weight: Tensor, p: float, training: bool) -> Tensor:
+    """DropConnect on a recurrent matrix: one mask for all time steps of a call, (4D, D) -> (4D, D).
+
+    Source: Merity et al. 2017, section 2.
+    """
+    return F.dropout(weight, p, training) if training and p > 0 else weight
+
+
+def embedding_dropout(weight: Tensor, ids: Tensor, p: float, training: bool) -> Tensor:
+    """Looks up `ids` (B, T) in `weight` (V, E) -> (B, T, E); a dropped word is dropped wherever it stands.
+
+    The mask is drawn over the V words but applied to the looked-up rows, so the (V, E) matrix is never copied.
+    Source: Merity et al. 2017, section 4.3.
+    """
+    rows = F.embedding(ids, weight)
+    if not training or p == 0:
+        return rows
+    mask = (
+        torch.empty(weight.shape[0], 1, device=weight.device, dtype=rows.dtype).bernoulli_(1 - p).div_(1 - p)
+    )
+    return rows * F.embedding(ids, mask)

@@ -1,0 +1,153 @@
+"""Two heads on an encoder: the decoder that names the next token, the pooled classifier that names the class.
+
+The decoder shares the embedding matrix (Press & Wolf 2017; Merity et al. 2017, section 4.5). With `cutoffs` it is an
+adaptive softmax (Grave et al. 2017) over a vocabulary sorted by frequency, with full-width tied tails: rare words are
+compared only among each other, which costs a sixth of the full softmax at 20,000 words and is still a distribution
+over all of them. Loss is computed in chunks of rows, so that at most `CHUNK` x V logits exist. The classifier's
+pooling reads a long document piece by piece, in memory that does not grow with it. Knows no text and no training.
+Axes: B batch, T time, N tokens (B*T), E embedding, V vocabulary, K tail clusters, C classes.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+CHUNK = 2048  # rows of logits that exist at a time
+
+
+class TiedDecoder(nn.Module):
+    """Hidden vectors (N, E) -> losses or log-probabilities over V tokens, with the embedding matrix as weights.
+
+    `cutoffs` are the first ids of the tail clusters, e.g. (2000, 8000); none means the full softmax.
+    """
+
+    def __init__(self, vocab_size: int, width: int, cutoffs: Sequence[int] = ()) -> None:
+        super().__init__()
+        inner = sorted({c for c in cutoffs if 0 < c < vocab_size})
+        self.bounds = [0, *inner, vocab_size]  # K + 2 borders: head, then K tails
+        self.bias = nn.Parameter(torch.zeros(vocab_size))
+        self.clusters = nn.Parameter(
+            torch.zeros(len(inner), width)
+        )  # one row a tail, beside the head's words
+
+    @property
+    def tails(self) -> int:
+        """Number of tail clusters K."""
+        return len(self.bounds) - 2
+
+    def _parts(self, h: Tensor, embedding: Tensor) -> tuple[Tensor, list[tuple[Tensor, Tensor]]]:
+        """Rows and biases of the head and of each tail, cut and cast once a call; `h` in the same type."""
+        sizes = [high - low for low, high in zip(self.bounds, self.bounds[1:], strict=False)]
+        weights, biases = list(torch.split(embedding, sizes)), list(torch.split(self.bias, sizes))
+        if self.tails:
+            weights[0] = torch.cat([weights[0], self.clusters])
+            biases[0] = F.pad(biases[0], (0, self.tails))
+        if torch.is_autocast_enabled(h.device.type):
+            half = torch.get_autocast_dtype(h.device.type)
+            h, weights, biases = h.to(half), [w.to(half) for w in weights], [b.to(half) for b in biases]
+        return h, list(zip(weights, biases, strict=True))
+
+    def loss(self, h: Tensor, embedding: Tensor, targets: Tensor) -> Tensor:
+        """Mean negative log-likelihood in nats of `targets` (N,) given `h` (N, E)."""
+        total = h.new_zeros((), dtype=torch.float32)
+        h, parts = self._parts(h, embedding)
+        for rows, names in zip(torch.split(h, CHUNK), torch.split(targets, CHUNK), strict=True):
+            total = total + self._chunk_loss(rows, parts, names)
+        return total / len(h)
+
+    def _chunk_loss(self, h: Tensor, parts: list[tuple[Tensor, Tensor]], targets: Tensor) -> Tensor:
+        """Summed negative log-likelihood of one chunk."""
+        head = self.bounds[1]
+        tail_of = torch.bucketize(
+            targets.contiguous(), torch.tensor(self.bounds[1:-1], device=targets.device), right=True
+        )
+        head_targets = torch.where(
+            tail_of > 0, head + tail_of - 1, targets
+        )  # a rare word's is its cluster's slot
+        total = F.cross_entropy(F.linear(h, *parts[0]).float(), head_targets, reduction="sum")
+        for tail in range(1, self.tails + 1):
+            at = (tail_of == tail).nonzero().squeeze(1)
+            logits = F.linear(h.index_select(0, at), *parts[tail]).float()
+            total = total + F.cross_entropy(logits, targets[at] - self.bounds[tail], reduction="sum")
+        return total
+
+    def log_probs(self, h: Tensor, embedding: Tensor) -> Tensor:
+        """Log-probabilities of all tokens: (N, E) -> (N, V) float32."""
+        h, parts = self._parts(h, embedding)
+        head = F.log_softmax(F.linear(h, *parts[0]).float(), dim=1)
+        size = self.bounds[1]
+        out = [head[:, :size]]
+        for tail in range(1, self.tails + 1):
+            inside = F.log_softmax(F.linear(h, *parts[tail]).float(), dim=1)
+            out.append(inside + head[:, size + tail - 1, None])
+        return torch.cat(out, dim=1)
+
+
+class Pooled(NamedTuple):
+    """Running concat pooling over the real tokens read so far."""
+
+    last: Tensor  # (B, E) output at the last real token, zeros while it is not reached
+    max: Tensor  # (B, E)
+    sum: Tensor  # (B, E)
+
+
+def start_pooling(batch: int, width: int, like: Tensor) -> Pooled:
+    """The pooling of nothing."""
+    zeros = like.new_zeros(batch, width, dtype=torch.float32)
+    return Pooled(zeros, torch.full_like(zeros, -torch.inf), zeros)
+
+
+def pool(pooled: Pooled, output: Tensor, start: int, lengths: Tensor) -> Pooled:
+    """Takes in `output` (B, T, E): tokens `start` to `start + T` of documents of `lengths` (B,), without padding."""
+    output = output.float()
+    t = torch.arange(start, start + output.shape[1], device=output.device)
+    real = (t[None, :] < lengths[:, None]).unsqueeze(2)  # (B, T, 1)
+    top = output.masked_fill(~real, -torch.inf).amax(dim=1)
+    at = (lengths - 1 - start).clamp(0, output.shape[1] - 1)  # (B,)
+    here = output[torch.arange(len(at), device=at.device), at]  # (B, E)
+    ends = ((lengths - 1 >= start) & (lengths - 1 < start + output.shape[1])).unsqueeze(1)
+    return Pooled(
+        torch.where(ends, here, pooled.last),
+        torch.maximum(pooled.max, top),
+        pooled.sum + output.masked_fill(~real, 0.0).sum(dim=1),
+    )
+
+
+def concat(pooled: Pooled, lengths: Tensor) -> Tensor:
+    """(B, 3E): last, max and mean over real tokens; zeros for a document that has none.
+
+    Source: Howard & Ruder 2018, section 3.3.
+    """
+    n = lengths.unsqueeze(1)  # (B, 1)
+    top = pooled.max.masked_fill(n == 0, 0.0)
+    return torch.cat([pooled.last, top, pooled.sum / n.clamp(min=1)], dim=1)
+
+
+class ClassifierHead(nn.Module):
+    """(B, 3E) -> logits (B, C): batch norm, dropout, linear 50, ReLU, batch norm, dropout, linear C.
+
+    Source: Howard & Ruder 2018, section 3.3 and 4.1.
+    """
+
+    def __init__(
+        self, width: int, classes: int, *, hidden: int = 50, drops: tuple[float, float] = (0.4, 0.1)
+    ) -> None:
+        super().__init__()
+        self.classes = classes
+        self.layers = nn.Sequential(
+            nn.BatchNorm1d(3 * width),
+            nn.Dropout(drops[0]),
+            nn.Linear(3 * width, hidden, bias=False),
+            nn.ReLU(),
+            nn.BatchNorm1d(hidden),
+            nn.Dropout(drops[1]),
+            nn.Linear(hidden, classes),
+        )
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(B, 3E) -> (B, C)."""
+        logits: Tensor = self.layers(features)
+        return logits

@@ -1,0 +1,155 @@
+"""Write a file or a folder whole or not at all: temporary name in the same place, fsync, rename.
+
+`whole_file` and `whole_folder` yield something to fill; the real name appears only when the block ends well,
+and whatever stood there before stays untouched until then. Any failure removes the temporary, and a full disk
+or a missing permission becomes a StorageError. A process killed outright can leave one hidden `.NAME.*.tmp`;
+the next write of the same name sweeps it away once it is hours old. Costs one fsync. Knows nothing of what is
+written.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+from ulmus.errors import StorageError
+
+__all__ = ["check_writable", "storage_error", "whole_file", "whole_folder"]
+
+STALE_AFTER_S = 6 * 3600.0  # a temporary that nobody has touched for this long belongs to a killed process
+
+ADVICE = {
+    errno.ENOSPC: "the disk is full. Free some space, or choose a place on another disk",
+    errno.EDQUOT: "your disk quota is used up. Free some space, or choose a place on another disk",
+    errno.EFBIG: "the file system does not take a file of this size. Choose another disk",
+    errno.EACCES: "there is no permission to write there. Choose another place, or change the permissions",
+    errno.EPERM: "there is no permission to write there. Choose another place, or change the permissions",
+    errno.EROFS: "the file system is read-only. Choose another place",
+    errno.ENOTDIR: "a part of its path is a file, not a folder. Choose another place",
+    errno.EEXIST: "a part of its path is a file, not a folder. Choose another place",
+    errno.EISDIR: "there is a folder of that name. Choose another name",
+    errno.ENOTEMPTY: "there is a folder of that name. Choose another name",
+    errno.EINVAL: "that is a device, not a file. Choose another name",
+    errno.ENAMETOOLONG: "its name is too long. Choose a shorter one",
+}
+
+
+def storage_error(path: str | Path, error: OSError) -> StorageError:
+    """What the operating system said about writing `path`, in words, with what to do."""
+    advice = ADVICE.get(error.errno or 0, f"{error.strerror or error}. Choose another place")
+    return StorageError(f"Cannot write {path}: {advice}. Nothing half-written was left behind.")
+
+
+@contextmanager
+def whole_file(path: str | Path) -> Iterator[BinaryIO]:
+    """Yield a binary file that becomes `path` when the block ends well; missing folders are made.
+
+    Raises StorageError when the disk is full or `path` may not be written; `path` is then as it was before.
+    """
+    path = Path(path)
+    temporary = _temporary(path)
+    try:
+        _prepare(path)
+        _sweep(path)
+        with temporary.open("xb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise storage_error(path, error) from error
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def whole_folder(path: str | Path) -> Iterator[Path]:
+    """Yield an empty folder that becomes `path` when the block ends well, in the place of an older one.
+
+    Raises StorageError as `whole_file` does. Files in the folder are the caller's to fsync.
+    """
+    path = Path(path)
+    temporary, old = _temporary(path), _temporary(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _sweep(path)
+        temporary.mkdir()
+        yield temporary
+        if path.exists():
+            path.replace(old)
+        temporary.replace(path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise storage_error(path, error) from error
+    finally:
+        if old.exists() and not path.exists():
+            with suppress(OSError):
+                old.replace(path)
+        for left_over in (temporary, old):
+            _remove(left_over)
+
+
+def check_writable(path: str | Path) -> None:
+    """Raise StorageError now if `path` could not be written later: ask before hours of training."""
+    path = Path(path)
+    temporary = _temporary(path)
+    try:
+        _prepare(path)
+        temporary.open("xb").close()
+        temporary.unlink()
+    except OSError as error:
+        raise storage_error(path, error) from error
+
+
+def _prepare(path: Path) -> None:
+    """Make the folder of `path`; refuse what a rename would wrongly replace."""
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EISDIR if path.is_dir() else errno.EINVAL, "not a file")
+    path.parent.mkdir(parents=True, exist_ok=True)
+
+
+def _temporary(path: Path) -> Path:
+    return path.parent / f".{path.name[:100]}.{secrets.token_hex(6)}.tmp"
+
+
+def _sweep(path: Path) -> None:
+    """Remove the temporaries of `path` that a killed process left hours ago."""
+    prefix = f".{path.name[:100]}."
+    for entry in path.parent.iterdir():
+        if entry.name.startswith(prefix) and entry.name.endswith(".tmp") and _age_s(entry) > STALE_AFTER_S:
+            _remove(entry)
+
+
+def _age_s(entry: Path) -> float:
+    newest = time.time()  # gone meanwhile: somebody else swept it
+    with suppress(OSError):
+        inside = entry.iterdir() if entry.is_dir() else ()
+        newest = max(item.stat().st_mtime for item in (entry, *inside))
+    return time.time() - newest
+
+
+def _remove(entry: Path) -> None:
+    with suppress(OSError):
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry, ignore_errors=True)
+        else:
+            entry.unlink(missing_ok=True)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the rename itself last through a power cut, where the system lets one open a folder."""
+    with suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

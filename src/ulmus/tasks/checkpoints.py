@@ -1,0 +1,42 @@
+"""Where a training keeps its checkpoint: a file whose name follows from all that decides what comes out.
+
+Other texts, labels, settings or starting weights give another name. So one work folder serves any number of runs: a run
+goes on from its own checkpoint and never takes another's for it. A time budget is no part of the name: a continuation
+may have more or less time. Costs one pass over the weights. Knows no stage and no loss.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import nn
+
+__all__ = ["checkpoint"]
+
+
+def checkpoint(
+    folder: Path | None, name: str, network: nn.Module, *, batches: Sequence[Any], settings: Any
+) -> Path | None:
+    """`folder/NAME-DIGEST.checkpoint` for a training of `network` as it is now; None without a folder.
+
+    `batches` are those to train and to measure on (or None), over stores that have keys; `settings` anything JSON can
+    hold.
+    """
+    if folder is None:
+        return None
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True, default=repr).encode())
+    for weight in network.state_dict().values():
+        digest.update(weight.detach().cpu().numpy().tobytes())
+    for each in batches:
+        if each is None:
+            digest.update(b"none")
+            continue
+        digest.update(json.dumps([each.store.key, each.settings()]).encode())
+        for rows in (each.documents, getattr(each, "targets", None)):
+            digest.update(b"all" if rows is None else np.ascontiguousarray(rows).tobytes())
+    return folder / f"{name}-{digest.hexdigest()[:12]}.checkpoint"

@@ -1,0 +1,272 @@
+"""Texts and a few labels -> a classifier: language model, teaching, gradual unfreezing, combination with word counts.
+
+    clf = TextClassifier().fit(texts, labels, unlabeled=more)
+    clf.predict(new); clf.predict_proba(new); clf.report_["verdict"]; clf.save("model.ulmus")
+
+`fitting` has the steps in their order, one method each. With a `work_dir` a run that was stopped
+goes on where it was. Source: Howard & Ruder 2018, section 3.
+Axes: N documents, C classes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ulmus.errors import ConfigError, DataError, UsageError
+from ulmus.tasks import model_file
+from ulmus.tasks.classifier_config import ClassifierConfig
+from ulmus.tasks.estimator import Estimator
+from ulmus.tasks.fitting import Fitting, Material
+from ulmus.tasks.labels import Labels, held_out
+from ulmus.tasks.language_model import LanguageModel
+from ulmus.tasks.lm_config import check_minutes, lm_config
+from ulmus.tasks.plan import Budget, check_given, starting_model, told
+from ulmus.tasks.report import predicted, scores
+from ulmus.tasks.stages import Run, probabilities
+from ulmus.tasks.texts import as_texts, cut
+from ulmus.tasks.watch import watchers
+from ulmus.train.callbacks import Callback
+
+__all__ = ["TextClassifier"]
+
+PARTS = ("combined", "lm", "counts")
+TEACH_MOST = 5_000  # labels; with more the word counts have nothing to teach that the labels do not
+
+
+class TextClassifier(Estimator):
+    """A text classifier that learns from unlabelled texts, from word counts and from labels.
+
+    size, tokenizer: of the language model that is trained when none is given. language_model: a `LanguageModel`, the
+    path of one, None (train one on the texts) or "none" (the encoder starts from nothing). teach: "auto" lets word
+    counts label unlabelled texts for a first training where there are enough of them, "none" does not. combine:
+    "auto" predicts with the measured mix of language model and word counts, "none" with the language model alone.
+    class_weight: None or "balanced". minutes: time budget of `fit`. work_dir: folder for ids and checkpoints.
+    After fitting: classes_ (C,), multi_label_, network_, tokenizer_, counts_, combination_, report_, history_.
+    """
+
+    def __init__(
+        self,
+        *,
+        size: str = "small",
+        tokenizer: str = "word",
+        language_model: Any = None,
+        teach: str = "auto",
+        combine: str = "auto",
+        class_weight: str | None = None,
+        minutes: float | None = None,
+        seed: int = 0,
+        device: str = "auto",
+        precision: str = "auto",
+        config: ClassifierConfig | None = None,
+        work_dir: str | Path | None = None,
+        verbose: bool = True,
+    ) -> None:
+        self.size, self.tokenizer, self.language_model = size, tokenizer, language_model
+        self.teach, self.combine, self.class_weight = teach, combine, class_weight
+        self.minutes, self.seed, self.device, self.precision = minutes, seed, device, precision
+        self.config, self.work_dir, self.verbose = config, work_dir, verbose
+        self.callbacks: list[Callback] = []
+
+    # -- training ------------------------------------------------------------------------------------------------
+
+    def fit(self, texts: Any, labels: Any, unlabeled: Any = None, valid: Any = None) -> TextClassifier:
+        """Learn from labelled texts and, where there are some, from `unlabeled` ones.
+
+        Texts are lists, pandas or polars columns, numpy or Arrow arrays of str; labels one value each, or a list of
+        values each (multi-label). `valid` is (texts, labels) to measure on; without it a fifth of the labels is held
+        back for that, at most 2,000, and learnt at the end; with fewer than 200 labels nothing is.
+        Raises UsageError or DataError for texts or labels that cannot be used.
+        """
+        self._check_settings()
+        budget = Budget(self.minutes)
+        material = self._material(texts, labels, unlabeled, valid)
+        fitting = Fitting(
+            material,
+            self._config(),
+            budget,
+            self._run_settings(),
+            class_weight=self.class_weight,
+            teach=self._wants_teaching(material),
+            mix=self.combine == "auto",
+        )
+        fitting.count(self._say)
+        language_model = self._language_model(material, budget)
+        fitting.begin(language_model)
+        fitting.learn()
+        self.combination_ = fitting.combine()
+        self.counts_ = fitting.give_back()
+        self.classes_, self.multi_label_ = material.labels.classes, material.labels.multi_label
+        self.network_, self.tokenizer_ = fitting.run.network.eval(), fitting.tokenizer
+        self.lm_config_, self.history_ = language_model.config, fitting.run.history
+        spent = {"language_model": language_model.metrics_, "minutes": round(budget.spent(), 2)}
+        self.report_: dict[str, Any] = fitting.report | spent
+        return self
+
+    def _material(self, texts: Any, labels: Any, unlabeled: Any, valid: Any) -> Material:
+        """Texts and labels checked, and which labels to hold back."""
+        given = as_texts(texts)
+        more = as_texts([] if unlabeled is None else unlabeled, "unlabeled")
+        known = Labels.of(labels)
+        if len(given) != len(known):
+            raise UsageError(f"each text needs a label: got {len(given)} texts and {len(known)} labels.")
+        if len(given) < 2:
+            raise DataError("expected at least two labelled texts, got one.")
+        if not any(text.strip() for text in given):
+            raise DataError("expected texts, got only empty ones. Check the text column.")
+        self._say(f"{len(given):,} labelled texts of {len(known.classes)} classes, {len(more):,} unlabelled.")
+        if valid is None:
+            return Material(given, known, more, held_out(known, self.seed)[1])
+        judged_texts, judged = (
+            as_texts(valid[0], "valid"),
+            Labels.of(valid[1], known.classes, known.multi_label),
+        )
+        if len(judged_texts) != len(judged):
+            raise UsageError(f"valid: got {len(judged_texts)} texts and {len(judged)} labels.")
+        return Material(given, known, more, np.arange(0), judged_texts, judged)
+
+    def _language_model(self, material: Material, budget: Budget) -> LanguageModel:
+        """The language model whose encoder the classifier takes: given, fine-tuned, trained, or empty."""
+        config = self._config()
+        settings: dict[str, Any] = {
+            "seed": self.seed,
+            "device": self.device,
+            "precision": self.precision,
+            "minutes": budget.language_model(),
+            "work_dir": self._folder(),
+            "verbose": self.verbose,
+        }
+        return starting_model(
+            self.language_model,
+            config.language_model or lm_config(self.size, kind=self.tokenizer),
+            [*material.texts, *material.unlabeled],
+            tune=config.tune,
+            settings=settings,
+            say=self._say,
+        )
+
+    def _run_settings(self) -> dict[str, Any]:
+        return {
+            "seed": self.seed,
+            "device": self.device,
+            "precision": self.precision,
+            "folder": self._folder(),
+            "callbacks": [
+                *self.callbacks,
+                *watchers(self._folder(), verbose=self.verbose, unit="documents"),
+            ],
+        }
+
+    def _wants_teaching(self, material: Material) -> bool:
+        """Few labels and at least twice as many texts without: then counts can teach."""
+        labelled, more = len(material.texts), len(material.unlabeled)
+        return self.teach == "auto" and more >= max(2 * labelled, 100) and labelled <= TEACH_MOST
+
+    # -- use -----------------------------------------------------------------------------------------------------
+
+    def predict_proba(self, texts: Any, *, part: str | None = None) -> np.ndarray:
+        """Probabilities (N, C) in the order of `classes_`; rows sum to 1, or are independent when multi-label.
+
+        `part` is "combined" (the default unless combine="none"), "lm" or "counts".
+        """
+        self._check_fitted()
+        part = part or ("combined" if self.combine == "auto" else "lm")
+        if part not in PARTS:
+            raise UsageError(f"part: expected one of {', '.join(PARTS)}, got {part!r}.")
+        return self._parts(as_texts(texts), (part,))[part]
+
+    def _parts(self, texts: list[str], wanted: Sequence[str]) -> dict[str, np.ndarray]:
+        """Probabilities of several parts, each computed once."""
+        if not texts:
+            return dict.fromkeys(wanted, np.zeros((0, len(self.classes_))))
+        found: dict[str, np.ndarray] = {}
+        if set(wanted) & {"combined", "lm"}:
+            backwards = self.lm_config_.backwards
+            run = Run(self.network_, self._config(), device=self.device, backwards=backwards)
+            found["lm"] = probabilities(run, cut(texts, self.tokenizer_))
+        if set(wanted) & {"combined", "counts"}:
+            found["counts"] = self.counts_proba(texts)
+        if "combined" in wanted:
+            found["combined"] = self.combination_.combine(found["lm"], found["counts"])
+        return {name: found[name] for name in wanted}
+
+    def counts_proba(self, texts: list[str]) -> np.ndarray:
+        """Probabilities (N, C) of the word counts alone."""
+        proba = np.zeros((len(texts), len(self.classes_)))
+        proba[:, [int(name) for name in self.counts_.classes_]] = self.counts_.predict_proba(texts)
+        return proba
+
+    def labels_of(self, proba: np.ndarray) -> list[Any]:
+        """The class of each row of probabilities; multi-label: a tuple of all classes with at least a half."""
+        chosen = predicted(proba, self.multi_label_)
+        if self.multi_label_:
+            return [tuple(self.classes_[k] for k in np.flatnonzero(row)) for row in chosen]
+        return [self.classes_[k] for k in chosen]
+
+    def predict(self, texts: Any) -> list[Any]:
+        """The class of each text; multi-label: a tuple of classes."""
+        return self.labels_of(self.predict_proba(texts))
+
+    def score(self, texts: Any, labels: Any) -> float:
+        """Share of texts predicted right (multi-label: with exactly the right set)."""
+        return float(self.evaluate(texts, labels)["accuracy"])
+
+    def evaluate(self, texts: Any, labels: Any) -> dict[str, Any]:
+        """accuracy, macro_f1, n (multi-label: micro_f1 too) of the prediction, and under `parts` of each part alone."""
+        self._check_fitted()
+        given, known = as_texts(texts), Labels.of(labels, self.classes_, self.multi_label_)
+        if len(given) != len(known):
+            raise UsageError(f"each text needs a label: got {len(given)} texts and {len(known)} labels.")
+        if not given:
+            raise DataError("expected labelled texts to evaluate on, got none.")
+        main = "combined" if self.combine == "auto" else "lm"
+        parts = self._parts(given, [p for p in PARTS if p != "combined" or main == p])
+        each = {name: scores(known, proba) for name, proba in parts.items()}
+        return {**each[main], "n": len(known), "parts": each}
+
+    def save(self, path: str | Path) -> None:
+        """Write the classifier to one `.ulmus` file. Raises StorageError."""
+        self._check_fitted()
+        model_file.save_classifier(self, path)
+
+    @classmethod
+    def load(cls, path: str | Path, *, device: str = "auto") -> TextClassifier:
+        """The classifier in a `.ulmus` file. Raises BundleError."""
+        classifier = cls(device=device)
+        model_file.load_classifier(classifier, path)
+        return classifier
+
+    # -- pieces --------------------------------------------------------------------------------------------------
+
+    def _config(self) -> ClassifierConfig:
+        return self.config or ClassifierConfig()
+
+    def _check_settings(self) -> None:
+        for name, choices in (("teach", ("auto", "none")), ("combine", ("auto", "none"))):
+            if getattr(self, name) not in choices:
+                raise ConfigError(
+                    f"{name}: expected one of {', '.join(choices)}, got {getattr(self, name)!r}."
+                )
+        if self.class_weight not in (None, "balanced"):
+            raise ConfigError(f"class_weight: expected None or 'balanced', got {self.class_weight!r}.")
+        check_minutes(self.minutes)
+        check_given(self.language_model)
+
+    def _folder(self) -> Path | None:
+        if self.work_dir is None:
+            return None
+        Path(self.work_dir).mkdir(parents=True, exist_ok=True)
+        return Path(self.work_dir)
+
+    def _say(self, text: str) -> None:
+        if self.verbose:
+            told(text)
+
+    def _check_fitted(self) -> None:
+        if not hasattr(self, "network_"):
+            raise UsageError(
+                "this classifier knows nothing yet: call fit(texts, labels), or TextClassifier.load(path)."
+            )

@@ -1,0 +1,136 @@
+"""Two opinions -> one: how much to trust the language model and how much the word counts.
+
+How: each part's probabilities are first sharpened or flattened by one exponent fitted to held-out documents
+(temperature scaling, Guo et al. 2017), then mixed as a weighted geometric mean: log p = a log p_lm +
+b log p_counts, normalised. Both steps are convex; both are pulled towards "change nothing" and the prior weight
+by a penalty that counts as much as a few documents' evidence, so ten documents hardly move it and a thousand
+decide. a or b can be exactly 0: a part that adds nothing is left out.
+Costs: milliseconds. Knows no text and no model: probabilities (N, C) in and out. N documents, C classes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.optimize import minimize
+from scipy.special import expit, log_softmax, softmax
+
+from ulmus.errors import DataError
+
+__all__ = ["Combination", "fit_weight"]
+
+Floats = NDArray[np.float64]
+NEGLIGIBLE = 0.02  # a part with less of the say than this is left out: it need not even be run
+FLOOR = 1e-6  # probabilities are kept this far from 0 and 1: one boundless mistake must not decide a weight
+
+
+@dataclass(frozen=True)
+class Combination:
+    """log p = exponent_lm * log p_lm + exponent_counts * log p_counts, normalised over the classes.
+
+    With several labels a document the same is done to each label's log odds. `weight` is the language model's share
+    of the say, 0 (word counts only) .. 1 (language model only): how far it spreads the classes' scores, of how far
+    both do. Plain numbers: `dataclasses.asdict` stores it, `Combination(**d)` brings it back.
+    """
+
+    weight: float = 0.5
+    exponent_lm: float = 0.5
+    exponent_counts: float = 0.5
+    multi_label: bool = False
+
+    def combine(self, p_lm: ArrayLike, p_counts: ArrayLike) -> Floats:
+        """Probabilities (N, C) float64 of the mix; rows sum to 1 unless multi-label.
+
+        Raises DataError when the shapes of the parts differ.
+        """
+        lm, counts = _scores(p_lm, p_counts, self.multi_label)
+        mixed = self.exponent_lm * lm + self.exponent_counts * counts
+        proba: Floats = expit(mixed) if self.multi_label else softmax(mixed, axis=1)
+        return proba
+
+
+def fit_weight(
+    p_lm: ArrayLike,
+    p_counts: ArrayLike,
+    y: ArrayLike,
+    *,
+    prior: float = 0.5,
+    prior_strength: float = 20.0,
+) -> Combination:
+    """The mix with the lowest log loss on held-out documents, pulled towards `prior`.
+
+    `p_lm` and `p_counts` (N, C) must come from models that did not see these documents' labels (held out or out
+    of fold). `y` holds class numbers (N,), or zeros and ones (N, C) for several labels a document. `prior` is
+    the weight of the language model before anything was seen, `prior_strength` the nats of log loss it costs to
+    move one weight by 1. Raises DataError when the shapes differ or prior is not in 0..1.
+    """
+    target = np.asarray(y)
+    multi = target.ndim == 2
+    if not 0.0 <= prior <= 1.0:
+        raise DataError(f"The prior weight of the language model must be between 0 and 1, got {prior}.")
+    lm, counts = _scores(p_lm, p_counts, multi)
+    if len(target) != len(lm) or (multi and target.shape != lm.shape):
+        raise DataError(f"Expected one target for each of {len(lm)} documents, got shape {target.shape}.")
+    if len(target) == 0:
+        return Combination(prior, prior, 1.0 - prior, multi)
+    s_lm, s_counts = (_sharpness(part, target, multi, prior_strength) for part in (lm, counts))
+    a, b = _minimum(
+        lambda v: _loss(v[0] * s_lm * lm + v[1] * s_counts * counts, target, multi),
+        start=np.array([prior, 1.0 - prior]),
+        strength=prior_strength,
+    ) * [s_lm, s_counts]
+    say_lm, say_counts = a * _spread(lm, multi), b * _spread(counts, multi)
+    if say_lm + say_counts <= 0:  # neither part knows anything: an even guess
+        return Combination(prior, 0.0, 0.0, multi)
+    weight = say_lm / (say_lm + say_counts)
+    if weight < NEGLIGIBLE:
+        return Combination(0.0, 0.0, s_counts, multi)
+    if weight > 1 - NEGLIGIBLE:
+        return Combination(1.0, s_lm, 0.0, multi)
+    return Combination(float(weight), float(a), float(b), multi)
+
+
+def _spread(scores: Floats, multi: bool) -> float:
+    """How far a part's scores tell the classes apart (or yes from no), on average over the documents."""
+    return float(np.abs(scores).mean() if multi else scores.std(axis=1).mean())
+
+
+def _sharpness(scores: Floats, target: NDArray[np.generic], multi: bool, strength: float) -> float:
+    """The exponent that makes one part's probabilities right on average; 1 for the prior, never negative."""
+    (value,) = _minimum(lambda v: _loss(v[0] * scores, target, multi), start=np.ones(1), strength=strength)
+    return float(value)
+
+
+def _minimum(loss: Callable[[Floats], float], *, start: Floats, strength: float) -> Floats:
+    """The non-negative weights with the lowest loss + strength * squared distance from the start; convex."""
+    found = minimize(
+        lambda v: loss(v) + strength * float(((v - start) ** 2).sum()),
+        start,
+        method="L-BFGS-B",
+        bounds=[(0.0, 20.0)] * len(start),
+    )
+    best: Floats = found.x
+    return best
+
+
+def _loss(scores: Floats, target: NDArray[np.generic], multi: bool) -> float:
+    """Log loss in nats, summed over the documents (and labels)."""
+    if multi:
+        return float((np.logaddexp(0.0, scores) - target.astype(np.float64) * scores).sum())
+    logp = log_softmax(scores, axis=1)
+    return float(-logp[np.arange(len(target)), target.astype(np.int64)].sum())
+
+
+def _scores(p_lm: ArrayLike, p_counts: ArrayLike, multi: bool) -> tuple[Floats, Floats]:
+    """Probabilities -> log probabilities, or log odds when multi-label, both (N, C)."""
+    parts = [np.clip(np.asarray(p, np.float64), FLOOR, 1 - FLOOR) for p in (p_lm, p_counts)]
+    if parts[0].shape != parts[1].shape or parts[0].ndim != 2:
+        raise DataError(
+            f"Both parts must give probabilities (N, C) for the same documents and classes, got "
+            f"{parts[0].shape} and {parts[1].shape}."
+        )
+    lm, counts = (np.log(p) - np.log1p(-p) if multi else np.log(p) for p in parts)
+    return lm, counts

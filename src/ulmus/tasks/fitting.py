@@ -1,0 +1,232 @@
+"""One `TextClassifier.fit` under way, step by step; each step is a method that can be read on its own.
+
+    count          word counts of all texts, and the teacher: word counts fitted to the labels that are not held back
+    begin          a language model's encoder with a new head
+    learn          soft labels for unlabelled texts (where there are enough), then gradual unfreezing on true labels
+    combine        weigh language model and word counts on held-back labels; report
+    give_back      teaching and true labels once more, now with the held-back ones and a teacher that has seen them
+
+Documents are numbered: labelled ones first, then unlabelled ones, then those of `valid`.
+Axes: N labelled documents, M unlabelled, C classes.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+
+from ulmus.data.label_batches import LabelBatches
+from ulmus.data.store import IdStore
+from ulmus.models.baseline import WordCounts
+from ulmus.models.heads import ClassifierHead
+from ulmus.tasks.classifier_config import ClassifierConfig
+from ulmus.tasks.combination import Combination, fit_weight
+from ulmus.tasks.counting import Counts
+from ulmus.tasks.labels import Labels
+from ulmus.tasks.language_model import LanguageModel
+from ulmus.tasks.networks import ClassifierNetwork
+from ulmus.tasks.plan import Budget
+from ulmus.tasks.report import compare
+from ulmus.tasks.stages import Run, padded, probabilities, soft_labels, surest, teach, true_labels
+from ulmus.tasks.texts import cut
+
+__all__ = ["Fitting", "Material"]
+
+TOO_FEW = (
+    "There are too few labels to hold any back, so nothing was measured: give --valid (valid=) to measure."
+)
+
+
+@dataclass(frozen=True)
+class Material:
+    """What a classifier learns from, and what it is measured on."""
+
+    texts: list[str]  # N labelled texts
+    labels: Labels  # of them
+    unlabeled: list[str]  # M more texts
+    held: np.ndarray  # labelled documents that are held back for measuring
+    judged_texts: list[str] = field(default_factory=list)  # or documents that were given for measuring
+    judged: Labels | None = None
+
+    @property
+    def everything(self) -> list[str]:
+        """All texts in the order of their document numbers."""
+        return [*self.texts, *self.unlabeled, *self.judged_texts]
+
+    @cached_property
+    def train(self) -> np.ndarray:
+        """Labelled documents that are not held back."""
+        return np.setdiff1d(np.arange(len(self.texts)), self.held)
+
+    @property
+    def measured(self) -> np.ndarray:
+        """Numbers of the documents to measure on."""
+        first = len(self.texts) + len(self.unlabeled)
+        return self.held if self.judged is None else np.arange(first, first + len(self.judged_texts))
+
+    @property
+    def truth(self) -> Labels:
+        """Their labels."""
+        return self.labels.rows(self.held) if self.judged is None else self.judged
+
+
+@dataclass
+class Fitting:
+    """The state between the steps."""
+
+    material: Material
+    config: ClassifierConfig
+    budget: Budget
+    run_settings: dict[str, Any]  # seed, device, precision, folder, callbacks of the trainings
+    class_weight: str | None = None
+    teach: bool = True
+    mix: bool = True
+    report: dict[str, Any] = field(default_factory=lambda: {"verdict": TOO_FEW})
+
+    def count(self, say: Callable[[str], None]) -> None:
+        """Count the words of all texts; fit the teacher."""
+        m = self.material
+        say("Counting words.")
+        self.counts = Counts(m.texts, m.unlabeled, self.class_weight)
+        self.teacher = self.counts.fit(m.labels, m.train)
+
+    def begin(self, language_model: LanguageModel) -> None:
+        """A classifier network on the language model's encoder, and the ids of all texts."""
+        c, labels = self.config, self.material.labels
+        self.tokenizer = language_model.tokenizer_
+        encoder = copy.deepcopy(language_model.network_.encoder)
+        encoder.set_dropouts(c.dropouts)
+        width, classes = encoder.config.embedding, len(labels.classes)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.run_settings["seed"])
+            head = ClassifierHead(width, classes, hidden=c.head_hidden, drops=c.head_dropouts)
+        network = ClassifierNetwork(
+            encoder,
+            head,
+            max_len=c.max_len,
+            multi_label=labels.multi_label,
+            class_weight=_balanced(labels) if self.class_weight else None,
+        )
+        self.run = Run(network, c, **self.run_settings, backwards=language_model.config.backwards)
+        self.store: IdStore = cut(self.material.everything, self.tokenizer, self.run.folder, "ids")
+        self.spare = self.budget.share(self.teach)
+
+    def learn(self) -> None:
+        """Teach where there is something to teach with, then train on the true labels that are not held back."""
+        m = self.material
+        if self.teach:
+            chosen, targets = self._soft(self.teacher, None)
+            first = chosen[:: max(1, round(1 / self.config.teach_first))]
+            documents = np.concatenate([m.train, first])
+            epochs = self.config.teach_epochs
+            teach(
+                self.run, "teaching", self.store, targets, documents, epochs=epochs, minutes=self.spare.teach
+            )
+        self.labels_helped = self._true_labels("labels", m.train, self._judging())
+
+    def _true_labels(self, name: str, documents: np.ndarray, valid: LabelBatches | None) -> bool:
+        return true_labels(
+            self.run,
+            name,
+            self.store,
+            self.material.labels,
+            documents,
+            valid,
+            taught=self.teach,
+            minutes=self.spare.labels,
+        )
+
+    def combine(self) -> Combination:
+        """The weights of the two parts, from documents that neither was trained on; the report of all three."""
+        m = self.material
+        found = Combination(multi_label=m.labels.multi_label)
+        if len(m.measured):
+            p_lm = probabilities(self.run, self.store, m.measured)
+            x = self.counts.labelled.x[m.held] if m.judged is None else None
+            x = self.counts.features.transform(m.judged_texts) if x is None else x
+            p_counts = self.counts.proba(self.teacher, m.labels, x)
+            found = fit_weight(p_lm, p_counts, m.truth.target)
+            parts = {"lm": p_lm, "counts": p_counts}
+            if self.mix:
+                parts["combined"] = found.combine(p_lm, p_counts)
+            self.report = compare(m.truth, parts, self.run.seed)
+        self.report["weight"] = found.weight if self.mix else 1.0
+        self.combination = found
+        return found
+
+    def give_back(self) -> WordCounts:
+        """Learn from the held-back labels too; the word counts of all labels."""
+        m, c = self.material, self.config
+        n = len(m.texts)
+        final = self.counts.fit(m.labels, np.arange(n))
+        if self.teach:
+            chosen, targets = self._soft(final, self.combination)
+            documents = np.concatenate([np.repeat(np.arange(n), c.teach_repeat), chosen])
+            share, epochs = c.give_back_taught, c.teach_epochs
+        elif len(m.held) and n <= c.give_back_most:
+            targets, documents = padded(m.labels.hot(), len(self.store)), np.arange(n)
+            share, epochs = c.give_back, 1
+        else:
+            return final
+        teach(
+            self.run,
+            "giving back",
+            self.store,
+            targets,
+            documents,
+            epochs=epochs,
+            minutes=self.spare.back,
+            share=share,
+        )
+        if self.teach and self.labels_helped:
+            self._true_labels("all labels", np.arange(n), None)
+        return final
+
+    def _soft(self, teacher: WordCounts, student: Combination | None) -> tuple[np.ndarray, np.ndarray]:
+        """Unlabelled documents to learn from, and targets (documents of the store, C): true labels, soft labels.
+
+        With a `student`, it and the teacher label together: what both learnt apart, each then learns from both
+        (co-training: Blum & Mitchell 1998).
+        """
+        m, c = self.material, self.config
+        multi = m.labels.multi_label
+        proba = self.counts.proba(teacher, m.labels, self.unlabeled_counts)
+        chosen = surest(
+            proba,
+            most=c.teach_for(len(m.texts)),
+            share=c.teach_confident,
+            multi_label=multi,
+            seed=self.run.seed,
+        )
+        if student is not None:
+            documents = chosen + len(m.texts)
+            p_lm = probabilities(self.run, self.store, documents, precision=self.run.precision)
+            proba[chosen] = student.combine(p_lm, proba[chosen])
+        hot = np.concatenate([m.labels.hot(), soft_labels(proba, c.teach_power, multi)])
+        return chosen + len(m.texts), padded(hot, len(self.store))
+
+    @cached_property
+    def unlabeled_counts(self) -> Any:
+        """Counted unlabelled texts (M, n-grams)."""
+        return self.counts.features.transform(self.material.unlabeled)
+
+    def _judging(self) -> LabelBatches | None:
+        """The documents to measure on, with their labels."""
+        m = self.material
+        truth = m.truth.hot() if m.labels.multi_label else m.truth.target
+        targets = np.zeros((len(self.store), *truth.shape[1:]), truth.dtype)
+        targets[m.measured] = truth
+        return self.run.judging(self.store, targets, m.measured)
+
+
+def _balanced(labels: Labels) -> torch.Tensor:
+    """Weights of the classes (C,) that make all weigh the same, as scikit-learn's "balanced"."""
+    counts, n = np.maximum(labels.counts(), 1), len(labels)
+    weights = (n - counts) / counts if labels.multi_label else n / (len(counts) * counts)
+    return torch.tensor(np.clip(weights, 0.01, 100.0), dtype=torch.float32)

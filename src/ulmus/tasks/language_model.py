@@ -1,0 +1,380 @@
+"""Raw texts -> a language model: pretrain (`fit`), go on with other texts (`fine_tune`), measure, write, save.
+
+    lm = LanguageModel(size="small", minutes=30).fit(texts)
+    lm.perplexity(held_back); lm.generate("The film", words=20); lm.save("lm.ulmus")
+
+Each step is one call of the four pillars: text -> ids -> batches -> network -> loop. With a `work_dir` a run that was
+stopped goes on where it was. Knows no labels.
+Source: Merity et al. 2017 (model, training); Howard & Ruder 2018, sections 3.1 and 3.2 (pretraining, fine-tuning).
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from ulmus import bundle, config
+from ulmus.data.lm_batches import LMBatches
+from ulmus.data.store import IdStore
+from ulmus.errors import BundleError, DataError, UsageError
+from ulmus.models.awd_lstm import AWDLSTM
+from ulmus.models.heads import TiedDecoder
+from ulmus.tasks import generation
+from ulmus.tasks.checkpoints import checkpoint
+from ulmus.tasks.lm_config import LMConfig, check_minutes, lm_config
+from ulmus.tasks.networks import LMNetwork
+from ulmus.tasks.texts import check_vocabulary, cut, readable, trained_tokenizer
+from ulmus.tasks.watch import watchers
+from ulmus.tasks.weights import numpy_tensors, remapped, torch_tensors
+from ulmus.text.tokenizer import Tokenizer
+from ulmus.text.vocab import BOS, Remap, remap
+from ulmus.train.callbacks import Callback
+from ulmus.train.device import resolve_device
+from ulmus.train.evaluate import evaluate
+from ulmus.train.loop import LoopConfig, Stage, Trainer
+from ulmus.train.lr_find import LRFind, lr_find
+from ulmus.train.metrics import bits_per_char, perplexity
+from ulmus.train.schedules import Schedule
+
+__all__ = ["LanguageModel"]
+
+KIND = "language-model"
+HELD_BACK = 500  # documents, at most, that measure the perplexity when no others are given
+SHORTEST_RUN = 1000  # epochs that a time budget may use: the clock decides
+
+
+class LanguageModel:
+    """A language model of the user's texts. `fit` or `load` first; learned state ends in `_`.
+
+    config: all settings; without it `size` ("small" or "base"), `tokenizer` (word, unigram, bpe, char) and `backwards`
+    choose them. minutes: time budget of one `fit` or `fine_tune`, kept. work_dir: folder for ids and checkpoints.
+    After fitting: tokenizer_, network_, metrics_ (perplexity and more on held-back texts), history_ (rows), remap_.
+    """
+
+    tokenizer_: Tokenizer
+    network_: LMNetwork
+
+    def __init__(
+        self,
+        config: LMConfig | None = None,
+        *,
+        tokenizer: str = "word",
+        size: str = "small",
+        seed: int = 0,
+        device: str = "auto",
+        precision: str = "auto",
+        backwards: bool = False,
+        minutes: float | None = None,
+        work_dir: str | Path | None = None,
+        verbose: bool = True,
+    ) -> None:
+        self.config = config or lm_config(size, kind=tokenizer, backwards=backwards)
+        self.seed, self.device, self.precision = seed, device, precision
+        self.minutes, self.work_dir, self.verbose = minutes, work_dir, verbose
+        self.callbacks: list[Callback] = []
+        self.metrics_: dict[str, Any] = {}
+        self.history_: list[dict[str, Any]] = []
+        self.remap_: Remap | None = None
+
+    # -- training ------------------------------------------------------------------------------------------------
+
+    def fit(self, texts: Iterable[str], valid: Iterable[str] | None = None) -> LanguageModel:
+        """Train from nothing on `texts` (anything that can be iterated several times, each a document).
+
+        Perplexity is measured on `valid`, or on up to 500 documents held back. Raises DataError: no texts.
+        """
+        texts = readable(texts)
+        tokenizer, network = self._begun(texts)
+        return self._train(network, tokenizer, texts, valid, tuning=False)
+
+    def fine_tune(self, texts: Iterable[str], valid: Iterable[str] | None = None) -> LanguageModel:
+        """Go on with other texts: a word vocabulary is made anew from them and the known words keep their rows.
+
+        First the rows of the vocabulary alone, then all layers at discriminative rates (Howard & Ruder 2018, 3.2).
+        The model changes when all is done: interrupted, it is what it was.
+        """
+        self.check_fitted()
+        texts, tokenizer, mapping = readable(texts), self.tokenizer_, self.remap_
+        if self.config.tokenizer.kind == "word":
+            tokenizer = trained_tokenizer(texts, self.config.tokenizer, self._folder())
+            mapping = remap(self.tokenizer_.vocab, tokenizer.vocab)
+            network = remapped(self.network_, mapping, build(self.config, len(tokenizer), seed=self.seed))
+        else:
+            network = copy.deepcopy(self.network_)
+        self._train(network, tokenizer, texts, valid, tuning=True)
+        self.remap_ = mapping
+        return self
+
+    def _train(
+        self,
+        network: LMNetwork,
+        tokenizer: Tokenizer,
+        texts: Iterable[str],
+        valid: Iterable[str] | None,
+        *,
+        tuning: bool,
+    ) -> LanguageModel:
+        """Train `network` on `texts` and make it, with its tokenizer, the network of this model."""
+        check_minutes(self.minutes)
+        folder = self._folder()
+        valid = None if valid is None else readable(valid, "valid")
+        store = cut(texts, tokenizer, folder, "lm-ids")
+        if valid is None:
+            train, held = _hold_back(store.lengths, self.seed)
+            judged = self._judging(store, held) if len(held) else None
+        else:
+            train, held = np.arange(len(store)), None
+            judged = self._judging(cut(valid, tokenizer, folder, "lm-valid-ids"))
+        batches = self._batches(store, train)
+        trainer = Trainer(
+            network,
+            self.stages(batches.tokens, tuning=tuning),
+            train=batches,
+            valid=judged,
+            config=self._loop(keep_best=judged is not None),
+            callbacks=[*self.callbacks, *watchers(folder, verbose=self.verbose, unit="tokens")],
+            checkpoint=checkpoint(
+                folder,
+                "lm-tuning" if tuning else "lm",
+                network,
+                batches=[batches, judged],
+                settings=[config.to_dict(self.config), self.seed, self.precision, self.minutes is None],
+            ),
+        )
+        history = trainer.run().rows
+        self.tokenizer_, self.network_, self.history_ = tokenizer, network.eval(), history
+        self.metrics_ = {"tokens": store.tokens, "documents": len(store), "vocabulary": len(tokenizer)}
+        if judged is not None:
+            characters = sum(map(len, valid)) if valid is not None else _characters(texts, held)
+            self.metrics_ |= self._measure(judged, characters)
+        return self
+
+    def _loop(self, *, keep_best: bool = False) -> LoopConfig:
+        return LoopConfig(
+            seed=self.seed,
+            device=self.device,
+            precision=self.precision,
+            clip=self.config.clip,
+            keep_best=keep_best,
+        )
+
+    def stages(self, tokens: int, *, tuning: bool = False) -> list[Stage]:
+        """The recipe for a corpus of `tokens`: one stage from nothing, two when fine-tuning."""
+        c = self.config
+        epochs = SHORTEST_RUN if self.minutes and not (c.tune_epochs if tuning else c.epochs) else None
+        epochs = epochs or c.epochs_for(tokens, tuning=tuning)
+        if not tuning:
+            return [
+                Stage("language model", epochs, c.schedule, weight_decay=c.weight_decay, minutes=self.minutes)
+            ]
+        split = [None if self.minutes is None else share * self.minutes for share in (0.15, 0.85)]
+        schedules = [
+            Schedule("one_cycle", peak=c.tune_peak * 2),
+            Schedule("slanted_triangular", peak=c.tune_peak),
+        ]
+        return [
+            Stage("new words", 1, schedules[0], unfreeze=1, weight_decay=c.weight_decay, minutes=split[0]),
+            Stage("all layers", epochs, schedules[1], None, c.tune_factor, c.weight_decay, split[1]),
+        ]
+
+    def lr_find(self, texts: Iterable[str], *, steps: int = 100) -> LRFind:
+        """Range test of the learning rate on `texts`: its curve (`.plot(path)`) and a suggested peak.
+
+        A model that knows nothing yet begins one for these texts, as `fit` would; the weights stay as they are.
+        Source: Smith 2017, section 3.3.
+        """
+        texts = readable(texts)
+        if not hasattr(self, "network_"):
+            self.tokenizer_, self.network_ = self._begun(texts)
+        store = cut(texts, self.tokenizer_, self._folder(), "lm-ids")
+        batches = self._batches(store, np.arange(len(store)))
+        return lr_find(self.network_, batches, steps=steps, config=self._loop())
+
+    def _begun(self, texts: Iterable[str]) -> tuple[Tokenizer, LMNetwork]:
+        """A tokenizer for `texts` and a network that knows nothing."""
+        tokenizer = trained_tokenizer(texts, self.config.tokenizer, self._folder())
+        return tokenizer, build(self.config, len(tokenizer), seed=self.seed)
+
+    # -- use -----------------------------------------------------------------------------------------------------
+
+    def perplexity(self, texts: Iterable[str]) -> float:
+        """exp of the mean loss a token on `texts`, all tokens of the rules included."""
+        return float(self.evaluate(texts)["perplexity"])
+
+    def evaluate(self, texts: Iterable[str]) -> dict[str, float]:
+        """perplexity a token and bits a character (which compares across tokenizers), on `texts`."""
+        self.check_fitted()
+        texts = readable(texts)
+        judged = self._judging(cut(texts, self.tokenizer_))
+        return self._measure(judged, sum(map(len, texts)))
+
+    def generate(
+        self,
+        prompt: str = "",
+        *,
+        words: int = 40,
+        temperature: float = 0.75,
+        top_k: int = 0,
+        top_p: float = 1.0,
+        no_unk: bool = True,
+        samples: int = 1,
+        seed: int | None = None,
+    ) -> list[str]:
+        """`samples` texts that begin with `prompt` and go on for `words` tokens. Temperature 0 takes the likeliest.
+
+        Raises UsageError for a model that reads backwards, or for settings that cannot be.
+        """
+        self.check_fitted()
+        if self.config.backwards:
+            raise UsageError(
+                "this language model reads backwards: it cannot go on with a text. Use a forward one."
+            )
+        if words < 1 or samples < 1 or temperature < 0:
+            raise UsageError(
+                f"expected words and samples >= 1 and temperature >= 0, got {words}, {samples} and {temperature}."
+            )
+        ids = self.tokenizer_.encode(prompt).tolist() or [BOS]
+        rows = generation.sample(
+            self.network_.to(resolve_device(self.device)),
+            ids,
+            tokens=words,
+            samples=samples,
+            temperature=temperature,
+            top_k=top_k,
+            top_p=top_p,
+            no_unk=no_unk,
+            seed=seed,
+        )
+        return [self.tokenizer_.decode([*ids, *row]) for row in rows]
+
+    def save(self, path: str | Path) -> None:
+        """Write the model to one `.ulmus` file. Raises StorageError."""
+        self.check_fitted()
+        bundle.write(path, tokenizer_json=self.tokenizer_.to_json(), **self.parts())
+
+    def parts(self) -> dict[str, Any]:
+        """manifest and tensors of the model file."""
+        manifest = {
+            "kind": KIND,
+            "config": config.to_dict(self.config),
+            "vocabulary": {"size": len(self.tokenizer_), "fingerprint": self.tokenizer_.vocab.fingerprint},
+            "metrics": self.metrics_,
+            "history": self.history_,
+        }
+        return {"manifest": manifest, "tensors": numpy_tensors(self.network_)}
+
+    @classmethod
+    def load(cls, path: str | Path, **settings: Any) -> LanguageModel:
+        """The model in a `.ulmus` file. `settings` as for a new one (device, minutes, ...). Raises BundleError."""
+        opened = bundle.read(path)
+        check_kind(opened.manifest, path)
+        try:
+            model = cls(config.from_dict(opened.manifest["config"], LMConfig), **settings)
+            model.tokenizer_ = Tokenizer.from_json(opened.tokenizer_json)
+            check_vocabulary(model.tokenizer_, opened.manifest["vocabulary"])
+            with torch.device("meta"):
+                model.network_ = build(model.config, len(model.tokenizer_))
+            torch_tensors(model.network_, opened.tensors)
+            model.metrics_ = dict(opened.manifest["metrics"])
+            model.history_ = list(opened.manifest["history"])
+        except (KeyError, TypeError, ValueError, RuntimeError, BundleError) as error:
+            raise BundleError(
+                f"{path}: its parts do not belong together ({error}). Train it anew."
+            ) from error
+        model.network_.eval()
+        return model
+
+    # -- pieces --------------------------------------------------------------------------------------------------
+
+    def _batches(self, store: IdStore, documents: np.ndarray) -> LMBatches:
+        tokens = int(store.lengths[documents].sum())
+        streams = max(1, min(self.config.batch_size, tokens // (4 * self.config.bptt)))
+        return LMBatches(
+            store,
+            batch_size=streams,
+            bptt=self.config.bptt,
+            seed=self.seed,
+            backwards=self.config.backwards,
+            documents=documents,
+        )
+
+    def _judging(self, store: IdStore, documents: np.ndarray | None = None) -> LMBatches:
+        """Held-back documents in their order, in streams long enough to have a past."""
+        tokens = int(store.lengths.sum() if documents is None else store.lengths[documents].sum())
+        if tokens < 2:
+            raise DataError("expected texts to measure the perplexity on, got not even two tokens.")
+        return LMBatches(
+            store,
+            batch_size=max(1, min(32, tokens // 1000)),
+            bptt=self.config.bptt,
+            random_bptt=False,
+            shuffle=False,
+            backwards=self.config.backwards,
+            documents=documents,
+        )
+
+    def _measure(self, judged: LMBatches, characters: int) -> dict[str, float]:
+        found = evaluate(self.network_, judged, device=self.device, precision="float32")
+        return {
+            "perplexity": perplexity(found["loss"]),
+            "bits_per_character": bits_per_char(found["loss"] * found["n"], max(characters, 1)),
+            "held_back_tokens": found["n"],
+        }
+
+    def _folder(self) -> Path | None:
+        if self.work_dir is None:
+            return None
+        Path(self.work_dir).mkdir(parents=True, exist_ok=True)
+        return Path(self.work_dir)
+
+    def check_fitted(self) -> None:
+        """Raises UsageError for a model that was neither trained nor loaded."""
+        if not hasattr(self, "network_"):
+            raise UsageError(
+                "this language model knows nothing yet: call fit(texts), or LanguageModel.load(path)."
+            )
+
+
+def check_kind(manifest: Mapping[str, Any], path: str | Path) -> None:
+    """Raise BundleError when the file at `path` with this manifest holds something else than a language model."""
+    if manifest.get("kind") != KIND:
+        raise BundleError(f"{path} holds a {manifest.get('kind')}, expected a {KIND}. See `ulmus info`.")
+
+
+def build(settings: LMConfig, vocab_size: int, *, seed: int | None = None) -> LMNetwork:
+    """A network with random weights; with a `seed` always the same ones, and torch's random state is left alone."""
+    if seed is not None:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            return build(settings, vocab_size)
+    encoder = AWDLSTM(settings.encoder(vocab_size), settings.dropouts)
+    decoder = TiedDecoder(vocab_size, settings.embedding, settings.cutoffs)
+    return LMNetwork(encoder, decoder, alpha=settings.alpha, beta=settings.beta)
+
+
+def _hold_back(lengths: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Document numbers to train on and to measure on: 1 in 50, at most 500; none of fewer than 10.
+
+    None either when those drawn have no two tokens, of `lengths` (N,), to measure anything on.
+    """
+    documents = len(lengths)
+    held = min(documents // 50, HELD_BACK) or int(documents >= 10)
+    order = np.random.default_rng(seed).permutation(documents)
+    if lengths[order[:held]].sum() < 2:
+        held = 0
+    return np.sort(order[held:]), np.sort(order[:held])
+
+
+def _characters(texts: Iterable[str], documents: np.ndarray | None) -> int:
+    """How many characters the chosen documents have."""
+    if documents is None:
+        return sum(map(len, texts))
+    if isinstance(texts, Sequence):
+        return sum(len(texts[i]) for i in documents)
+    chosen = set(documents.tolist())
+    return sum(len(text) for i, text in enumerate(texts) if i in chosen)

@@ -1,0 +1,129 @@
+"""What a classifier starts from, and how its minutes are shared out.
+
+Knows no label and no layer: it chooses among training a language model, tuning a given one, and doing neither.
+"""
+
+from __future__ import annotations
+
+import copy
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ulmus.bundle import read_manifest
+from ulmus.tasks.language_model import LanguageModel, build, check_kind
+from ulmus.tasks.lm_config import LMConfig
+from ulmus.tasks.texts import trained_tokenizer
+
+__all__ = ["Budget", "check_given", "starting_model", "told"]
+
+FAMILIAR = 1.3  # times its own perplexity: up to there, texts are of the kind a language model was made from
+SAMPLE = 200  # texts that tell
+LM_SHARE = 0.45  # of a time budget
+
+
+@dataclass(frozen=True)
+class Spare:
+    """Minutes of the classifier's stages; None where there is no budget."""
+
+    teach: float | None = None
+    labels: float | None = None
+    back: float | None = None
+
+
+class Budget:
+    """A number of minutes that began when this was made; None: no limit."""
+
+    def __init__(self, minutes: float | None) -> None:
+        self.minutes = minutes
+        self._started = time.perf_counter()
+
+    def spent(self) -> float:
+        """Minutes since the start."""
+        return (time.perf_counter() - self._started) / 60
+
+    def left(self) -> float | None:
+        """Minutes left, at least a few seconds."""
+        return None if self.minutes is None else max(self.minutes - self.spent(), 0.05)
+
+    def language_model(self) -> float | None:
+        """Minutes for the language model."""
+        left = self.left()
+        return None if left is None else left * LM_SHARE
+
+    def share(self, taught: bool) -> Spare:
+        """What is left, shared among the stages (a tenth is kept for measuring)."""
+        left = self.left()
+        if left is None:
+            return Spare()
+        return Spare(0.3 * left, 0.08 * left, 0.5 * left) if taught else Spare(None, 0.8 * left, 0.1 * left)
+
+
+def told(text: str) -> None:
+    """A line for people, on stderr."""
+    sys.stderr.write(text + "\n")
+    sys.stderr.flush()
+
+
+def check_given(given: Any) -> None:
+    """Raise now rather than after counting words: UsageError for an untrained model, BundleError for a wrong file."""
+    if isinstance(given, LanguageModel):
+        given.check_fitted()
+    elif given is not None and given != "none":
+        check_kind(read_manifest(given), given)
+
+
+def starting_model(
+    given: Any,
+    config: LMConfig,
+    texts: list[str],
+    *,
+    tune: str,
+    settings: dict[str, Any],
+    say: Callable[[str], None],
+) -> LanguageModel:
+    """A language model for `texts`: trained on them, given and fine-tuned where they are new to it, or untrained."""
+    if given is None:
+        say("Training a language model on all texts.")
+        return LanguageModel(config, **settings).fit(texts)
+    if isinstance(given, str) and given == "none":
+        return _untrained(config, texts, settings)
+    model = (
+        _own(given, settings) if isinstance(given, LanguageModel) else LanguageModel.load(given, **settings)
+    )
+    if tune == "none" or (tune == "auto" and _knows(model, texts, say)):
+        return model
+    say("Fine-tuning the language model on all texts.")
+    return model.fine_tune(texts)
+
+
+def _untrained(config: LMConfig, texts: list[str], settings: dict[str, Any]) -> LanguageModel:
+    model = LanguageModel(config, **settings)
+    model.tokenizer_ = trained_tokenizer(texts, config.tokenizer, settings["work_dir"])
+    model.network_ = build(config, len(model.tokenizer_), seed=model.seed)
+    return model
+
+
+def _own(given: LanguageModel, settings: dict[str, Any]) -> LanguageModel:
+    """The user's language model with the settings of this run; tuning it leaves the user's as it was."""
+    model = copy.copy(given)
+    for name, value in settings.items():
+        setattr(model, name, value)
+    return model
+
+
+def _knows(model: LanguageModel, texts: list[str], say: Callable[[str], None]) -> bool:
+    """Whether the texts are no harder for the model than those it was measured on when it was made."""
+    own = model.metrics_.get("perplexity")
+    chosen = np.random.default_rng(0).permutation(len(texts))[:SAMPLE]
+    here = model.perplexity([texts[i] for i in chosen])
+    if own is None or here > FAMILIAR * own:
+        return False
+    say(
+        f"The language model knows texts of this kind (perplexity {here:.0f}, its own {own:.0f}): not tuned again."
+    )
+    return True

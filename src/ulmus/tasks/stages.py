@@ -1,0 +1,216 @@
+"""The classifier's trainings, one function each: soft labels of a teacher, then gradual unfreezing on true labels.
+
+    teach(...)         the word-count model's probabilities for unlabelled texts train encoder and head: counts know
+                       which words matter, the encoder learns in which order (the student passes its teacher)
+    true_labels(...)   head, then the top layer with it, then everything (Howard & Ruder 2018, section 3.3)
+
+Every one is the training loop over other batches. Knows no strings. Axes: N documents, C classes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ulmus.config import to_dict
+from ulmus.data.label_batches import LabelBatches
+from ulmus.data.store import IdStore
+from ulmus.tasks.checkpoints import checkpoint
+from ulmus.tasks.classifier_config import ClassifierConfig
+from ulmus.tasks.labels import Labels
+from ulmus.tasks.networks import ClassifierNetwork
+from ulmus.train.callbacks import Callback
+from ulmus.train.evaluate import evaluate
+from ulmus.train.loop import LoopConfig, Stage, Trainer
+from ulmus.train.schedules import Schedule
+
+__all__ = ["Run", "label_stages", "padded", "probabilities", "soft_labels", "surest", "teach", "true_labels"]
+
+
+@dataclass
+class Run:
+    """What all trainings of one classifier share."""
+
+    network: ClassifierNetwork
+    config: ClassifierConfig
+    seed: int = 0
+    device: str = "auto"
+    precision: str = "auto"
+    folder: Path | None = None  # of the checkpoints
+    callbacks: list[Callback] = field(default_factory=list)
+    backwards: bool = False  # documents are read from their end
+    history: list[dict[str, Any]] = field(default_factory=list)
+
+    def train(
+        self, name: str, stages: list[Stage], batches: LabelBatches, valid: LabelBatches | None
+    ) -> float | None:
+        """Run the stages; the best loss on `valid` in the last of them."""
+        weights = self.network.class_weight
+        trainer = Trainer(
+            self.network,
+            stages,
+            train=batches,
+            valid=valid,
+            config=LoopConfig(
+                seed=self.seed,
+                device=self.device,
+                precision=self.precision,
+                clip=self.config.clip,
+                keep_best=valid is not None,
+            ),
+            callbacks=self.callbacks,
+            checkpoint=checkpoint(
+                self.folder,
+                name,
+                self.network,
+                batches=[batches, valid],
+                settings=[
+                    *(to_dict(stage) | {"minutes": None} for stage in stages),
+                    *(to_dict(self.config), self.seed, self.precision),
+                    None if weights is None else weights.tolist(),
+                ],
+            ),
+        )
+        history = trainer.run()
+        self.history += history.rows
+        return history.best
+
+    def batches(self, store: IdStore, targets: np.ndarray | None, documents: np.ndarray) -> LabelBatches:
+        """Shuffled training batches; small where there are few documents, so that there are some steps."""
+        size = int(np.clip(len(documents) // 20, 8, self.config.batch_size))
+        return LabelBatches(
+            store,
+            targets,
+            batch_size=size,
+            token_budget=self.config.token_budget,
+            shuffle=True,
+            seed=self.seed,
+            documents=documents,
+            max_tokens=self.config.longest,
+            backwards=self.backwards,
+        )
+
+    def judging(
+        self, store: IdStore, targets: np.ndarray | None, documents: np.ndarray
+    ) -> LabelBatches | None:
+        """Whole documents in batches for measuring; None for no documents."""
+        if not len(documents):
+            return None
+        budget = self.config.token_budget
+        return LabelBatches(
+            store, targets, batch_size=64, token_budget=budget, documents=documents, backwards=self.backwards
+        )
+
+
+def soft_labels(proba: np.ndarray, power: float, multi_label: bool) -> np.ndarray:
+    """Probabilities (N, C) sharpened: to the power, normalised over the classes (or over yes and no)."""
+    sharp = proba**power
+    rest = (1 - proba) ** power if multi_label else 0.0
+    total = sharp + rest if multi_label else sharp.sum(axis=1, keepdims=True)
+    return np.asarray(sharp / np.maximum(total, 1e-12), np.float32)
+
+
+def surest(proba: np.ndarray, *, most: int, share: float, multi_label: bool, seed: int) -> np.ndarray:
+    """Up to `most` document numbers, drawn from the `share` of which the teacher is surest."""
+    sure = np.abs(proba - 0.5).mean(axis=1) if multi_label else proba.max(axis=1)
+    kept = np.argsort(-sure, kind="stable")[: max(1, int(share * len(sure)))]
+    rng = np.random.default_rng(seed)
+    return np.sort(rng.permutation(kept)[:most])
+
+
+def teach(
+    run: Run,
+    name: str,
+    store: IdStore,
+    targets: np.ndarray,
+    documents: np.ndarray,
+    *,
+    valid: LabelBatches | None = None,
+    epochs: int = 1,
+    minutes: float | None = None,
+    share: float = 1.0,
+) -> None:
+    """Train all layers on soft labels: `targets` (documents of the store, C); `documents` to read (may repeat).
+
+    `share` scales the learning rate.
+    """
+    c = run.config
+    schedule = Schedule("one_cycle", peak=c.teach_peak * share)
+    stage = Stage(name, epochs, schedule, None, c.factor, c.weight_decay, minutes)
+    run.train(name.replace(" ", "-"), [stage], run.batches(store, targets, documents), valid)
+
+
+def label_stages(
+    c: ClassifierConfig, labels: int, *, taught: bool, minutes: float | None = None
+) -> list[Stage]:
+    """Gradual unfreezing. After teaching, the head already knows the classes: fewer epochs, lower rates."""
+    epochs = min(2, c.epochs_for(labels)) if taught else c.epochs_for(labels)
+    share = c.after_teaching if taught else 1.0
+    split = [None if minutes is None else part * minutes for part in (0.1, 0.2, 0.7)]
+
+    def stage(name: str, epochs: int, peak: float, unfreeze: int | None, minutes: float | None) -> Stage:
+        schedule = Schedule("one_cycle", peak=peak * share)
+        return Stage(name, epochs, schedule, unfreeze, c.factor, c.weight_decay, minutes)
+
+    return [
+        stage("head", c.head_epochs, c.head_peak, 1, split[0]),
+        stage("head and top layer", c.top_epochs, c.top_peak, 2, split[1]),
+        stage("all layers", epochs, c.all_peak, None, split[2]),
+    ]
+
+
+def true_labels(
+    run: Run,
+    name: str,
+    store: IdStore,
+    labels: Labels,
+    documents: np.ndarray,
+    valid: LabelBatches | None,
+    *,
+    taught: bool,
+    minutes: float | None = None,
+) -> bool:
+    """Train on labelled documents 0..N-1 of the store, top down; the best evaluation on `valid` is kept.
+
+    After teaching, the weights from before come back when `valid` shows that they were better; True: they were not.
+    """
+    targets = padded(labels.hot() if labels.multi_label else labels.target, len(store))
+    stages = label_stages(run.config, len(documents), taught=taught, minutes=minutes)
+    before, weights = None, {}
+    if taught and valid is not None:
+        before = evaluate(run.network, valid, device=run.device, precision=run.precision)["loss"]
+        weights = {key: t.clone() for key, t in run.network.state_dict().items()}
+    best = run.train(name, stages, run.batches(store, targets, documents), valid)
+    if before is None or best is None or best <= before:
+        return True
+    run.network.load_state_dict(weights)
+    return False
+
+
+def padded(targets: np.ndarray, rows: int) -> np.ndarray:
+    """Targets of the first documents of a store -> one row for each of its documents (the rest are never read)."""
+    return np.concatenate([targets, np.zeros((rows - len(targets), *targets.shape[1:]), targets.dtype)])
+
+
+def probabilities(
+    run: Run, store: IdStore, documents: np.ndarray | None = None, *, precision: str = "float32"
+) -> np.ndarray:
+    """Class probabilities (N, C) of documents in their order, whole documents."""
+    chosen = np.arange(len(store)) if documents is None else documents
+    batches = run.judging(store, None, chosen)
+    if batches is None:
+        return np.zeros((0, run.network.classes))
+    found = evaluate(run.network, batches, device=run.device, precision=precision, collect=True)
+    outputs, index = found["outputs"], found["index"]
+    if outputs is None or index is None:
+        raise RuntimeError("the evaluation collected nothing")
+    place = np.empty(len(store), np.int64)
+    place[index] = np.arange(len(index))
+    logits = outputs[place[chosen]].astype(np.float64)  # (N, C)
+    if run.network.multi_label:
+        return np.asarray(1 / (1 + np.exp(-logits)))
+    shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return np.asarray(shifted / shifted.sum(axis=1, keepdims=True))

@@ -1,0 +1,165 @@
+"""Named arrays <-> bytes in the safetensors format, in numpy alone, bfloat16 included.
+
+The format is public (huggingface.co/docs/safetensors): 8 bytes of header length, a JSON header {name: dtype,
+shape, data_offsets}, then the raw little-endian data. Written here because `safetensors.numpy` refuses
+bfloat16, which numpy lacks, and its raw interface changes between releases; the tests read and write with
+that library both ways. Costs no copy beside the file's own bytes. All sizes are checked before they are used.
+Knows no torch and no model.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ulmus.errors import BundleError
+
+__all__ = ["BFloat16", "Tensor", "pack", "unpack"]
+
+LARGEST_HEADER_BYTES = 16_000_000  # some 100,000 tensors; a larger one only fills the memory
+METADATA = "__metadata__"
+DTYPES = {
+    "F64": "<f8",
+    "F32": "<f4",
+    "F16": "<f2",
+    "I64": "<i8",
+    "I32": "<i4",
+    "I16": "<i2",
+    "I8": "i1",
+    "U64": "<u8",
+    "U32": "<u4",
+    "U16": "<u2",
+    "U8": "u1",
+    "BOOL": "?",
+}
+NAMES = {np.dtype(code): name for name, code in DTYPES.items()}
+
+
+@dataclass(frozen=True, eq=False)
+class BFloat16:
+    """A bfloat16 array as its bits; `torch.from_numpy(t.bits).view(torch.bfloat16)` shares the memory."""
+
+    bits: NDArray[np.uint16]  # any shape
+
+    @classmethod
+    def from_float32(cls, values: NDArray[np.float32]) -> BFloat16:
+        """Round to nearest, ties to even, as torch does; a NaN stays a NaN."""
+        wide = np.ascontiguousarray(values, np.float32).view(np.uint32)
+        rounded = (wide + (0x7FFF + ((wide >> 16) & 1))) >> 16  # wraps only for NaN, mended below
+        bits = np.where(np.isnan(values), 0x7FC0, rounded).astype(np.uint16)
+        return cls(bits.reshape(np.shape(values)))
+
+    def to_float32(self) -> NDArray[np.float32]:
+        """The same numbers, exactly, as float32."""
+        return np.asarray(self.bits.astype(np.uint32) << 16).view(np.float32)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of the array."""
+        return self.bits.shape
+
+
+Tensor = NDArray[Any] | BFloat16
+
+
+def pack(tensors: Mapping[str, Tensor]) -> list[bytes | memoryview]:
+    """The bytes of a safetensors file in pieces that share the arrays' memory; same tensors, same bytes.
+
+    Raises TypeError for an array that has no safetensors dtype (objects, strings, complex numbers).
+    """
+    plain = {name: _describe(name, tensor) for name, tensor in tensors.items()}
+    order = sorted(plain, key=lambda name: (-plain[name][1].itemsize, name))  # keeps every tensor aligned
+    header: dict[str, Any] = {}
+    end = 0
+    for name in order:
+        dtype, array = plain[name]
+        begin, end = end, end + array.nbytes
+        header[name] = {"dtype": dtype, "shape": list(array.shape), "data_offsets": [begin, end]}
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    data = [plain[name][1].reshape(-1).view(np.uint8).data for name in order]
+    return [len(text).to_bytes(8, "little") + text, *data]
+
+
+def unpack(data: bytearray) -> dict[str, Tensor]:
+    """The arrays of a safetensors file; they are views of `data`, writable and aligned.
+
+    Raises BundleError when header and data do not fit together exactly.
+    """
+    header, start = _read_header(data)
+    spans: list[tuple[int, int]] = []
+    tensors: dict[str, Tensor] = {}
+    for name, entry in header.items():
+        dtype, shape, (begin, end) = _check_entry(name, entry, len(data) - start)
+        array = np.frombuffer(data, dtype, count=math.prod(shape), offset=start + begin).reshape(shape)
+        tensors[name] = BFloat16(array) if entry["dtype"] == "BF16" else array
+        spans.append((begin, end))
+    spans.sort()
+    ends = [0, *(end for _, end in spans)]
+    if [begin for begin, _ in spans] != ends[:-1] or ends[-1] != len(data) - start:
+        raise BundleError("The weights are damaged: the tensors overlap or leave gaps.")
+    return tensors
+
+
+def _describe(name: str, tensor: Tensor) -> tuple[str, NDArray[Any]]:
+    """The safetensors dtype of a tensor, and its data contiguous and little-endian."""
+    if isinstance(tensor, BFloat16):
+        return "BF16", np.ascontiguousarray(tensor.bits, "<u2").reshape(tensor.shape)
+    array = np.asarray(tensor)
+    little = array.dtype.newbyteorder("<")
+    if name == METADATA or little not in NAMES:
+        raise TypeError(f"tensor {name!r} has dtype {array.dtype}, expected one of {', '.join(DTYPES)}")
+    return NAMES[little], np.ascontiguousarray(array, little).reshape(array.shape)
+
+
+def _read_header(data: bytearray) -> tuple[dict[str, Any], int]:
+    """The header without its free-text metadata, and where the data begins."""
+    length = int.from_bytes(data[:8], "little")
+    if len(data) < 8 or length > min(len(data) - 8, LARGEST_HEADER_BYTES):
+        raise BundleError("The weights are damaged: the header is longer than it can be.")
+    try:
+        header = json.loads(bytes(data[8 : 8 + length]), object_pairs_hook=_unique)
+    except (ValueError, RecursionError) as error:
+        raise BundleError(f"The weights are damaged: the header is not JSON ({error}).") from error
+    if not isinstance(header, dict):
+        raise BundleError("The weights are damaged: the header is not a JSON object.")
+    header.pop(METADATA, None)
+    return header, 8 + length
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        raise ValueError("a name comes twice")
+    return result
+
+
+def _check_entry(
+    name: str, entry: Any, size_bytes: int
+) -> tuple[np.dtype[Any], tuple[int, ...], tuple[int, int]]:
+    """Dtype, shape and data offsets of one tensor, all consistent with `size_bytes` of data."""
+    if not isinstance(entry, dict) or entry.keys() != {"dtype", "shape", "data_offsets"}:
+        raise BundleError(f"The weights are damaged: tensor {name[:80]!r} is not described as it should be.")
+    code = "<u2" if entry["dtype"] == "BF16" else DTYPES.get(str(entry["dtype"]))
+    shape, offsets = entry["shape"], entry["data_offsets"]
+    if code is None:
+        raise BundleError(
+            f"Tensor {name[:80]!r} has dtype {str(entry['dtype'])[:20]}, which Ulmus does not know."
+        )
+    sane = _whole_numbers(shape) and len(shape) <= 32 and _whole_numbers(offsets) and len(offsets) == 2
+    dtype = np.dtype(code)
+    if not sane or not offsets[0] <= offsets[1] <= size_bytes:
+        raise BundleError(f"The weights are damaged: tensor {name[:80]!r} has no sane shape or place.")
+    if math.prod(shape) * dtype.itemsize != offsets[1] - offsets[0]:
+        raise BundleError(f"The weights are damaged: tensor {name[:80]!r} has not the size of its shape.")
+    return dtype, tuple(shape), (offsets[0], offsets[1])
+
+
+def _whole_numbers(values: Any) -> bool:
+    return isinstance(values, list) and all(type(v) is int and 0 <= v < 2**62 for v in values)

@@ -1,0 +1,177 @@
+"""Subword and character kinds: a chunk -> pieces that carry their space (`▁`), and the training of their models.
+
+How: the chunk is cut into runs of letters and single signs; a run is lower-cased behind its marker, letters
+repeated four times or more become `xxrep N c` where they stand, the rest goes through the unigram or BPE
+model of `tokenizers`, or falls apart into characters. Training sees the same runs with their counts. Costs:
+see `train_model`. Knows no files, no ids.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import Counter
+from collections.abc import Iterator
+
+from tokenizers import Regex, decoders, models, normalizers, pre_tokenizers, trainers
+from tokenizers import Tokenizer as Standard
+
+from ulmus.text.cut import Cutter, expression
+from ulmus.text.expand import special
+from ulmus.text.rules import MOST, RulesConfig, lower_case, repeat
+from ulmus.text.vocab import SPECIALS, Vocab
+
+__all__ = ["SPACE", "PieceExpander", "train_model"]
+
+SPACE = "\u2581"  # stands for the space before a chunk
+_LETTER_RUN = re.compile(r"([^\W\d_])\1{3,}")
+_LOOKALIKE = re.compile("(?<=xx)(?=" + "|".join(name[2:] for name in SPECIALS) + ")")
+_BUDGET = 15_000_000  # characters that a subword model is trained on, counting repeated runs
+_DIFFERENT = 3_000_000  # the same, counting each run once
+_COMMON = 20  # a run this frequent is offered to the unigram model as a piece of its own
+_MARKS = (["xxup"], ["xxmaj"])
+_DIGITS = list("0123456789")  # always in the alphabet: repeats need them
+
+
+class PieceExpander:
+    """Callable: a chunk -> markers and pieces. model: None for characters."""
+
+    def __init__(self, rules: RulesConfig, model: models.Model | None) -> None:
+        self.rules = rules
+        self.trained = model
+        self.cut = Cutter("piece")
+
+    def __call__(self, chunk: str) -> list[str]:
+        """The markers and pieces of a chunk."""
+        if found := special(chunk):
+            marks, chunk = found
+            return [*marks[:1], *"".join(marks[1:]), *(self(chunk) if chunk else [])]
+        return [
+            token
+            for part in self.parts(chunk)
+            for token in (part if isinstance(part, list) else self.pieces(part))
+        ]
+
+    def parts(self, chunk: str) -> Iterator[str | list[str]]:
+        """What is cut into pieces as a string, what is ready (markers) as a list, in order."""
+        chunk = chunk.replace(SPACE, "_")  # a user's own ▁ would come back as a space
+        space = SPACE
+        for word in self.cut(chunk):
+            if self.rules.repeat_chars and (found := repeat(word)):
+                yield [*[space] * bool(space), "xxrep", *str(found[0]), found[1]]
+            else:
+                marker, low = lower_case(word) if self.rules.case else ("", word)
+                if marker:
+                    yield [marker]
+                yield from self._runs(space + low) if self.rules.repeat_chars else _apart(space + low)
+            space = ""
+
+    def runs(self, chunk: str) -> list[str]:
+        """What of a chunk a model is to cut into pieces: what it is trained on."""
+        if special(chunk):
+            return []
+        return [
+            part if isinstance(part, str) else part[-1] for part in self.parts(chunk) if part not in _MARKS
+        ]
+
+    def _runs(self, word: str) -> Iterator[str | list[str]]:
+        end = 0
+        for run in _LETTER_RUN.finditer(word):
+            if len(run[0]) <= MOST:
+                yield from _apart(word[end : run.start()])
+                yield ["xxrep", *str(len(run[0])), run[1]]
+                end = run.end()
+        yield from _apart(word[end:])
+
+    def pieces(self, word: str) -> list[str]:
+        """The pieces of a run of characters, which put together are the run."""
+        return list(word) if self.trained is None else [token.value for token in self.trained.tokenize(word)]
+
+    def standard(self, vocab: Vocab) -> Standard:
+        """The tokenizer in the library's own terms: same cut, same ids; no markers."""
+        if self.trained is None:
+            model: models.Model = models.WordLevel(
+                {token: i for i, token in enumerate(vocab.tokens)}, unk_token="xxunk"
+            )
+            split = pre_tokenizers.Split(Regex("."), "isolated")
+        else:
+            model = self.trained
+            split = pre_tokenizers.Split(Regex(f"{SPACE}?(?:{expression('piece')})"), "isolated")
+        standard = Standard(model)
+        spaces = [normalizers.Replace(Regex(r"\s+"), " "), normalizers.Strip()]
+        standard.normalizer = normalizers.Sequence([*spaces, *[normalizers.Lowercase()] * self.rules.case])
+        standard.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.Metaspace(SPACE, "always"), split])
+        standard.decoder = decoders.Metaspace(SPACE, "always")
+        return standard
+
+
+def _apart(word: str) -> Iterator[str]:
+    """The word in parts none of which a model could take for one of our special tokens."""
+    if word:
+        yield from _LOOKALIKE.split(word) if "xx" in word else (word,)
+
+
+def train_model(runs: Counter[str], kind: str, *, size: int, min_freq: int) -> tuple[models.Model, list[str]]:
+    """A unigram (Kudo 2018) or BPE (Sennrich et al. 2016) model of `size` pieces, and the pieces by their ids.
+
+    runs: how often each run of characters stands in the texts. Characters rarer than `min_freq`, and all
+    but the most frequent half of `size`, are left out (they become `xxunk`). Costs: about a minute for a
+    large corpus: no more than 15 million characters are looked at, counts scaled down evenly.
+    """
+    os.environ.setdefault(
+        "TOKENIZERS_PARALLELISM", "true"
+    )  # else a later fork of this process prints a warning
+    letters: Counter[str] = Counter()
+    for run, n in runs.items():
+        for letter in run:
+            letters[letter] += n
+    usual = {letter for letter, n in letters.most_common(size // 2) if n >= min_freq} | {SPACE}
+    trainer: trainers.Trainer
+    if kind == "unigram":
+        model: models.Model = models.Unigram()
+        trainer = trainers.UnigramTrainer(
+            vocab_size=size,
+            special_tokens=list(SPECIALS),
+            unk_token="xxunk",
+            initial_alphabet=_DIGITS,
+            shrinking_factor=0.5,  # half the time of the default 0.75, 0.3% more pieces per text
+            seed_size=20 * size,  # type: ignore[call-arg]  # there, but not in its stub
+            show_progress=False,
+        )
+    else:
+        model = models.BPE(unk_token="xxunk")
+        trainer = trainers.BpeTrainer(
+            vocab_size=size,
+            min_frequency=min_freq,
+            special_tokens=list(SPECIALS),
+            initial_alphabet=_DIGITS,
+            show_progress=False,
+        )
+    standard = Standard(model)
+    standard.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    standard.train_from_iterator(_weighted(runs, usual, seeds=kind == "unigram"), trainer)
+    ids = standard.get_vocab(with_added_tokens=False)
+    return standard.model, sorted(ids, key=ids.__getitem__)
+
+
+def _weighted(runs: Counter[str], usual: set[str], *, seeds: bool) -> Iterator[str]:
+    """The runs as often as they count, scaled down to the budget, cut at unusual characters.
+
+    seeds: the unigram trainer only considers pieces that stand in two different runs, which no whole word does
+    that is part of no other; a common run is therefore given once more with a space sign after it.
+    """
+    total = sum(len(run) * n for run, n in runs.items())
+    scale = max(1.0, total / _BUDGET, sum(map(len, runs)) / _DIFFERENT)
+    due = 0.0
+    for run, n in sorted(runs.items(), key=lambda item: (-item[1], item[0])):
+        due += n / scale
+        times = int(due)
+        due -= times
+        if not times:
+            continue
+        clean = run if usual.issuperset(run) else "".join(c if c in usual else " " for c in run)
+        if seeds and times >= _COMMON:
+            yield clean + SPACE
+        while times > 0:
+            yield " ".join([clean] * min(times, 1000))
+            times -= 1000

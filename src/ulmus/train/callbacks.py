@@ -1,0 +1,179 @@
+"""What watches a training run: progress on stderr and a JSON-lines log.
+
+A callback sees the `RunState` after each step and a row (dict) after each epoch; it does not change training.
+`RunState.loss()` reads a number from the device, so callbacks ask for it now and then, not at each step.
+Under torchrun only the first process has callbacks. Knows no model, no text.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+import time
+from pathlib import Path
+from typing import Any, TextIO
+
+from ulmus.storage import storage_error
+from ulmus.train.state import RunState
+
+__all__ = ["Callback", "JsonLog", "Progress", "RunState"]
+
+
+class Callback:
+    """Watches a run; override what you need."""
+
+    def stage_started(self, state: RunState) -> None:
+        """Before the first step of a stage, or of the rest of one after resuming."""
+
+    def step_ended(self, state: RunState) -> None:
+        """After each step."""
+
+    def epoch_ended(self, state: RunState, row: dict[str, Any]) -> None:
+        """After each epoch and its evaluation; `row` is what the history keeps."""
+
+    def measure(self, outputs: Any, targets: Any) -> dict[str, float]:  # noqa: ARG002
+        """Further columns of the row, from outputs (N, C) and targets (N,) or (N, C) of validation.
+
+        Overriding this makes the loop collect them: for classifiers, not for language models.
+        """
+        return {}
+
+    def run_ended(self) -> None:
+        """Once, also after an error or Ctrl-C."""
+
+
+class Progress(Callback):
+    """A bar on a terminal, a line now and then elsewhere: loss, rate, speed, time left. On stderr.
+
+    `unit` names what `Step.count` counts; for tokens the perplexity is shown too.
+    """
+
+    def __init__(self, *, unit: str = "tokens", every_s: float = 15.0, stream: TextIO | None = None) -> None:
+        self.unit, self.every_s, self.stream = unit, every_s, stream
+        self._bar: Any = None
+        self._task: Any = None
+        self._shown_s = 0.0
+        self._mark = (0.0, 0)  # seconds and count of the stage when last shown
+
+    def stage_started(self, state: RunState) -> None:
+        """Opens the stage's bar, or says where it goes on."""
+        self._mark, self._shown_s = (state.elapsed_s, state.total_count), time.monotonic()
+        out = self.stream or sys.stderr
+        if out.isatty() and self._bar is None:
+            self._bar = _bar(out)
+            self._bar.start()
+        name = f"{state.stage.name} {state.stage_index + 1}/{state.stages}"
+        if self._bar is not None:
+            self._task = self._bar.add_task(name, total=1.0, completed=state.pct, told="")
+        elif state.total_steps:
+            self._line(f"{name}: goes on from step {state.total_steps:,}")
+
+    def step_ended(self, state: RunState) -> None:
+        """Shows the stage twice a second on a terminal, every `every_s` seconds elsewhere."""
+        if time.monotonic() - self._shown_s < (self.every_s if self._bar is None else 0.5):
+            return
+        self._shown_s = time.monotonic()
+        told = f"{self._loss(state.loss())}  lr {state.lr:.1e}  {self._speed(state)}"
+        if self._bar is not None:
+            self._bar.update(self._task, completed=state.pct, told=told)
+            return
+        left_s = state.elapsed_s * (1 - state.pct) / max(state.pct, 1e-9)
+        where = f"epoch {state.epoch + 1}/{state.stage.epochs} step {state.step:,}/{state.steps:,}"
+        self._line(f"{state.stage.name} {where} {state.pct:.0%}  {told}  {_clock(left_s)} left")
+
+    def epoch_ended(self, state: RunState, row: dict[str, Any]) -> None:
+        """One line that stays, per epoch."""
+        columns = [f"train {self._loss(row['train_loss'])}"]
+        if "loss" in row:
+            columns.append(f"valid {self._loss(row['loss'])}")
+        known = {"stage", "epoch", "steps", "train_loss", "loss", "lr", "n", "seconds"}
+        columns += [f"{name} {value:.4f}" for name, value in row.items() if name not in known]
+        self._mark = (state.elapsed_s, state.total_count)
+        self._line(f"{state.stage.name} epoch {row['epoch']}  {'  '.join(columns)}  {_clock(row['seconds'])}")
+
+    def run_ended(self) -> None:
+        """Leaves the terminal as it was."""
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+
+    def _loss(self, loss: float) -> str:
+        return f"loss {loss:.3f}" + (
+            f" (ppl {math.exp(min(loss, 30.0)):,.1f})" if self.unit == "tokens" else ""
+        )
+
+    def _speed(self, state: RunState) -> str:
+        """Units per second since the last look."""
+        seconds, count = self._mark
+        self._mark = (state.elapsed_s, state.total_count)
+        rate = (state.total_count - count) / max(state.elapsed_s - seconds, 1e-9)
+        return f"{rate:,.0f} {self.unit}/s" if rate >= 10 else f"{rate:.1f} {self.unit}/s"
+
+    def _line(self, text: str) -> None:
+        if self._bar is not None:
+            self._bar.console.print(text, highlight=False, markup=False)
+            return
+        out = self.stream or sys.stderr
+        out.write(f"{text}\n")
+        out.flush()
+
+
+def _bar(out: TextIO) -> Any:
+    from rich.console import Console
+    from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    columns = (
+        TextColumn("{task.description}"), BarColumn(bar_width=24), TextColumn("{task.percentage:>3.0f}%"),
+        TextColumn("{task.fields[told]}"), TimeRemainingColumn(elapsed_when_finished=True),
+    )  # fmt: skip
+    return Bar(*columns, console=Console(file=out), transient=True)
+
+
+def _clock(seconds: float) -> str:
+    """125.4 -> 2:05"""
+    minutes, rest = divmod(round(min(seconds, 3.6e6)), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+class JsonLog(Callback):
+    """One JSON object per line and event (stage, step, epoch); a resumed run goes on in the same file.
+
+    Raises StorageError when the file cannot be written.
+    """
+
+    def __init__(self, path: str | Path, *, every_s: float = 10.0) -> None:
+        self.path, self.every_s = Path(path), every_s
+        self._written_s = 0.0
+
+    def stage_started(self, state: RunState) -> None:
+        """Notes the stage, and the step it goes on from."""
+        self._write({"event": "stage", "stage": state.stage.name, "step": state.total_steps})
+
+    def step_ended(self, state: RunState) -> None:
+        """Notes loss and rate every `every_s` seconds."""
+        if time.monotonic() - self._written_s < self.every_s:
+            return
+        self._written_s = time.monotonic()
+        event = {
+            "event": "step",
+            "stage": state.stage.name,
+            "epoch": state.epoch + 1,
+            "step": state.total_steps,
+        }
+        event |= {"pct": state.pct, "loss": state.loss(), "lr": state.lr, "beta1": state.beta1}
+        self._write({**event, "count": state.total_count, "seconds": state.elapsed_s})
+
+    def epoch_ended(self, state: RunState, row: dict[str, Any]) -> None:  # noqa: ARG002
+        """Notes the row of the history."""
+        self._write({"event": "epoch", **row})
+
+    def _write(self, event: dict[str, Any]) -> None:
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with self.path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps({"time": time.time(), **event}) + "\n")
+        except OSError as error:
+            raise storage_error(self.path, error) from error

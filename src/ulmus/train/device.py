@@ -1,0 +1,111 @@
+"""Where and how precisely to compute: device, autocast, accelerate, and batches moved there once.
+
+`auto` means cuda where there is one, and bf16 where the hardware multiplies it (measured on AVX-512 BF16:
+390 GFLOP/s against 160 in float32). Opening an Accelerator takes about a millisecond.
+Knows no model and no batch class: only arrays and tensors.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ulmus.errors import ConfigError
+
+__all__ = ["agree", "autocast", "open_accelerator", "resolve_device", "resolve_precision", "to_device"]
+
+_MIXED = {"float32": "no", "bf16": "bf16", "fp16": "fp16"}
+
+
+def resolve_device(device: str = "auto") -> torch.device:
+    """auto | cpu | cuda -> a device that is there; ConfigError otherwise."""
+    if device not in ("auto", "cpu", "cuda"):
+        raise ConfigError(f"device: expected auto, cpu or cuda, got {device!r}")
+    has_cuda = torch.cuda.is_available()
+    if device == "cuda" and not has_cuda:
+        raise ConfigError(
+            "device: cuda was asked for, and torch sees no CUDA GPU here. Use --device cpu or auto."
+        )
+    return torch.device("cuda" if has_cuda and device != "cpu" else "cpu")
+
+
+def resolve_precision(precision: str, device: torch.device) -> str:
+    """auto | float32 | bf16 | fp16 -> float32 | bf16 | fp16; ConfigError for what the device cannot do."""
+    if precision == "auto":
+        return "bf16" if _multiplies_bf16(device) else "float32"
+    if precision not in _MIXED:
+        raise ConfigError(f"precision: expected auto, {', '.join(_MIXED)}, got {precision!r}")
+    if precision == "fp16" and device.type == "cpu":
+        raise ConfigError("precision: fp16 needs a CUDA GPU. On a CPU use bf16 or float32.")
+    return precision
+
+
+def _multiplies_bf16(device: torch.device) -> bool:
+    """True where bf16 is a speed-up and not an emulation."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability() >= (8, 0)
+    probes = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")  # private: absent means unknown means no
+    return any(getattr(torch.cpu, probe, lambda: False)() for probe in probes)
+
+
+def autocast(device: torch.device, precision: str) -> contextlib.AbstractContextManager[Any]:
+    """Mixed precision for the block; nothing at all for float32."""
+    if precision == "float32":
+        return contextlib.nullcontext()
+    return torch.autocast(device.type, dtype=torch.bfloat16 if precision == "bf16" else torch.float16)
+
+
+def open_accelerator(device: torch.device, precision: str) -> Any:
+    """An `accelerate.Accelerator` for this device and precision, in this process or under torchrun.
+
+    accelerate keeps one state per process and refuses a second one that differs; the old one is dropped here.
+    """
+    from accelerate import Accelerator, DistributedDataParallelKwargs
+    from accelerate.state import AcceleratorState
+
+    cpu, mixed = device.type == "cpu", _MIXED[precision]
+    if AcceleratorState._shared_state:
+        old = AcceleratorState()
+        if old.mixed_precision != mixed or (old.device.type == "cpu") != cpu:
+            AcceleratorState._reset_state(reset_partial_state=not torch.distributed.is_initialized())
+    # buffers (batch norm, carried state) belong to each process: its batches are its own
+    parallel = DistributedDataParallelKwargs(broadcast_buffers=False)
+    return Accelerator(cpu=cpu, mixed_precision=mixed, kwargs_handlers=[parallel])
+
+
+def agree(accelerator: Any, value: float, *, how: str = "first") -> float:
+    """The number that all processes go by: that of the first process, or the min or max of all of them."""
+    if accelerator.num_processes == 1:
+        return value
+    shared = torch.tensor(value, dtype=torch.float64, device=accelerator.device)
+    if how == "first":
+        torch.distributed.broadcast(shared, src=0)
+    else:
+        torch.distributed.all_reduce(shared, getattr(torch.distributed.ReduceOp, how.upper()))
+    return float(shared)
+
+
+def to_device(batch: Any, device: torch.device) -> Any:
+    """The batch with all its arrays and tensors on the device; tuples and dataclasses keep their type."""
+    if isinstance(batch, np.ndarray):
+        if not batch.flags.writeable:
+            batch = batch.copy()
+        return to_device(torch.from_numpy(batch), device)
+    if isinstance(batch, Tensor):
+        if device.type == "cuda" and batch.device.type == "cpu":
+            return batch.pin_memory().to(device, non_blocking=True)
+        return batch.to(device)
+    if isinstance(batch, tuple):
+        items = [to_device(item, device) for item in batch]
+        return type(batch)(*items) if hasattr(batch, "_fields") else tuple(items)
+    if dataclasses.is_dataclass(batch) and not isinstance(batch, type):
+        fields = {
+            f.name: to_device(getattr(batch, f.name), device) for f in dataclasses.fields(batch) if f.init
+        }
+        return dataclasses.replace(batch, **fields)
+    return batch

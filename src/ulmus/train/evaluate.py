@@ -1,0 +1,97 @@
+"""The loss of a model on batches, without training: one function for perplexity and for classifiers.
+
+One forward pass per batch, no gradients, in the order the batches come. The mean is weighted by each batch's
+count, accumulated in float64 on the device and read once. Knows no metric but the loss.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypedDict
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ulmus.errors import DataError
+from ulmus.train.device import autocast, resolve_device, resolve_precision, to_device
+
+__all__ = ["Evaluation", "evaluate"]
+
+Array = np.ndarray[Any, Any]
+
+
+class Evaluation(TypedDict):
+    """What `evaluate` found; the arrays are None unless collected."""
+
+    loss: float  # nll, mean over n
+    n: int  # tokens or documents
+    outputs: Array | None  # (N, C) float32, in the order of the batches
+    targets: Array | None  # (N,) or (N, C)
+    index: Array | None  # (N,) int64 document numbers, where the batches have an `index`
+
+
+@torch.no_grad()
+def evaluate(
+    model: Any,
+    batches: Any,
+    *,
+    device: str | torch.device = "auto",
+    precision: str = "float32",
+    collect: bool = False,
+    between: Callable[[], None] | None = None,
+) -> Evaluation:
+    """Mean nll of the model (a Trainable) over one pass of batches, with outputs and targets where `collect`.
+
+    `between` is called after each batch and may raise. The model's mode is put back and its carried state
+    reset. Raises DataError when there is not one batch.
+    """
+    device = resolve_device(device) if isinstance(device, str) else device
+    precision = resolve_precision(precision, device)
+    parts: dict[str, list[Tensor]] = {"outputs": [], "targets": [], "index": []}
+    total, n = torch.zeros((), dtype=torch.float64, device=device), 0
+    batches.set_epoch(0)  # from the first batch on, whatever was read before
+    was_training = model.training
+    model.to(device).eval()
+    model.reset()
+    try:
+        for batch in batches:
+            moved = to_device(batch, device)
+            with autocast(device, precision):
+                step = model(moved)
+            total.add_(step.nll, alpha=step.count)
+            n += step.count
+            if collect:
+                _keep(parts, step.output, step.target, getattr(moved, "index", None))
+            if between is not None:
+                between()
+    finally:
+        model.train(was_training)
+        model.reset()
+    if n == 0:
+        raise DataError("there is nothing to evaluate: expected at least one batch, got none")
+    outputs, targets, index = (_join(tensors) for tensors in parts.values())
+    return Evaluation(loss=float(total) / n, n=n, outputs=outputs, targets=targets, index=index)
+
+
+def _keep(parts: dict[str, list[Tensor]], *tensors: Any) -> None:
+    for kept, tensor in zip(parts.values(), tensors, strict=True):
+        if isinstance(tensor, Tensor):  # (every tuple has a method `index`)
+            kept.append(tensor.detach())
+
+
+def _join(tensors: list[Tensor]) -> Array | None:
+    """(B, ...) pieces -> one (N, ...) array on the host, bf16 and fp16 widened to float32."""
+    if not tensors:
+        return None
+    joined = torch.cat(tensors).cpu()
+    return np.asarray((joined.float() if joined.is_floating_point() else joined).numpy())
+
+
+def mean_over_processes(loss: float, n: int, device: torch.device) -> tuple[float, int]:
+    """(mean, count) of all processes' batches; the same numbers back when there is one process."""
+    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
+        return loss, n
+    sums = torch.tensor([loss * n, n], dtype=torch.float64, device=device)
+    torch.distributed.all_reduce(sums)
+    return float(sums[0] / sums[1]), int(sums[1])

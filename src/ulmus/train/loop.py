@@ -1,0 +1,261 @@
+"""THE training loop: stages in order, each with its epochs, evaluations and rows of history.
+
+    Trainer(model, [Stage("head", 1, unfreeze=1), Stage("all", 3)], train=batches, valid=held_out).run()
+
+`train` and `valid` serve all stages, or are lists with one entry per stage. One process or torchrun, CPU or
+cuda, float32, bf16 or fp16: the same code. With a `checkpoint` path a run that was stopped or killed goes on
+from there, and ends with the same weights to the last bit (on a CPU, where no time budget decides).
+Knows no text and no model class: see `protocol` for what it asks of them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NoReturn
+
+import torch
+
+from ulmus.errors import ConfigError
+from ulmus.train.callbacks import Callback
+from ulmus.train.checkpoint import CheckpointFile, Saved, load_model, model_tensors
+from ulmus.train.device import agree, open_accelerator, resolve_device, resolve_precision
+from ulmus.train.evaluate import Evaluation, evaluate
+from ulmus.train.interrupt import Interrupted, graceful
+from ulmus.train.protocol import Batches, Carries, LoopConfig, Stage, Step, Trainable
+from ulmus.train.stage import AGREE_EVERY, StageRun
+from ulmus.train.state import RunState
+
+__all__ = [
+    "Batches", "Carries", "Evaluation", "History", "Interrupted", "LoopConfig", "Stage", "Step", "Trainable",
+    "Trainer", "evaluate",
+]  # fmt: skip
+
+# what may change between a run and its continuation without changing what comes out
+FREE = {"device", "checkpoint_every_s", "keep_checkpoint"}
+
+
+@dataclass
+class History:
+    """What happened, row by row: each epoch's stage, epoch, steps, train_loss, lr, seconds, count_per_s; with
+    validation batches also loss (nll), n, and the columns that callbacks measure.
+    """
+
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    best: float | None = None  # best value of the monitored column in the last stage that had one
+
+
+class Trainer:
+    """Trains a model stage by stage; `run` returns the history and leaves the model on its device."""
+
+    def __init__(
+        self,
+        model: Any,
+        stages: Sequence[Stage],
+        *,
+        train: Batches | Sequence[Batches],
+        valid: Batches | Sequence[Batches | None] | None = None,
+        config: LoopConfig | None = None,
+        callbacks: Sequence[Callback] = (),
+        checkpoint: str | Path | None = None,
+    ) -> None:
+        if not stages:
+            raise ConfigError("expected at least one stage to train, got none")
+        self.model, self.stages = model, list(stages)
+        self.config = config = config or LoopConfig()
+        self.train, self.valid = _each(train, len(stages), "train"), _each(valid, len(stages), "valid")
+        if (config.keep_best or config.patience) and not any(v is not None for v in self.valid):
+            raise ConfigError("keep_best and patience need validation batches, and there are none")
+        self.callbacks = list(callbacks)
+        self.checkpoint = None if checkpoint is None else Path(checkpoint)
+        self.history = History()
+
+    def run(self) -> History:
+        """Run all stages, or what a checkpoint says is left of them.
+
+        Raises Interrupted after Ctrl-C (a checkpoint is written first), UlmusError when the loss is no longer
+        a number, ConfigError or DataError when the checkpoint is another run's or damaged, StorageError when
+        it cannot be written.
+        """
+        device = resolve_device(self.config.device)
+        self._accelerator = open_accelerator(device, resolve_precision(self.config.precision, device))
+        self.model.to(self._accelerator.device)
+        self._callbacks = self.callbacks if self._accelerator.is_main_process else []
+        self._file = self._checkpoint_file()
+        saved = self._file.read(self._identity()) if self._file else None
+        first = self._resume(saved) if saved else 0
+        with self._own_rng(), graceful(enabled=self._file is not None) as self._stop:
+            try:
+                for index in range(first, len(self.stages)):
+                    self._run_stage(index, saved if index == first else None)
+                    self._save(None, stage=index + 1)
+                    if self._stop.wanted:
+                        self._stop.stop(self._how_to_go_on())
+            finally:
+                for callback in self._callbacks:
+                    callback.run_ended()
+        if self._file and not self.config.keep_checkpoint:
+            self._file.remove()
+        return self.history
+
+    def _run_stage(self, index: int, saved: Saved | None) -> None:
+        torch.manual_seed(1000 * self.config.seed + index + 1_000_003 * self._accelerator.process_index)
+        run = StageRun(
+            self.model,
+            RunState(self.stages[index], index, len(self.stages)),
+            train=self.train[index],
+            valid=self.valid[index],
+            config=self.config,
+            accelerator=self._accelerator,
+        )
+        if saved and saved.run["stage_run"]:
+            run.load(saved)
+        for callback in self._callbacks:
+            callback.stage_started(run.state)
+        while not run.is_over():
+            self._run_epoch(run)
+        run.close()
+        self.history.best = self.history.best if run.best.value is None else run.best.value
+
+    def _run_epoch(self, run: StageRun) -> None:
+        state = run.state
+        if state.step == 0:
+            state.start_epoch()
+            self.model.reset()
+            # stages that share batches go on shuffling: epochs count through the whole run
+            run.train.set_epoch(sum(s.epochs for s in self.stages[: state.stage_index]) + state.epoch)
+        if not state.epoch_done:
+            run.epoch(lambda: self._after_step(run))
+        row = self._finish_epoch(run)
+        state.epoch += 1
+        state.step, state.epoch_done = 0, False
+        self.history.rows.append(row)
+        for callback in self._callbacks:
+            callback.epoch_ended(state, row)
+
+    def _after_step(self, run: StageRun) -> None:
+        for callback in self._callbacks:
+            callback.step_ended(run.state)
+        if self._file is None:
+            return
+        parallel = self._accelerator.num_processes > 1
+        if parallel and run.state.total_steps % AGREE_EVERY:
+            return
+        wish = 2.0 * self._stop.wanted or float(self._file.due())
+        wish = agree(self._accelerator, wish, how="max")
+        if wish == 1:
+            self._save(run, stage=run.state.stage_index)
+        elif wish == 2:
+            self._interrupt(run)
+
+    def _finish_epoch(self, run: StageRun) -> dict[str, Any]:
+        """Evaluate; returns the row of the epoch that ended."""
+        state = run.state
+        row: dict[str, Any] = {
+            "stage": state.stage.name,
+            "epoch": state.epoch + 1,
+            "steps": state.total_steps,
+            "train_loss": state.epoch_loss(),
+            "lr": state.lr,
+        }
+        if run.evaluation_due():
+            try:
+                with run.judged_weights():
+                    row |= self._judge(run)
+            except Interrupted:
+                self._interrupt(run)
+        state.elapsed_s = run.elapsed_s()
+        return row | {"seconds": state.elapsed_s}
+
+    def _judge(self, run: StageRun) -> dict[str, Any]:
+        """The columns that validation adds; the best weights are noted."""
+        collect = any(type(c).measure is not Callback.measure for c in self._callbacks)
+        found = run.validate(collect=collect, between=self._stop_evaluating)
+        columns: dict[str, Any] = {"loss": found["loss"], "n": found["n"]}
+        for callback in self._callbacks if collect else ():
+            measured = callback.measure(found["outputs"], found["targets"])
+            columns |= {name: float(value) for name, value in measured.items()}
+        monitor = self.config.monitor
+        if self._accelerator.is_main_process and monitor not in columns:
+            raise ConfigError(f"monitor: expected one of {', '.join(columns)}, got {monitor!r}")
+        value = agree(self._accelerator, float(columns.get(monitor, "nan")))
+        run.best.update(value, self.model)
+        return columns
+
+    def _stop_evaluating(self) -> None:
+        if self._stop.wanted and self._accelerator.num_processes == 1:
+            raise Interrupted
+
+    def _interrupt(self, run: StageRun) -> NoReturn:
+        self._save(run, stage=run.state.stage_index, must=True)
+        self._stop.stop(self._how_to_go_on())
+
+    def _how_to_go_on(self) -> str:
+        return f"All steps so far are saved in {self.checkpoint}: the same command goes on from there."
+
+    def _save(self, run: StageRun | None, *, stage: int, must: bool = False) -> None:
+        """Write the checkpoint: within a stage, or (run None) at the start of `stage`."""
+        if self._file is None:
+            return
+        tensors, position = run.save() if run else (_named_model(self.model), None)
+        history = {"rows": self.history.rows, "best": self.history.best}
+        write = self._file.write if must else self._file.try_write
+        write(
+            tensors, {"identity": self._identity(), "stage": stage, "history": history, "stage_run": position}
+        )
+
+    def _resume(self, saved: Saved) -> int:
+        """Take over weights and history; returns the stage to go on with."""
+        self.history = History(**saved.run["history"])
+        load_model(self.model, saved.part("model"))
+        return int(saved.run["stage"])
+
+    def _checkpoint_file(self) -> CheckpointFile | None:
+        """The file of this process (the first has the plain name), known to be writable."""
+        if self.checkpoint is None:
+            return None
+        rank = self._accelerator.process_index
+        path = self.checkpoint.with_name(f"{self.checkpoint.name}.{rank}") if rank else self.checkpoint
+        file = CheckpointFile(path, every_s=self.config.checkpoint_every_s)
+        file.check()
+        return file
+
+    def _identity(self) -> dict[str, str]:
+        """What a checkpoint and its continuation must have in common, as short digests; not the time there is."""
+        config = {k: v for k, v in dataclasses.asdict(self.config).items() if k not in FREE}
+        model = [(name, list(t.shape), str(t.dtype)) for name, t in model_tensors(self.model).items()]
+        batches = [getattr(b, "settings", lambda: None)() for b in self.train]
+        parts = {
+            "the stages": [dataclasses.asdict(stage) | {"minutes": None} for stage in self.stages],
+            "the settings of the loop": config,
+            "the model": model,
+            "the training batches": batches,
+            "the number of processes": self._accelerator.num_processes,
+        }
+        return {
+            name: hashlib.sha256(json.dumps(p, default=str).encode()).hexdigest()[:16]
+            for name, p in parts.items()
+        }
+
+    def _own_rng(self) -> AbstractContextManager[None]:
+        """Inside the block torch's random state is the run's; afterwards it is the caller's again."""
+        device = self._accelerator.device
+        return torch.random.fork_rng([device.index or 0] if device.type == "cuda" else [])
+
+
+def _named_model(model: Any) -> dict[str, torch.Tensor]:
+    return {f"model.{name}": t for name, t in model_tensors(model).items()}
+
+
+def _each(batches: Any, stages: int, name: str) -> list[Any]:
+    """One entry per stage, from one for all or a list of them."""
+    if not isinstance(batches, list | tuple):
+        return [batches] * stages
+    if len(batches) != stages:
+        raise ConfigError(f"{name}: expected one entry for each of the {stages} stages, got {len(batches)}")
+    return list(batches)

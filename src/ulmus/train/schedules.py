@@ -1,0 +1,120 @@
+"""Learning rate and momentum as pure functions of progress: `pct` in [0, 1] -> value.
+
+Progress is a share of the stage, not a step number, so the same schedule serves a number of epochs and a
+number of minutes alike. `Schedule` is the frozen, TOML-friendly description that a stage carries; it gives
+the rate of the top layer group (`optim.group_scales` spreads it over the lower ones).
+Costs nothing. Knows no steps, no optimizer, no clock.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from ulmus.errors import ConfigError
+
+__all__ = [
+    "Schedule",
+    "constant",
+    "cosine",
+    "flat_cosine",
+    "one_cycle",
+    "one_cycle_beta1",
+    "slanted_triangular",
+]
+
+_TURNS = {"one_cycle": 0.25, "slanted_triangular": 0.1, "flat_cosine": 0.75, "constant": 1.0}
+
+
+def cosine(pct: float, start: float, end: float) -> float:
+    """Half a cosine wave from `start` at pct 0 to `end` at pct 1."""
+    return end + (start - end) * (1 + math.cos(math.pi * pct)) / 2
+
+
+def constant(pct: float, peak: float) -> float:  # noqa: ARG001
+    """`peak`, always."""
+    return peak
+
+
+def one_cycle(
+    pct: float, peak: float, *, turn: float = 0.25, div: float = 25.0, final_div: float = 1e5
+) -> float:
+    """Cosine from peak/div up to peak at `turn`, then cosine to peak/final_div (Smith 2018, section 5)."""
+    if pct < turn:
+        return cosine(pct / turn, peak / div, peak)
+    return cosine(_after(pct, turn), peak, peak / final_div)
+
+
+def one_cycle_beta1(pct: float, high: float, low: float, *, turn: float = 0.25) -> float:
+    """Momentum against `one_cycle`: `high` at both ends, `low` at its peak (Smith 2018, section 5)."""
+    if pct < turn:
+        return cosine(pct / turn, high, low)
+    return cosine(_after(pct, turn), low, high)
+
+
+def slanted_triangular(pct: float, peak: float, *, turn: float = 0.1, ratio: float = 32.0) -> float:
+    """Straight up from peak/ratio to peak at `turn`, and down again (Howard & Ruder 2018, equation 3)."""
+    p = pct / turn if pct < turn else 1 - _after(pct, turn)
+    return peak * (1 + p * (ratio - 1)) / ratio
+
+
+def flat_cosine(pct: float, peak: float, *, turn: float = 0.75, final_div: float = 1e5) -> float:
+    """`peak` until `turn`, then cosine down to peak/final_div."""
+    return peak if pct < turn else cosine(_after(pct, turn), peak, peak / final_div)
+
+
+def _after(pct: float, turn: float) -> float:
+    """The share of the way from `turn` to the end; 1 when nothing lies behind `turn`."""
+    return (pct - turn) / (1 - turn) if turn < 1 else 1.0
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """One stage's learning rate and momentum; call it with progress in [0, 1] (values outside are clamped).
+
+    Raises ConfigError when a field cannot be (unknown name, turn outside [0, 1], rate that is not positive).
+    """
+
+    name: str = "one_cycle"  # one_cycle | slanted_triangular | flat_cosine | constant
+    peak: float = 1e-2  # highest learning rate of the top layer group
+    turn: float | None = None  # share of the stage before the rate turns down; None = the usual of its kind
+    div: float = 25.0  # one_cycle begins at peak / div
+    final_div: float = 1e5  # one_cycle and flat_cosine end at peak / final_div
+    ratio: float = 32.0  # slanted_triangular begins and ends at peak / ratio
+    beta1_high: float = (
+        0.95  # AdamW beta1 at both ends of one_cycle; the others hold the middle of high and low
+    )
+    beta1_low: float = 0.85  # AdamW beta1 at the peak of one_cycle
+
+    def __post_init__(self) -> None:
+        if self.name not in _TURNS:
+            raise ConfigError(f"schedule: expected one of {', '.join(_TURNS)}, got {self.name!r}")
+        if self.turn is not None and not 0 <= self.turn <= 1:
+            raise ConfigError(f"schedule: turn is a share of the stage from 0 to 1, got {self.turn}")
+        for field in ("peak", "div", "final_div", "ratio"):
+            if not getattr(self, field) > 0:
+                raise ConfigError(f"schedule: {field} must be above 0, got {getattr(self, field)}")
+        if not 0 <= self.beta1_low <= self.beta1_high < 1:
+            low, high = self.beta1_low, self.beta1_high
+            raise ConfigError(f"schedule: expected 0 <= beta1_low <= beta1_high < 1, got {low}, {high}")
+
+    def __call__(self, pct: float) -> float:
+        """The learning rate of the top layer group at progress `pct`."""
+        pct, turn = min(max(pct, 0.0), 1.0), self._turn
+        if self.name == "one_cycle":
+            return one_cycle(pct, self.peak, turn=turn, div=self.div, final_div=self.final_div)
+        if self.name == "slanted_triangular":
+            return slanted_triangular(pct, self.peak, turn=turn, ratio=self.ratio)
+        if self.name == "flat_cosine":
+            return flat_cosine(pct, self.peak, turn=turn, final_div=self.final_div)
+        return constant(pct, self.peak)
+
+    def momentum(self, pct: float) -> float:
+        """AdamW's beta1 at progress `pct`: cycles against the rate in one_cycle, else stays in the middle."""
+        if self.name != "one_cycle":
+            return (self.beta1_high + self.beta1_low) / 2
+        return one_cycle_beta1(min(max(pct, 0.0), 1.0), self.beta1_high, self.beta1_low, turn=self._turn)
+
+    @property
+    def _turn(self) -> float:
+        return _TURNS[self.name] if self.turn is None else self.turn

@@ -1,0 +1,249 @@
+"""One stage of a run: its optimizer, its epochs, its clock. `loop.Trainer` strings stages together.
+
+Per step: rates set, batch moved, forward under autocast, backward, clip, fused AdamW, zero. Nothing is read
+back from the device, except every 50 steps to see that the loss is still a number.
+Knows no files and no other stage.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ulmus.errors import DataError, UlmusError
+from ulmus.train.best import Best
+from ulmus.train.checkpoint import Saved, load_model, model_tensors
+from ulmus.train.device import agree, autocast, resolve_precision, to_device
+from ulmus.train.evaluate import Evaluation, evaluate, mean_over_processes
+from ulmus.train.optim import (
+    WeightAverage,
+    check_groups,
+    freeze_to,
+    load_optimizer,
+    make_optimizer,
+    optimizer_tensors,
+    set_rates,
+)
+from ulmus.train.protocol import Carries, LoopConfig
+from ulmus.train.state import RunState
+
+__all__ = ["StageRun"]
+
+CHECK_EVERY = 50  # steps between two looks at whether the loss is finite
+SETTLED = 20  # steps after which the time of a step is known well enough to plan with
+AGREE_EVERY = 10  # steps between two agreements of several processes on the time
+EVALUATION_SHARE = 0.1  # of a time budget, at most, goes into evaluations between epochs
+FORWARD_SHARE = 0.4  # of a training step's time that the forward pass takes; until an evaluation was measured
+
+
+class StageRun:
+    """The moving parts of one stage, made new for each: AdamW begins without memory of the stage before."""
+
+    def __init__(
+        self,
+        model: Any,
+        state: RunState,
+        *,
+        train: Any,
+        valid: Any | None,
+        config: LoopConfig,
+        accelerator: Any,
+    ) -> None:
+        self.model, self.state, self.train, self.valid = model, state, train, valid
+        self.config, self.accelerator = config, accelerator
+        self.device = accelerator.device
+        self.precision = resolve_precision(config.precision, self.device)
+        stage = state.stage
+        groups = check_groups(model, model.layer_groups())
+        freeze_to(groups, stage.unfreeze)
+        self.optimizer = make_optimizer(groups, factor=stage.factor, weight_decay=stage.weight_decay)
+        self.params = [p for group in self.optimizer.param_groups for p in group["params"]]
+        self.average = WeightAverage(self.params, decay=config.ema) if config.ema else None
+        self.best = Best(
+            keep=config.keep_best, patience=config.patience, higher_is_better=config.higher_is_better
+        )
+        state.nll_sum, state.smooth = state.nll_sum.to(self.device), state.smooth.to(self.device)
+        self._reserve_s = 0.0  # kept back from the time budget for the evaluation that is to come
+        self._judged_s = 0.0  # spent on evaluations
+        self._before_s = 0.0  # spent by runs that were interrupted
+        self._started = time.perf_counter()
+        self._parallel = accelerator.num_processes > 1
+        self._forward = accelerator.prepare_model(model) if self._parallel else model
+
+    def epoch(self, after_step: Callable[[], None]) -> None:
+        """The rest of the epoch under way, or until the time is up; `after_step` may raise to stop."""
+        state = self.state
+        state.steps = int(agree(self.accelerator, len(self.train), how="min"))
+        if state.steps == 0:
+            raise DataError(f"Stage {state.stage.name!r} has nothing to train on: its batches are empty.")
+        bptt = getattr(self.train, "bptt", None)
+        self.model.train()
+        for batch in self._until_time_is_up():
+            self.step(batch, scale=batch[0].shape[1] / bptt if bptt else 1.0)
+            if state.total_steps % CHECK_EVERY == 0:
+                self.check_finite()
+            after_step()
+        state.epoch_done = True
+        self.check_finite()
+
+    def _until_time_is_up(self) -> Iterator[Any]:
+        state = self.state
+        for batch in self.train:
+            self._look_at_clock()
+            if state.step >= state.steps or (state.total_steps > 0 and self.time_is_up()):
+                return
+            state.pct = max(state.pct, self._progress())
+            yield batch
+
+    def step(self, batch: Any, *, scale: float = 1.0) -> None:
+        """One optimizer step on one batch of arrays; `scale` multiplies the rate (random bptt)."""
+        state, schedule = self.state, self.state.stage.schedule
+        state.lr, state.beta1 = schedule(state.pct), schedule.momentum(state.pct)
+        set_rates(self.optimizer, state.lr * scale, state.beta1)
+        moved = to_device(batch, self.device)
+        with autocast(self.device, self.precision):
+            step = self._forward(moved)
+        self.accelerator.backward(step.loss)
+        if self.config.clip is not None:
+            self.accelerator.unscale_gradients(self.optimizer)
+            torch.nn.utils.clip_grad_norm_(self.params, self.config.clip, foreach=True)
+        if self.accelerator.scaler is not None:
+            self.accelerator.scaler.step(self.optimizer)
+            self.accelerator.scaler.update()
+        else:
+            self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        if self.average is not None:
+            self.average.update()
+        state.add(step)
+
+    def _progress(self) -> float:
+        """Share of the stage that is behind: by steps or by the clock, whichever is further."""
+        state, minutes = self.state, self.state.stage.minutes
+        by_steps = (state.epoch + state.step / max(state.steps, 1)) / state.stage.epochs
+        by_time = 0.0 if minutes is None else state.elapsed_s / self._budget_s(minutes)
+        return min(max(by_steps, by_time), 1.0)
+
+    def _budget_s(self, minutes: float) -> float:
+        return max(minutes * 60 - self._reserve_s, minutes * 30)
+
+    def time_is_up(self) -> bool:
+        """True when the minutes of the stage, less what the evaluation needs, are used."""
+        minutes = self.state.stage.minutes
+        return minutes is not None and self.state.elapsed_s >= self._budget_s(minutes)
+
+    def is_over(self) -> bool:
+        """True when epochs, minutes or patience are used up and no epoch is under way."""
+        state = self.state
+        return state.step == 0 and (state.epoch >= state.stage.epochs or self.time_is_up() or self.best.stop)
+
+    def _look_at_clock(self) -> None:
+        """Bring `elapsed_s` up to date; several processes follow the clock of the first, now and then."""
+        state = self.state
+        if self._parallel and state.total_steps % AGREE_EVERY:
+            return
+        elapsed_s = self.elapsed_s()
+        if state.total_steps == SETTLED and self.valid is not None:
+            self._reserve_s = FORWARD_SHARE * elapsed_s / SETTLED * len(self.valid)
+            self._reserve_s = agree(self.accelerator, self._reserve_s)
+        state.elapsed_s = agree(self.accelerator, elapsed_s)
+
+    def elapsed_s(self) -> float:
+        """Seconds spent in this stage, those of interrupted runs included."""
+        return self._before_s + time.perf_counter() - self._started
+
+    def check_finite(self) -> None:
+        """Raise UlmusError when the loss is no longer a number."""
+        loss = self.state.loss()
+        if not math.isfinite(loss):
+            raise UlmusError(
+                f"The loss became {loss} in stage {self.state.stage.name!r} at step {self.state.total_steps}."
+                " Use a lower learning rate, clip the gradients, or precision float32."
+            )
+
+    def judged_weights(self) -> contextlib.AbstractContextManager[None]:
+        """Inside the block the model has the weights that evaluations judge: averaged, if they are."""
+        return contextlib.nullcontext() if self.average is None else self.average.applied()
+
+    def validate(self, *, collect: bool, between: Callable[[], None]) -> Evaluation:
+        """Evaluate on the validation batches, and note how long that takes."""
+        began = time.perf_counter()
+        found = evaluate(
+            self.model,
+            self.valid,
+            device=self.device,
+            precision=self.precision,
+            collect=collect,
+            between=between,
+        )
+        found["loss"], found["n"] = mean_over_processes(found["loss"], found["n"], self.device)
+        self._reserve_s = agree(self.accelerator, 1.05 * (time.perf_counter() - began))
+        self._judged_s += self._reserve_s
+        return found
+
+    def evaluation_due(self) -> bool:
+        """True after the last epoch, and before it while evaluations keep to their share of a time budget."""
+        state = self.state
+        if self.valid is None or state.stage.minutes is None:
+            return self.valid is not None
+        last = state.epoch + 1 >= state.stage.epochs or self.time_is_up()
+        return last or self._judged_s + self._reserve_s <= EVALUATION_SHARE * state.elapsed_s
+
+    def close(self) -> None:
+        """End the stage: the best or averaged weights become the weights, accelerate lets go of the model."""
+        if not self.best.restore(self.model) and self.average is not None:
+            self.average.copy_to_model()
+        if self._parallel:
+            self.accelerator.unwrap_model(self._forward, keep_fp32_wrapper=False)
+        self.optimizer.zero_grad(set_to_none=True)
+
+    def save(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """All that this stage needs to go on exactly here: tensors by name, and JSON."""
+        parts: dict[str, dict[Any, Tensor]] = {
+            "model": model_tensors(self.model),
+            "optim": optimizer_tensors(self.optimizer),
+            "average": {} if self.average is None else dict(enumerate(self.average.average)),
+            "best": self.best.weights,
+            "carried": self.model.carried() if isinstance(self.model, Carries) else {},
+            "rng": {"cpu": torch.get_rng_state()},
+        }
+        if self.device.type == "cuda":
+            parts["rng"]["cuda"] = torch.cuda.get_rng_state(self.device)
+        scaler = self.accelerator.scaler
+        run = {
+            "state": self.state.to_dict() | {"elapsed_s": self.elapsed_s()},
+            "batches": self.train.state_dict(),
+            "best": {"value": self.best.value, "since": self.best.since},
+            "average_updates": 0 if self.average is None else self.average.updates,
+            "reserve_s": self._reserve_s,
+            "judged_s": self._judged_s,
+            "scaler": None if scaler is None else scaler.state_dict(),
+        }
+        return {f"{part}.{name}": t for part, tensors in parts.items() for name, t in tensors.items()}, run
+
+    def load(self, saved: Saved) -> None:
+        """Go on exactly where `save` was called."""
+        run = saved.run["stage_run"]
+        self.state.load_dict(run["state"])
+        self._before_s = run["state"]["elapsed_s"]
+        self._reserve_s, self._judged_s = run["reserve_s"], run["judged_s"]
+        self.train.load_state_dict(run["batches"])
+        load_model(self.model, saved.part("model"))
+        load_optimizer(self.optimizer, saved.part("optim"))
+        if self.average is not None:
+            self.average.load(saved.part("average"), updates=run["average_updates"])
+        self.best.value, self.best.since = run["best"]["value"], run["best"]["since"]
+        self.best.weights = {name: t.to(self.device) for name, t in saved.part("best").items()}
+        if isinstance(self.model, Carries):
+            self.model.carry({name: t.to(self.device) for name, t in saved.part("carried").items()})
+        torch.set_rng_state(saved.tensors["rng.cpu"])
+        if "rng.cuda" in saved.tensors:
+            torch.cuda.set_rng_state(saved.tensors["rng.cuda"], self.device)
+        if run["scaler"] is not None:
+            self.accelerator.scaler.load_state_dict(run["scaler"])

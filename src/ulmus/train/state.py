@@ -1,0 +1,78 @@
+"""Where a run is: the numbers that callbacks read, that a checkpoint keeps, and that the loop moves on.
+
+Losses are summed as tensors on the device and read only when somebody asks. Knows no model and no file.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ulmus.train.protocol import Stage, Step
+
+__all__ = ["RunState"]
+
+SMOOTH = 0.98  # share of the displayed loss that a new batch leaves standing
+SAVED = (
+    "epoch", "step", "total_steps", "count", "total_count", "pct", "lr", "beta1", "elapsed_s", "epoch_done",
+)  # fmt: skip
+
+
+@dataclass
+class RunState:
+    """Where the run is. Numbers are of the stage or epoch under way."""
+
+    stage: Stage
+    stage_index: int
+    stages: int
+    epoch: int = 0  # epochs finished in this stage
+    step: int = 0  # batches done in this epoch
+    steps: int = 0  # batches of this epoch
+    total_steps: int = 0  # batches done in this stage
+    count: int = 0  # tokens or documents in this epoch
+    total_count: int = 0  # and in this stage
+    pct: float = 0.0  # progress of the stage, 0 to 1
+    lr: float = 0.0  # of the top layer group
+    beta1: float = 0.0
+    elapsed_s: float = 0.0  # spent in this stage, evaluations and earlier runs included
+    epoch_done: bool = False  # all batches of the epoch seen, evaluation still to come
+    nll_sum: Tensor = field(default_factory=lambda: torch.zeros((), dtype=torch.float64))  # of this epoch
+    smooth: Tensor = field(default_factory=lambda: torch.zeros(()))
+
+    def add(self, step: Step) -> None:
+        """Count one step in; nothing is read from the device."""
+        nll = step.nll.detach()
+        self.nll_sum.add_(nll, alpha=step.count)
+        self.smooth.lerp_(nll.to(self.smooth.dtype), 1 - SMOOTH)
+        self.count += step.count
+        self.total_count += step.count
+        self.step += 1
+        self.total_steps += 1
+
+    def start_epoch(self) -> None:
+        """Nothing of the epoch is done yet."""
+        self.step, self.count, self.epoch_done = 0, 0, False
+        self.nll_sum.zero_()
+
+    def loss(self) -> float:
+        """nll over the last ~50 batches of the stage (waits for the device)."""
+        return float(self.smooth) / (1 - SMOOTH ** max(self.total_steps, 1))
+
+    def epoch_loss(self) -> float:
+        """nll of this epoch so far, weighted by count (waits for the device)."""
+        return float(self.nll_sum) / max(self.count, 1)
+
+    def to_dict(self) -> dict[str, Any]:
+        """What a checkpoint keeps, as plain JSON; floats survive exactly."""
+        kept = {name: getattr(self, name) for name in SAVED}
+        return kept | {"nll_sum": float(self.nll_sum), "smooth": float(self.smooth)}
+
+    def load_dict(self, saved: dict[str, Any]) -> None:
+        """Go to where `to_dict` was called."""
+        for name in SAVED:
+            setattr(self, name, saved[name])
+        self.nll_sum.fill_(saved["nll_sum"])
+        self.smooth.fill_(saved["smooth"])

@@ -1,0 +1,82 @@
+"""`ulmus tokens` and `ulmus info`."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from typer.testing import Result
+
+Run = Callable[..., Result]
+
+
+def test_a_text_is_shown_as_its_tokens(run: Run) -> None:
+    """Without a model a tokenizer is made of the very text: nothing is unknown."""
+    done = run("tokens", "Don't PANIC")
+    assert done.exit_code == 0, done.stderr
+    assert "xxbos" in done.stdout
+    assert "xxup" in done.stdout
+    assert "0 unknown" in done.stdout
+
+
+def test_tokens_of_a_model_as_json(language_model: Path, run: Run) -> None:
+    """Tokens, ids, how many are unknown, and what is read back."""
+    done = run("tokens", "The film zyzzyva", "a", "--model", language_model, "--json")
+    assert done.exit_code == 0, done.stderr
+    first, second = json.loads(done.stdout)["texts"]
+    assert first["unknown"] == 1
+    assert len(first["ids"]) == len(first["tokens"])
+    assert second["text"] == "a"
+    shown = run("tokens", "The film zyzzyva", "--model", language_model).stdout
+    assert "xxunk(zyzzyva)" in shown
+    assert "1 unknown" in shown
+
+
+@pytest.mark.parametrize("kind", ["word", "char", "bpe", "unigram"])
+def test_every_kind_of_token_can_be_tried_on_a_corpus(kind: str, corpus: Path, run: Run) -> None:
+    """--train-on learns the vocabulary from files."""
+    done = run(
+        *("tokens", "the film was lovely", "--tokenizer", kind, "--train-on", corpus / "train.csv"),
+        *("--text", "text", "--min-freq", 1, "--max-size", 60, "--json"),
+    )
+    assert done.exit_code == 0, done.stderr
+    assert json.loads(done.stdout)["vocabulary"] <= 60
+
+
+def test_tokens_of_lines_of_stdin(run: Run) -> None:
+    """- reads one text a line."""
+    done = run("tokens", "-", "--json", stdin="one\ntwo three\n")
+    assert [text["text"] for text in json.loads(done.stdout)["texts"]] == ["one", "two three"]
+
+
+def test_a_model_brings_its_own_vocabulary(language_model: Path, corpus: Path, run: Run) -> None:
+    """--train-on beside --model is a contradiction."""
+    done = run("tokens", "a", "--model", language_model, "--train-on", corpus / "train.csv")
+    assert done.exit_code == 2
+    assert "--model brings its own vocabulary" in done.stderr
+
+
+def test_info_shows_the_manifest(classifier: Path, run: Run) -> None:
+    """A table for people, the manifest itself as JSON."""
+    shown = run("info", classifier)
+    assert shown.exit_code == 0, shown.stderr
+    assert "bad, good" in shown.stdout
+    manifest = json.loads(run("info", classifier, "--json").stdout)
+    assert (manifest["kind"], manifest["labels"]) == ("classifier", ["bad", "good"])
+
+
+@pytest.mark.parametrize("arguments", [["info", "{model}"], ["tokens", "a text", "--model", "{model}"]])
+def test_looking_at_a_model_does_not_load_torch(classifier: Path, arguments: list[str]) -> None:
+    """Seconds matter when one only looks."""
+    filled = [argument.format(model=classifier) for argument in arguments]
+    code = (
+        "import sys\nfrom ulmus.cli import app\n"
+        f"try: app({filled!r}, prog_name='ulmus')\n"
+        "except SystemExit as end: assert not end.code\n"
+        "assert not {'torch', 'accelerate', 'sklearn'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)

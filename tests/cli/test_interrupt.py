@@ -1,0 +1,138 @@
+"""Ctrl-C in the middle of a run, and the same command once more."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from typer.testing import Result
+
+from ulmus import bundle
+
+Run = Callable[..., Result]
+
+
+def stop_at_step(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From now on, Ctrl-C comes in the `number`-th optimizer step."""
+    from ulmus.train.stage import StageRun
+
+    step, taken = StageRun.step, []
+
+    def counted(self: StageRun, *arguments: object, **named: object) -> None:
+        taken.append(1)
+        if len(taken) == number:
+            os.kill(os.getpid(), signal.SIGINT)
+        step(self, *arguments, **named)
+
+    monkeypatch.setattr(StageRun, "step", counted)
+
+
+@pytest.mark.parametrize("number", [2, 8])
+def test_the_same_command_goes_on_after_ctrl_c_and_ends_as_if_nothing_had_been(
+    number: int, corpus: Path, classifier: Path, tmp_path: Path, run: Run
+) -> None:
+    """Stopped in the language model's training or in the classifier's: the weights come out the same."""
+    out = tmp_path / "m.ulmus"
+    arguments = (
+        *("train", corpus / "train.csv", "--text", "text", "--label", "label", "--out", out),
+        *("--valid", corpus / "test.csv", "--config", corpus / "tiny.toml", "--quiet"),
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        stop_at_step(number, patch)
+        stopped = run(*arguments)
+    folder = tmp_path / ".m.ulmus.work"
+    assert stopped.exit_code == 130
+    assert f"Stopped. The checkpoints are in {folder}: the same command goes on from there." in stopped.stderr
+    assert [path.name for path in tmp_path.iterdir()] == [folder.name]
+
+    resumed = run(*arguments)
+    assert resumed.exit_code == 0, resumed.stderr
+    assert f"Going on from the checkpoints in {folder}." in resumed.stderr
+    assert [path.name for path in tmp_path.iterdir()] == [out.name]
+    sums = [bundle.read_manifest(path)["sha256"]["weights.safetensors"] for path in (out, classifier)]
+    assert sums[0] == sums[1]
+
+
+def test_a_process_stopped_by_ctrl_c_ends_with_130(corpus: Path, tmp_path: Path) -> None:
+    """What a shell sees: the code, no traceback, nothing on stdout, no model file."""
+    code = (
+        "import os, signal\n"
+        "from ulmus.train.stage import StageRun\n"
+        "step = StageRun.step\n"
+        "def stop(self, *given, **named):\n"
+        "    os.kill(os.getpid(), signal.SIGINT)\n"
+        "    step(self, *given, **named)\n"
+        "StageRun.step = stop\n"
+        "from ulmus.cli import app\n"
+        f"app(['pretrain', {str(corpus / 'unlabeled.csv')!r}, '--out', {str(tmp_path / 'lm.ulmus')!r}, "
+        f"'--config', {str(corpus / 'lm.toml')!r}, '--json'], prog_name='ulmus')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 130
+    assert done.stdout == ""
+    assert "Traceback" not in done.stderr
+    assert "the same command goes on from there" in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == [".lm.ulmus.work"]
+
+
+def test_ctrl_c_before_the_first_checkpoint_leaves_nothing(
+    corpus: Path, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There is nothing to go on from, and the message says so."""
+    from ulmus.tasks.language_model import LanguageModel
+
+    def stop(self: LanguageModel, *arguments: object, **named: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(LanguageModel, "fit", stop)
+    done = run("pretrain", corpus / "unlabeled.csv", "--out", tmp_path / "lm.ulmus")
+    assert done.exit_code == 130
+    assert "There was no checkpoint yet" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_ctrl_c_while_predicting_leaves_no_half_file(
+    classifier: Path, corpus: Path, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second batch never comes: the first is not left behind as if it were all."""
+    from ulmus.cli import predict
+    from ulmus.tasks.classifier import TextClassifier
+
+    labels_of, calls = TextClassifier.labels_of, []
+
+    def stop(self: TextClassifier, proba: object) -> object:
+        calls.append(1)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return labels_of(self, proba)
+
+    monkeypatch.setattr(predict, "_BATCH", 10)
+    monkeypatch.setattr(TextClassifier, "labels_of", stop)
+    done = run("predict", classifier, corpus / "test.csv", "-o", tmp_path / "out.csv")
+    assert (done.exit_code, len(calls)) == (130, 2)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_another_run_does_not_take_over_the_checkpoints(
+    corpus: Path, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another seed is another model; the message names what differs and what to do."""
+    arguments = (
+        *("pretrain", corpus / "unlabeled.csv", "--out", tmp_path / "lm.ulmus"),
+        *("--config", corpus / "lm.toml", "--quiet", "--json"),
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        stop_at_step(1, patch)
+        assert run(*arguments).exit_code == 130
+    other = run(*arguments, "--seed", 9)
+    assert other.exit_code == 2
+    assert "another run (it differs in: seed)" in other.stderr
+    same = run(*arguments)
+    assert same.exit_code == 0, same.stderr
+    assert json.loads(same.stdout)["perplexity"] > 1

@@ -1,0 +1,110 @@
+"""`ulmus pretrain`, `tune` and `generate` on tiny models."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from typer.testing import Result
+
+from ulmus import bundle
+
+Run = Callable[..., Result]
+
+
+def test_pretraining_reports_the_perplexity(corpus: Path, tmp_path: Path, run: Run) -> None:
+    """As a table for people; several files are one corpus."""
+    out = tmp_path / "lm.ulmus"
+    done = run(
+        *("pretrain", corpus / "unlabeled.csv", corpus / "train.csv", "--text", "text", "--out", out),
+        *("--valid", corpus / "test.csv", "--config", corpus / "lm.toml"),
+    )
+    assert done.exit_code == 0, done.stderr
+    assert "perplexity" in done.stdout
+    assert done.stdout.isascii()
+    assert bundle.read_manifest(out)["metrics"]["documents"] == 100
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_tuning_goes_on_from_a_language_model(
+    corpus: Path, language_model: Path, tmp_path: Path, run: Run
+) -> None:
+    """--json: one object with the perplexity; settings for tuning from the config file."""
+    (tmp_path / "tune.toml").write_text("[lm]\ntune-epochs = 1\n")
+    out = tmp_path / "lm2.ulmus"
+    done = run(
+        *("tune", language_model, corpus / "train.csv", "--out", out),
+        *("--config", tmp_path / "tune.toml", "--json", "--quiet"),
+    )
+    assert done.exit_code == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert report["out"] == str(out)
+    assert report["perplexity"] > 1
+    assert bundle.read_manifest(out)["config"]["tune_epochs"] == 1
+
+
+def test_generated_texts_begin_with_the_prompt(language_model: Path, run: Run) -> None:
+    """Samples are parted by an empty line; the same seed gives the same texts."""
+    arguments = ("generate", language_model, "the film was", "--words", 5, "--samples", 2, "--seed", 1)
+    first, second = run(*arguments), run(*arguments)
+    assert first.exit_code == 0, first.stderr
+    samples = first.stdout.strip().split("\n\n")
+    assert len(samples) == 2
+    assert all(sample.lower().startswith("the film was") for sample in samples)
+    assert first.stdout == second.stdout
+
+
+def test_generating_as_json(language_model: Path, run: Run) -> None:
+    """One object with the samples."""
+    done = run("generate", language_model, "the film", "--words", 3, "--temperature", 0, "--json")
+    assert done.exit_code == 0, done.stderr
+    assert len(json.loads(done.stdout)["samples"]) == 1
+
+
+@pytest.mark.parametrize("command", ["generate", "tune"])
+def test_a_classifier_is_no_language_model(
+    command: str, classifier: Path, corpus: Path, tmp_path: Path, run: Run
+) -> None:
+    """The message says what the file holds."""
+    more = [corpus / "train.csv", "--out", tmp_path / "x.ulmus"] if command == "tune" else ["the"]
+    done = run(command, classifier, *more)
+    assert done.exit_code == 1
+    assert "holds a classifier, expected a language-model" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_learning_rate_is_suggested_and_its_curve_drawn(corpus: Path, tmp_path: Path, run: Run) -> None:
+    """For a new model; the picture is a PNG file."""
+    plot = tmp_path / "curve.png"
+    done = run(
+        *("lr-find", corpus / "unlabeled.csv", "--config", corpus / "lm.toml", "--steps", 20),
+        *("--plot", plot, "--json"),
+    )
+    assert done.exit_code == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert 0 < found["suggestion"] < 100
+    assert len(found["lrs"]) == len(found["losses"])
+    assert plot.read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_learning_rate_for_tuning_names_its_key(language_model: Path, corpus: Path, run: Run) -> None:
+    """As text for people: the number, and where to put it."""
+    done = run("lr-find", corpus / "train.csv", "--model", language_model, "--steps", 12)
+    assert done.exit_code == 0, done.stderr
+    assert "Suggested peak: " in done.stdout
+    assert "[lm] tune-peak" in done.stdout
+
+
+def test_a_log_has_one_object_a_line(corpus: Path, tmp_path: Path, run: Run) -> None:
+    """--log is kept when the run is over."""
+    log = tmp_path / "log.jsonl"
+    done = run(
+        *("pretrain", corpus / "unlabeled.csv", "--out", tmp_path / "lm.ulmus", "--log", log),
+        *("--config", corpus / "lm.toml", "--quiet"),
+    )
+    assert done.exit_code == 0, done.stderr
+    events = [json.loads(line)["event"] for line in log.read_text().splitlines()]
+    assert events[0] == "stage"
+    assert "epoch" in events

@@ -1,0 +1,117 @@
+"""`ulmus predict` on a tiny model."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from typer.testing import Result
+
+from ulmus.cli import predict as command
+
+Run = Callable[..., Result]
+
+
+def table(text: str) -> list[dict[str, str]]:
+    """Rows of a csv text."""
+    return list(csv.DictReader(text.splitlines()))
+
+
+def test_predictions_on_stdout_are_csv(classifier: Path, corpus: Path, run: Run) -> None:
+    """row, label, and a probability for each class; the label is the likeliest."""
+    done = run("predict", classifier, corpus / "test.csv", "--text", "text")
+    assert done.exit_code == 0, done.stderr
+    rows = table(done.stdout)
+    assert list(rows[0]) == ["row", "label", "bad", "good"]
+    assert [row["row"] for row in rows] == [str(i) for i in range(30)]
+    for row in rows:
+        assert float(row["bad"]) + float(row["good"]) == pytest.approx(1, abs=2e-6)
+        assert row["label"] == max("bad", "good", key=lambda name: float(row[name]))
+
+
+def test_a_text_a_line_from_stdin(classifier: Path, run: Run) -> None:
+    """- and no file at all are the same; an empty line is a text."""
+    texts = "a wonderful film\n\na dull film"
+    first, second = run("predict", classifier, "-", stdin=texts), run("predict", classifier, stdin=texts)
+    assert first.exit_code == 0, first.stderr
+    assert len(table(first.stdout)) == 3
+    assert first.stdout == second.stdout
+
+
+def test_no_text_on_stdin_gives_no_row(classifier: Path, run: Run) -> None:
+    """Only the header."""
+    done = run("predict", classifier, stdin="")
+    assert (done.exit_code, done.stdout) == (0, "row,label,bad,good\n")
+
+
+def test_batches_do_not_change_predictions(
+    classifier: Path, corpus: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Read 7 at a time, the rows are the same."""
+    whole = table(run("predict", classifier, corpus / "test.csv").stdout)
+    monkeypatch.setattr(command, "_BATCH", 7)
+    parts = table(run("predict", classifier, corpus / "test.csv").stdout)
+    assert [row["label"] for row in parts] == [row["label"] for row in whole]
+    for a, b in zip(parts, whole, strict=True):
+        assert float(a["good"]) == pytest.approx(float(b["good"]), abs=1e-5)
+
+
+@pytest.mark.parametrize("name", ["out.csv", "out.jsonl"])
+def test_the_ending_of_the_output_is_its_format(
+    classifier: Path, corpus: Path, tmp_path: Path, run: Run, name: str
+) -> None:
+    """Stdout stays empty, a line on stderr says what was written."""
+    out = tmp_path / name
+    done = run("predict", classifier, corpus / "test.csv", "-o", out)
+    assert (done.exit_code, done.stdout) == (0, "")
+    assert "30 predictions" in done.stderr
+    if name.endswith("csv"):
+        assert len(table(out.read_text())) == 30
+    else:
+        rows = [json.loads(line) for line in out.read_text().splitlines()]
+        assert [row["row"] for row in rows] == list(range(30))
+        assert set(rows[0]["probabilities"]) == {"bad", "good"}
+    assert list(tmp_path.iterdir()) == [out]
+
+
+def test_json_with_an_output_is_a_summary(classifier: Path, corpus: Path, tmp_path: Path, run: Run) -> None:
+    """n, how often each label, seconds."""
+    done = run("predict", classifier, corpus / "test.csv", "-o", tmp_path / "out.csv", "--json")
+    summary = json.loads(done.stdout)
+    assert summary["n"] == sum(summary["labels"].values()) == 30
+
+
+def test_json_without_an_output_is_one_object_with_all_predictions(classifier: Path, run: Run) -> None:
+    """Also for no text at all."""
+    done = run("predict", classifier, "--json", stdin="good film\nbad film\n")
+    assert [row["row"] for row in json.loads(done.stdout)["predictions"]] == [0, 1]
+    assert json.loads(run("predict", classifier, "--json", stdin="").stdout)["n"] == 0
+
+
+def test_several_labels_are_joined_or_a_list(tagger: Path, corpus: Path, run: Run) -> None:
+    """csv joins them with a comma, JSON has a list; probabilities are independent."""
+    shown = table(run("predict", tagger, corpus / "tags.csv").stdout)
+    assert list(shown[0]) == ["row", "label", "bad", "good", "long"]
+    for row in shown:
+        expected = [name for name in ("bad", "good", "long") if float(row[name]) >= 0.5]
+        assert row["label"] == ",".join(expected)
+    listed = json.loads(run("predict", tagger, corpus / "tags.csv", "--json").stdout)["predictions"]
+    assert isinstance(listed[0]["label"], list)
+
+
+def test_an_output_of_another_kind_is_refused_before_the_model_is_loaded(tmp_path: Path, run: Run) -> None:
+    """Exit code 2 although there is no such model."""
+    (tmp_path / "a.txt").write_text("text\n")
+    done = run("predict", tmp_path / "none.ulmus", tmp_path / "a.txt", "-o", tmp_path / "out.xlsx")
+    assert done.exit_code == 2
+    assert ".csv or .jsonl" in done.stderr
+
+
+def test_a_language_model_predicts_no_labels(language_model: Path, run: Run) -> None:
+    """The message says what the file holds."""
+    done = run("predict", language_model, stdin="text\n")
+    assert done.exit_code == 1
+    assert "holds a language-model, expected a classifier" in done.stderr

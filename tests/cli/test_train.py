@@ -1,0 +1,195 @@
+"""`ulmus train` on real files with tiny models."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import Result
+
+from ulmus import bundle
+
+Run = Callable[..., Result]
+Reviews = Callable[[int, int], list[list[str]]]
+WriteCsv = Callable[..., Path]
+
+
+def written(out: Path) -> dict[str, Any]:
+    """The manifest of a model file."""
+    return bundle.read_manifest(out)
+
+
+@pytest.fixture
+def tiny(corpus: Path) -> Path:
+    """The config file of the tiny models."""
+    return corpus / "tiny.toml"
+
+
+def test_a_classifier_is_trained_and_its_parts_stand_side_by_side(
+    corpus: Path, tiny: Path, tmp_path: Path, run: Run
+) -> None:
+    """The table names language model, word counts and combination; stdout is plain ASCII in a pipe."""
+    out = tmp_path / "m.ulmus"
+    done = run(
+        *("train", corpus / "train.csv", "--text", "text", "--label", "label", "--out", out),
+        *("--valid", corpus / "test.csv", "--unlabeled", corpus / "unlabeled.csv", "--config", tiny),
+    )
+    assert done.exit_code == 0, done.stderr
+    assert all(name in done.stdout for name in ("language model", "word counts", "combined", "macro F1"))
+    assert "measured on 30 texts" in done.stdout
+    assert f"Written: {out}" in done.stdout
+    assert done.stdout.isascii()
+    assert "60 labelled texts of 2 classes, 40 unlabelled" in done.stderr
+    assert sorted(written(out)["labels"]) == ["bad", "good"]
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_json_is_one_object_on_stdout(corpus: Path, tiny: Path, tmp_path: Path, run: Run) -> None:
+    """Scores of the parts, the interval of the difference, the verdict, the seconds."""
+    done = run(
+        *("train", corpus / "train.csv", "--text", "text", "--label", "label", "--out", tmp_path / "m.ulmus"),
+        *("--valid", corpus / "test.csv", "--config", tiny, "--json"),
+    )
+    assert done.exit_code == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert {"out", "lm", "counts", "combined", "gain", "verdict", "n", "seconds"} <= report.keys()
+    assert 0 <= report["combined"]["accuracy"] <= 1
+    assert report["gain"]["low"] <= report["gain"]["difference"] <= report["gain"]["high"]
+
+
+def test_rows_with_an_empty_label_are_unlabelled_texts(
+    tiny: Path, tmp_path: Path, run: Run, reviews: Reviews, write_csv: WriteCsv
+) -> None:
+    """DATA may hold both."""
+    rows: list[list[str]] = [*reviews(40, 5), *([text, ""] for text, _ in reviews(20, 6))]
+    data = write_csv(tmp_path / "mixed.csv", ["text", "label"], rows)
+    done = run("train", data, "--label", "label", "--out", tmp_path / "m.ulmus", "--config", tiny)
+    assert done.exit_code == 0, done.stderr
+    assert "40 labelled texts of 2 classes, 20 unlabelled" in done.stderr
+
+
+def test_a_folder_of_texts_is_data(tiny: Path, tmp_path: Path, run: Run, reviews: Reviews) -> None:
+    """train/pos/1.txt: the label is the folder, the split the folder above, unsup has no label."""
+    for i, (text, label) in enumerate(reviews(40, 7)):
+        for split, name in (("train", label), ("test", label), ("train", "unsup")):
+            path = tmp_path / "data" / split / name / f"{i}.txt"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+    out = tmp_path / "m.ulmus"
+    done = run("train", tmp_path / "data", "--split", "train", "--out", out, "--config", tiny)
+    assert done.exit_code == 0, done.stderr
+    assert "40 labelled texts of 2 classes, 40 unlabelled" in done.stderr
+    assert sorted(written(out)["labels"]) == ["bad", "good"]
+
+
+def test_a_file_without_header_is_read_by_numbers(
+    tiny: Path, tmp_path: Path, run: Run, reviews: Reviews
+) -> None:
+    """label,text... as in many published sets; plain text is unlabelled data beside it."""
+    data = tmp_path / "train.csv"
+    data.write_text("".join(f'"{label}","{text}"\n' for text, label in reviews(40, 8)))
+    (tmp_path / "more.txt").write_text("\n".join(text for text, _ in reviews(10, 9)) + "\n")
+    done = run(
+        *("train", data, "--no-header", "--text", 1, "--label", 0, "--unlabeled", tmp_path / "more.txt"),
+        *("--out", tmp_path / "m.ulmus", "--config", tiny),
+    )
+    assert done.exit_code == 0, done.stderr
+    assert "40 labelled texts of 2 classes, 10 unlabelled" in done.stderr
+
+
+def test_several_text_columns_become_fields(
+    tiny: Path, tmp_path: Path, run: Run, reviews: Reviews, write_csv: WriteCsv
+) -> None:
+    """--text twice: both columns are read."""
+    rows = [["title", text, label] for text, label in reviews(40, 10)]
+    data = write_csv(tmp_path / "a.csv", ["head", "body", "label"], rows)
+    out = tmp_path / "m.ulmus"
+    done = run(
+        *("train", data, "--text", "head", "--text", "body", "--label", "label"),
+        *("--out", out, "--config", tiny, "--quiet"),
+    )
+    assert done.exit_code == 0, done.stderr
+    assert "xxfld" in bundle.read(out).tokenizer_json
+
+
+def test_a_whole_run_stands_in_one_file(corpus: Path, tmp_path: Path, run: Run) -> None:
+    """DATA, --out and all the rest from --config; the same seed gives the same bytes of weights."""
+    options = (
+        f'data = "{corpus / "train.csv"}"\ntext = "text"\nlabel = "label"\nquiet = true\nseed = 5\n'
+        f'language-model = "none"\nclass-weight = "balanced"\ncombine = "none"\n'
+    )
+    (tmp_path / "run.toml").write_text(options + (corpus / "tiny.toml").read_text())
+    for name in ("a.ulmus", "b.ulmus"):
+        done = run("train", "--config", tmp_path / "run.toml", "--out", tmp_path / name)
+        assert done.exit_code == 0, done.stderr
+    first, second = written(tmp_path / "a.ulmus"), written(tmp_path / "b.ulmus")
+    assert first["sha256"] == second["sha256"]
+    assert first["combine"] == "none"
+
+
+def test_settings_of_the_config_file_reach_the_model(classifier: Path) -> None:
+    """[lm] and [classifier] are in the manifest of what they made."""
+    config = written(classifier)["config"]
+    assert config["all_epochs"] == 1
+    assert (config["language_model"]["hidden"], config["language_model"]["layers"]) == (12, 1)
+
+
+def test_a_language_model_file_is_the_start(
+    corpus: Path, language_model: Path, tmp_path: Path, run: Run
+) -> None:
+    """--language-model FILE: its shape is the classifier's."""
+    (tmp_path / "c.toml").write_text("[classifier]\nall-epochs = 1\n")
+    out = tmp_path / "m.ulmus"
+    done = run(
+        *("train", corpus / "train.csv", "--label", "label", "--out", out, "--quiet"),
+        *("--language-model", language_model, "--config", tmp_path / "c.toml"),
+    )
+    assert done.exit_code == 0, done.stderr
+    assert written(out)["config"]["language_model"]["hidden"] == 12
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--size", "base"], "has its own"),
+        (["--tokenizer", "char"], "cuts texts by word, not by char"),
+        (["--config", "{corpus}/tiny.toml"], "[lm] sets up a new language model"),
+    ],
+)
+def test_a_given_language_model_allows_no_other_shape(
+    corpus: Path, language_model: Path, tmp_path: Path, run: Run, arguments: list[str], said: str
+) -> None:
+    """What would be passed over in silence is an error."""
+    done = run(
+        *("train", corpus / "train.csv", "--label", "label", "--out", tmp_path / "m.ulmus"),
+        *("--language-model", language_model, *(part.format(corpus=corpus) for part in arguments)),
+    )
+    assert done.exit_code == 2
+    assert said in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("toml", "said"),
+    [
+        ("[lm]\nhiden = 3\n", "[lm]: unknown key 'hiden'. Did you mean 'hidden'?"),
+        ("[lm.dropouts]\nweigth = 3\n", "Did you mean 'weight'?"),
+        ("[classifier]\nall_epochs = 'many'\n", "all_epochs"),
+        ("[model]\nhidden = 3\n", "unknown table [model]"),
+        ("sede = 3\n", "Did you mean 'seed'?"),
+    ],
+)
+def test_a_mistake_in_the_config_file_is_found_before_any_work(
+    corpus: Path, tmp_path: Path, run: Run, toml: str, said: str
+) -> None:
+    """Exit code 2; nothing is written."""
+    (tmp_path / "bad.toml").write_text(toml)
+    done = run(
+        *("train", corpus / "train.csv", "--label", "label", "--out", tmp_path / "m.ulmus"),
+        *("--config", tmp_path / "bad.toml"),
+    )
+    assert done.exit_code == 2
+    assert said in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["bad.toml"]

@@ -1,0 +1,36 @@
+"""What several tests share: the public data sets, and quiet, small, repeatable runs."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # tiny models: threads would only wait for each other
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell ignores it for what it runs behind
+settings.register_profile("no clock", deadline=None)  # a busy machine is no bug
+settings.load_profile("no clock")
+
+DATA = Path(os.environ.get("ULMUS_DATA", "../shared/data"))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what is marked `data` where the public data sets are not, and say so."""
+    if DATA.is_dir():
+        return
+    reason = f"the public data sets are not at {DATA}; set ULMUS_DATA to their folder"
+    for item in items:
+        if item.get_closest_marker("data"):
+            item.add_marker(pytest.mark.skip(reason=reason))
+
+
+@pytest.fixture(scope="session")
+def data_folder() -> Path:
+    """The folder of the public data sets; asking for it skips the test where it is not there."""
+    if not DATA.is_dir():
+        pytest.skip(f"the public data sets are not at {DATA}; set ULMUS_DATA to their folder")
+    return DATA.resolve()

@@ -1,0 +1,58 @@
+"""scikit-learn's own tools on our classifier."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.base import clone, is_classifier
+from sklearn.model_selection import GridSearchCV, cross_val_predict, cross_val_score
+
+from ulmus.errors import UsageError
+from ulmus.tasks.classifier import TextClassifier
+
+Fit = Callable[..., TextClassifier]
+
+
+def test_parameters_can_be_read_and_set(make: Fit) -> None:
+    """All arguments of __init__, by name; set_params returns the estimator; an unknown one is an error that helps."""
+    model = make(seed=4)
+    assert model.get_params()["seed"] == 4
+    assert model.set_params(seed=5, teach="none") is model
+    assert (model.seed, model.teach) == (5, "none")
+    with pytest.raises(UsageError, match=r"there is no parameter 'sead'\. Did you mean 'seed'"):
+        model.set_params(sead=3)
+
+
+def test_a_clone_has_the_parameters_and_nothing_learnt(classifier: TextClassifier) -> None:
+    """sklearn.base.clone: the start of every search and cross-validation."""
+    other = clone(classifier)
+    assert other.config == classifier.config
+    assert not hasattr(other, "network_")
+    assert is_classifier(other)
+
+
+def test_its_repr_is_the_call_that_makes_it() -> None:
+    """Only what differs from the defaults."""
+    assert repr(TextClassifier()) == "TextClassifier()"
+    assert repr(TextClassifier(seed=3, teach="none")) == "TextClassifier(teach='none', seed=3)"
+
+
+def test_scikit_learn_cross_validates_and_searches(make: Fit, corpus: Any) -> None:
+    """Lists and arrays of texts, plain and named scores, predictions, a grid."""
+    texts, labels = corpus.texts[:24], corpus.labels[:24]
+    assert cross_val_score(make(), texts, labels, cv=2).shape == (2,)
+    assert cross_val_score(make(), np.array(texts), np.array(labels), cv=2, scoring="f1_macro").shape == (2,)
+    assert set(cross_val_predict(make(), texts, labels, cv=2)) <= set(labels)
+    search = GridSearchCV(make(), {"class_weight": [None, "balanced"]}, cv=2).fit(texts, labels)
+    assert len(search.predict(texts)) == 24
+
+
+def test_importing_the_classifier_does_not_import_scikit_learn() -> None:
+    """Its base class would add a second to every start."""
+    code = "import sys, ulmus.tasks.classifier; sys.exit('sklearn' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,0 +1,67 @@
+"""Scores side by side, and the sentence that says which difference is real."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ulmus.tasks.labels import Labels
+from ulmus.tasks.report import compare, predicted, scores
+
+
+def proba(labels: Labels, right: float, *, seed: int = 0) -> np.ndarray:
+    """Probabilities (N, 2) that are right for a share of the documents."""
+    rng = np.random.default_rng(seed)
+    told = np.where(rng.random(len(labels)) < right, labels.target, 1 - labels.target)
+    return np.where(np.arange(2) == told[:, None], 0.8, 0.2)
+
+
+@pytest.fixture
+def labels() -> Labels:
+    """400 documents of two classes."""
+    return Labels.of(["a", "b"] * 200)
+
+
+@pytest.mark.parametrize(
+    ("lm", "counts", "verdict"),
+    [
+        (0.95, 0.70, "is better than counting words"),
+        (0.70, 0.95, "Counting words is better"),
+        (0.80, 0.80, "Counting words is as good"),
+    ],
+)
+@pytest.mark.parametrize("part", ["combined", "lm"])
+def test_the_verdict_says_what_the_interval_allows(
+    part: str, lm: float, counts: float, verdict: str, labels: Labels
+) -> None:
+    """Better, worse, or as good as far as these documents can tell: in points, with the interval and the number."""
+    parts = {part: proba(labels, lm, seed=1), "counts": proba(labels, counts, seed=2)}
+    report = compare(labels, parts)
+    assert verdict in report["verdict"]
+    assert "400 documents" in report["verdict"]
+    assert report["gain"]["of"] == part
+    gain = report[part]["accuracy"] - report["counts"]["accuracy"]
+    assert report["gain"]["difference"] == pytest.approx(gain)
+    assert report["gain"]["low"] <= gain <= report["gain"]["high"]
+    assert report["n"] == 400
+
+
+def test_scores_of_single_and_of_several_labels(labels: Labels) -> None:
+    """accuracy, macro_f1, log loss, calibration error; with several labels micro_f1 too, and whole sets count."""
+    found = scores(labels, proba(labels, 1.0))
+    assert found["accuracy"] == found["macro_f1"] == 1.0
+    assert found["log_loss"] == pytest.approx(-np.log(0.8))
+    assert found["calibration_error"] == pytest.approx(0.2)
+    many: Any = Labels.of([["x"], ["x", "y"], []])
+    found = scores(many, np.array([[0.9, 0.1], [0.9, 0.1], [0.1, 0.2]]))
+    assert found["accuracy"] == pytest.approx(2 / 3)
+    assert found["micro_f1"] == pytest.approx(0.8)
+
+
+def test_predictions_are_the_likeliest_or_all_with_a_half() -> None:
+    """(N,) class numbers, or (N, C) zeros and ones."""
+    p = np.array([[0.2, 0.5, 0.3], [0.6, 0.5, 0.7]])
+    assert predicted(p, multi_label=False).tolist() == [1, 2]
+    assert predicted(p, multi_label=True).tolist() == [[0, 1, 0], [1, 1, 1]]

@@ -1,0 +1,66 @@
+"""What README and docs show is run: every `python` and `bash` block, page by page, on a small task."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sybil import Example, Sybil
+from sybil.parsers.markdown import CodeBlockParser, PythonCodeBlockParser, SkipParser
+
+from ulmus import demo
+
+ROOT = Path(__file__).parents[1]
+MINUTES = re.compile(r"(minutes\s*=?\s*)[\d.]+")
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+def shell(example: Example) -> None:
+    """Run a `bash` block with the commands of this environment in front."""
+    path = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", example.parsed],
+        env=os.environ | {"PATH": path},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, f"{example.parsed}\n{done.stdout}\n{done.stderr}"
+
+
+BLOCKS = Sybil(parsers=[SkipParser(), PythonCodeBlockParser(), CodeBlockParser("bash", shell)])
+
+
+@pytest.fixture(scope="session")
+def small_task() -> demo.Task:
+    """Two packages, 32 labelled documents, 16 to judge on."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(demo, "PACKAGES", {"networkx": ("networkx", "nx"), "numpy": ("numpy", "np")})
+        patch.setattr(demo, "_ENOUGH", 80)
+        return demo.docstrings(labeled=32, test=16)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_block_runs(
+    page: Path, small_task: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A reader who types what a page shows, from top to bottom, gets no error; minutes become a second."""
+    demo.write(tmp_path / "demo", small_task)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(demo, "docstrings", lambda: small_task)
+    hurried = tmp_path / page.name
+    hurried.write_text(MINUTES.sub(r"\g<1>0.02", page.read_text(encoding="utf-8")), encoding="utf-8")
+    for example in BLOCKS.parse(hurried).examples():
+        example.evaluate()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_leads_somewhere(page: Path) -> None:
+    """Links to files of the project name files that are there."""
+    links = re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8"))
+    assert [link for link in links if not (page.parent / link).exists()] == []

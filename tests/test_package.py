@@ -1,0 +1,169 @@
+"""The package as a whole: what importing costs, which names are public, house rules a machine can check."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import ulmus
+
+ROOT = Path(__file__).parents[1]
+SOURCES = sorted((ROOT / "src" / "ulmus").rglob("*.py"))
+OTHERS = sorted(
+    file for name in ("tests", "examples", "bench", "docs") for file in (ROOT / name).rglob("*.py")
+)
+HEAVY = {
+    "torch",
+    "accelerate",
+    "numpy",
+    "scipy",
+    "sklearn",
+    "pyarrow",
+    "tokenizers",
+    "safetensors",
+    "matplotlib",
+    "pandas",
+}
+MODULES = [
+    ".".join(("ulmus", *file.relative_to(ROOT / "src" / "ulmus").with_suffix("").parts)).removesuffix(
+        ".__init__"
+    )
+    for file in SOURCES
+]
+TORCHLESS = [
+    name
+    for name in MODULES
+    if re.match(
+        r"ulmus\.(text|data|serve|cli)\b|ulmus\.(?!train|tasks|models|__main__)\w+$|ulmus\.models\.baseline$",
+        name,
+    )
+]
+MAX_LINES, MAX_BODY_LINES = 400, 50
+
+
+def loaded_by(statement: str) -> set[str]:
+    """The top-level names of the modules that `statement` loads in a fresh interpreter."""
+    script = f"import sys; before = set(sys.modules); {statement}; print(*set(sys.modules) - before)"
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", script], capture_output=True, text=True, check=True
+    )
+    assert not done.stderr
+    return {name.partition(".")[0] for name in done.stdout.split()}
+
+
+def test_importing_the_package_loads_nothing_heavy() -> None:
+    """`import ulmus` loads the package and a few small modules of the standard library, and nothing else."""
+    loaded = loaded_by("import ulmus")
+    assert loaded <= {"ulmus", "__future__", "typing", "importlib", "re", "sre_compile"} | set(
+        sys.stdlib_module_names
+    )
+    assert not loaded & HEAVY
+
+
+def test_the_command_line_starts_without_torch() -> None:
+    """Importing the command line loads none of the libraries that cost time."""
+    assert not loaded_by("import ulmus.cli") & HEAVY
+
+
+def test_modules_below_the_models_never_load_torch() -> None:
+    """Texts, ids, bundles and word counts work in a process that never sees torch."""
+    assert not loaded_by("import " + ", ".join(TORCHLESS)) & {"torch", "accelerate"}
+
+
+def test_public_names_are_a_short_list_and_all_of_them_are_there() -> None:
+    """Every name in `__all__` can be had, is listed by dir(), and there are about a dozen."""
+    names = [name for name in ulmus.__all__ if not name.startswith("_")]
+    assert len(names) == len(set(names)) <= 15
+    assert set(ulmus.__all__) <= set(dir(ulmus))
+    for name in names:
+        assert getattr(ulmus, name).__name__ == name
+
+
+def test_lazy_names_are_what_type_checkers_see() -> None:
+    """The table of lazy names and the imports for type checkers say the same."""
+    tree = ast.parse(Path(ulmus.__file__).read_text(encoding="utf-8"))
+    typed = {
+        alias.name: (node.module or "").removeprefix("ulmus.")
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("ulmus.")
+        for alias in node.names
+    }
+    assert typed == ulmus._HOMES
+    assert set(ulmus.__all__) == {*typed, "__version__"}
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    """Asking for a name that is not public fails as Python users expect."""
+    with pytest.raises(AttributeError, match="no attribute 'TextClassifer'"):
+        ulmus.TextClassifer  # noqa: B018
+
+
+@pytest.mark.parametrize("file", SOURCES + OTHERS, ids=lambda file: str(file.relative_to(ROOT)))
+def test_every_file_fits_in_one_head(file: Path) -> None:
+    """No file is longer than 400 lines, and no function is longer than 50 without its docstring."""
+    source = file.read_text(encoding="utf-8")
+    assert source.count("\n") <= MAX_LINES
+    too_long = [
+        f"{name}: {lines} lines" for name, lines in body_lengths(ast.parse(source)) if lines > MAX_BODY_LINES
+    ]
+    assert not too_long
+
+
+@pytest.mark.parametrize("file", SOURCES, ids=lambda file: str(file.relative_to(ROOT)))
+def test_every_module_says_what_it_is(file: Path) -> None:
+    """A module with code in it has a docstring, and a name that says what is inside."""
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    assert ast.get_docstring(tree) or not tree.body
+    assert file.stem not in {"utils", "util", "helpers", "helper", "common", "misc"}
+
+
+@pytest.mark.parametrize("file", SOURCES, ids=lambda file: str(file.relative_to(ROOT)))
+def test_no_module_can_run_foreign_code(file: Path) -> None:
+    """Nothing unpickles, evaluates text, star-imports, or checks input with assert."""
+    assert not list(forbidden(ast.parse(file.read_text(encoding="utf-8"))))
+
+
+def test_the_root_folder_stays_small() -> None:
+    """At most 13 entries meet the eye of whoever opens the repository."""
+    listed = subprocess.run(
+        ["git", "ls-tree", "--name-only", "HEAD"], cwd=ROOT, capture_output=True, text=True
+    )
+    if listed.returncode:
+        pytest.skip("not a git checkout")
+    assert len(listed.stdout.split()) <= 13
+
+
+def body_lengths(tree: ast.Module) -> Iterator[tuple[str, int]]:
+    """(name, lines from `def` to the end, docstring left out) of every function."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            first = node.body[0]
+            said = first.end_lineno - first.lineno + 1 if ast.get_docstring(node) is not None else 0
+            yield node.name, node.end_lineno - node.lineno + 1 - said
+
+
+def forbidden(tree: ast.Module) -> Iterator[str]:
+    """Every banned construct with its line number."""
+    banned_modules = {"pickle", "cPickle", "dill", "cloudpickle", "marshal", "shelve"}
+    banned_calls = {"torch.load", "torch.save", "joblib.load", "joblib.dump", "eval", "exec", "yaml.load"}
+    for node in ast.walk(tree):
+        match node:
+            case ast.Import(names=names) if banned_modules & {name.name for name in names}:
+                yield f"line {node.lineno}: imports a pickle"
+            case ast.ImportFrom(module=module) if module in banned_modules:
+                yield f"line {node.lineno}: imports a pickle"
+            case ast.ImportFrom(names=[ast.alias(name="*")]):
+                yield f"line {node.lineno}: star import"
+            case ast.Call(func=func) if ast.unparse(func) in banned_calls:
+                yield f"line {node.lineno}: calls {ast.unparse(func)}"
+            case ast.Call(keywords=keywords) if any(key.arg == "allow_pickle" for key in keywords):
+                if any(key.arg == "allow_pickle" and ast.unparse(key.value) != "False" for key in keywords):
+                    yield f"line {node.lineno}: allows pickles"
+            case ast.Assert():
+                yield f"line {node.lineno}: assert; raise an error of ulmus.errors"

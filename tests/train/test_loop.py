@@ -1,0 +1,295 @@
+"""The training loop: stages, schedules, time budgets, averaging, the best weights."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from ulmus.errors import ConfigError, DataError, UlmusError
+from ulmus.train.callbacks import Callback, RunState
+from ulmus.train.loop import LoopConfig, Stage, Trainer, evaluate
+from ulmus.train.schedules import Schedule
+
+FAST = Schedule("one_cycle", 0.05)
+CPU = LoopConfig(device="cpu")
+
+
+class _Watch(Callback):
+    """Notes what each step looked like."""
+
+    def __init__(self, look: Callable[[RunState], Any] = lambda s: (s.stage.name, s.epoch, s.step)) -> None:
+        self.look, self.seen, self.rows = look, [], []
+
+    def step_ended(self, state: RunState) -> None:
+        self.seen.append(self.look(state))
+
+    def epoch_ended(self, state: RunState, row: dict[str, Any]) -> None:
+        self.rows.append(row)
+
+
+def test_training_makes_the_loss_smaller(new_model, new_batches):
+    """A tiny problem is learned, and the history says so."""
+    history = Trainer(
+        new_model(), [Stage("all", 8, FAST)], train=new_batches(20), valid=new_batches(5, seed=1), config=CPU
+    ).run()
+    assert [row["epoch"] for row in history.rows] == list(range(1, 9))
+    assert history.rows[-1]["loss"] < 0.5 * history.rows[0]["loss"]
+    assert history.rows[-1]["train_loss"] < history.rows[0]["train_loss"]
+    assert history.rows[-1]["n"] == 40
+    assert history.best == min(row["loss"] for row in history.rows)
+
+
+def test_the_reported_loss_is_that_of_evaluate(new_model, new_batches):
+    """The history and a later `evaluate` agree."""
+    model, valid = new_model(), new_batches(5, seed=1)
+    history = Trainer(model, [Stage("all", 1)], train=new_batches(5), valid=valid, config=CPU).run()
+    assert evaluate(model, valid, device="cpu")["loss"] == history.rows[-1]["loss"]
+
+
+def test_stages_run_in_order_with_their_own_batches(new_model, new_batches):
+    """Each stage trains on its entry of `train`, for its epochs, and is judged on its entry of `valid`."""
+    teach, true, watch = new_batches(3), new_batches(2, seed=1), _Watch()
+    history = Trainer(
+        new_model(), [Stage("teach", 1), Stage("true", 2)], train=[teach, true], valid=[None, new_batches(1)],
+        config=CPU, callbacks=[watch],
+    ).run()  # fmt: skip
+    steps = [("teach", 0, 1), ("teach", 0, 2), ("teach", 0, 3)]
+    assert watch.seen == [*steps, ("true", 0, 1), ("true", 0, 2), ("true", 1, 1), ("true", 1, 2)]
+    assert ["loss" in row for row in history.rows] == [False, True, True]
+    assert watch.rows == history.rows
+
+
+def test_each_epoch_resets_the_model_and_shuffles_anew(new_model, new_batches):
+    """set_epoch counts through the whole run, so stages that share batches do not see one order twice."""
+    model, batches = new_model(), new_batches(2)
+    Trainer(model, [Stage("a", 2), Stage("b", 2)], train=batches, config=CPU).run()
+    assert batches.epochs == [0, 1, 2, 3]
+    assert model.resets == 4
+
+
+def test_frozen_groups_keep_their_weights(new_model, new_batches):
+    """With unfreeze=1 only the top group moves."""
+    model, fresh = new_model(), new_model()
+    Trainer(model, [Stage("head", 1, FAST, unfreeze=1)], train=new_batches(5), config=CPU).run()
+    assert torch.equal(model.low.weight, fresh.low.weight)
+    assert torch.equal(model.middle.weight, fresh.middle.weight)
+    assert not torch.equal(model.top.weight, fresh.top.weight)
+
+
+def test_the_schedule_runs_through_the_epochs_of_a_stage(new_model, new_batches):
+    """Rates are the schedule's at (epoch + step) / total, and momentum cycles with them."""
+    watch = _Watch(lambda s: (s.lr, s.beta1))
+    stage = Stage("all", 2, FAST)
+    Trainer(new_model(), [stage], train=new_batches(4), config=CPU, callbacks=[watch]).run()
+    lrs, beta1s = zip(*watch.seen, strict=True)
+    assert lrs == pytest.approx([FAST(k / 8) for k in range(8)])
+    assert beta1s == pytest.approx([FAST.momentum(k / 8) for k in range(8)])
+
+
+def test_the_rate_follows_the_length_of_a_random_bptt_batch(new_model, new_batches, monkeypatch):
+    """A batch half as long as bptt trains at half the rate (Merity et al. 2017, section 5)."""
+    batches, rates = new_batches(3), []
+    batches.bptt = 8  # each batch's first array is (B, 4)
+    monkeypatch.setattr("ulmus.train.stage.set_rates", lambda _optimizer, lr, _beta1: rates.append(lr))
+    Trainer(new_model(), [Stage("all", 1, FAST)], train=batches, config=CPU).run()
+    assert rates == pytest.approx([0.5 * FAST(k / 3) for k in range(3)])
+
+
+class _Clock:
+    """A clock on which every look takes a second."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def perf_counter(self) -> float:
+        self.now += 1
+        return self.now
+
+
+def test_a_time_budget_is_kept_and_the_schedule_complete(new_model, new_batches, monkeypatch):
+    """With minutes for a fraction of the epochs the stage ends in time, its rate down at the end of the schedule."""
+    clock, watch = _Clock(), _Watch(lambda s: s.lr)
+    monkeypatch.setattr("ulmus.train.stage.time", clock)
+    stage = Stage("all", 1000, FAST, minutes=5)
+    history = Trainer(
+        new_model(), [stage], train=new_batches(30), valid=new_batches(2), config=CPU, callbacks=[watch]
+    ).run()
+    assert 270 <= clock.now <= 310
+    assert max(watch.seen) == pytest.approx(FAST.peak, rel=0.01)
+    assert watch.seen[-1] < 0.01 * FAST.peak
+    assert "loss" in history.rows[-1]
+
+
+def test_an_epoch_that_is_done_before_the_time_ends_the_stage(new_model, new_batches):
+    """`minutes` is a limit: the epochs may be done sooner."""
+    history = Trainer(new_model(), [Stage("all", 2, minutes=60)], train=new_batches(3), config=CPU).run()
+    assert history.rows[-1]["steps"] == 6
+
+
+def test_evaluations_take_no_more_than_their_share_of_a_time_budget(new_model, new_batches, monkeypatch):
+    """Short epochs in a long budget are not each evaluated; the last one is."""
+    clock = _Clock()
+    monkeypatch.setattr("ulmus.train.stage.time", clock)
+    monkeypatch.setattr("ulmus.train.stage.evaluate", lambda *_a, **_k: slow_evaluation(clock))
+    stage = Stage("all", 1000, FAST, minutes=10)
+    history = Trainer(new_model(), [stage], train=new_batches(3), valid=new_batches(1), config=CPU).run()
+    evaluated = ["loss" in row for row in history.rows]
+    assert evaluated[-1]
+    assert sum(evaluated) * 10 <= 0.2 * clock.now
+    assert clock.now <= 620
+
+
+def slow_evaluation(clock: _Clock) -> dict[str, Any]:
+    """Ten seconds for nothing."""
+    clock.now += 10
+    return {"loss": 1.0, "n": 1, "outputs": None, "targets": None, "index": None}
+
+
+def test_bf16_trains_under_autocast(new_model, new_batches):
+    """The forward pass runs in bf16, the weights stay float32."""
+    model = new_model()
+    config = LoopConfig(device="cpu", precision="bf16", clip=1.0)
+    history = Trainer(model, [Stage("all", 4, FAST)], train=new_batches(10), config=config).run()
+    assert all(model.autocast)
+    assert all(p.dtype == torch.float32 for p in model.parameters())
+    assert history.rows[-1]["train_loss"] < history.rows[0]["train_loss"]
+
+
+def test_gradients_are_clipped(new_model, new_batches, monkeypatch):
+    """No step sees a gradient longer than `clip`."""
+    norms = []
+    original = torch.optim.AdamW.step
+
+    def step(self: torch.optim.AdamW, *args: Any) -> Any:
+        grads = [p.grad for group in self.param_groups for p in group["params"]]
+        norms.append(float(torch.nn.utils.get_total_norm(grads)))
+        return original(self, *args)
+
+    monkeypatch.setattr(torch.optim.AdamW, "step", step)
+    config = LoopConfig(device="cpu", clip=0.01)
+    Trainer(new_model(), [Stage("all", 1)], train=new_batches(5), config=config).run()
+    assert max(norms) <= 0.01 * (1 + 1e-4)
+
+
+def test_the_same_seed_gives_the_same_weights(new_model, new_batches, weights, same):
+    """Training is a function of seed, model and batches, whatever random numbers were drawn before."""
+    ends = []
+    for seed in (0, 0, 1):
+        model = new_model()
+        torch.rand(len(ends) + 1)
+        Trainer(
+            model, [Stage("all", 2)], train=new_batches(4), config=LoopConfig(device="cpu", seed=seed)
+        ).run()
+        ends.append(weights(model))
+    assert same(ends[0], ends[1])
+    assert not same(ends[0], ends[2])
+
+
+def test_the_callers_random_state_is_left_alone(new_model, new_batches):
+    """A run draws from its own seed."""
+    before = torch.get_rng_state()
+    Trainer(new_model(), [Stage("all", 1)], train=new_batches(3), config=CPU).run()
+    assert torch.equal(before, torch.get_rng_state())
+
+
+class _Scripted(Callback):
+    """Gives each evaluation a score from a list."""
+
+    def __init__(self, *scores: float) -> None:
+        self.scores = list(scores)
+
+    def measure(self, outputs: np.ndarray, targets: np.ndarray) -> dict[str, float]:
+        assert len(outputs) == len(targets) == 8
+        return {"score": self.scores.pop(0)}
+
+
+def test_the_best_weights_are_kept(new_model, new_batches, weights, same):
+    """With keep_best a stage ends with the weights of its best evaluation, here the second of three."""
+    ends = {}
+    for epochs, keep in ((2, False), (3, True)):
+        model = new_model()
+        config = LoopConfig(device="cpu", monitor="score", higher_is_better=True, keep_best=keep)
+        stage = Stage("all", epochs, Schedule("constant", 0.01))
+        history = Trainer(
+            model, [stage], train=new_batches(4), valid=new_batches(1), config=config,
+            callbacks=[_Scripted(0.1, 0.9, 0.3)],
+        ).run()  # fmt: skip
+        ends[keep] = weights(model)
+        assert history.best == 0.9
+        assert [row["score"] for row in history.rows] == [0.1, 0.9, 0.3][:epochs]
+    assert same(ends[True], ends[False])
+
+
+def test_patience_ends_a_stage_and_not_the_run(new_model, new_batches):
+    """Two evaluations in a row that are no better end the stage; the next one starts afresh."""
+    config = LoopConfig(device="cpu", monitor="score", patience=2)
+    history = Trainer(
+        new_model(), [Stage("a", 9), Stage("b", 1)], train=new_batches(2), valid=new_batches(1), config=config,
+        callbacks=[_Scripted(5, 4, 4, 6, 7)],
+    ).run()  # fmt: skip
+    assert [row["stage"] for row in history.rows] == ["a"] * 4 + ["b"]
+
+
+def test_averaged_weights_are_judged_and_kept(new_model, new_batches):
+    """With ema the loss in the history is that of the averaged weights, which the stage ends with."""
+    model, valid = new_model(), new_batches(4, seed=1)
+    config = LoopConfig(device="cpu", ema=0.9)
+    stage = Stage("all", 2, Schedule("constant", 0.05))
+    history = Trainer(model, [stage], train=new_batches(10), valid=valid, config=config).run()
+    assert evaluate(model, valid, device="cpu")["loss"] == history.rows[-1]["loss"]
+    plain = new_model()
+    Trainer(plain, [stage], train=new_batches(10), valid=valid, config=CPU).run()
+    assert not torch.equal(plain.top.weight, model.top.weight)
+
+
+def test_a_loss_that_is_no_number_ends_the_run_with_advice(new_model, new_batches):
+    """Diverging is an error that says what to change, not a model full of NaN."""
+    batches = new_batches(3)
+    batches.x[:] = math.nan
+    trainer = Trainer(new_model(), [Stage("all", 1)], train=batches, config=CPU)
+    with pytest.raises(UlmusError, match="lower learning rate"):
+        trainer.run()
+
+
+@pytest.mark.parametrize(
+    ("make", "told"),
+    [
+        (lambda: Stage("s", 0), "epochs must be at least 1"),
+        (lambda: Stage("s", minutes=0), "minutes must be above 0"),
+        (lambda: Stage("s", factor=0), "factor must be above 0"),
+        (lambda: LoopConfig(clip=0), "clip"),
+        (lambda: LoopConfig(ema=1), "between 0 and 1"),
+        (lambda: LoopConfig(patience=0), "at least 1 evaluation"),
+        (lambda: Trainer(None, [], train=SimpleNamespace()), "at least one stage"),
+        (lambda: Trainer(None, [Stage("s")], train=[1, 2]), "each of the 1 stages, got 2"),
+        (
+            lambda: Trainer(None, [Stage("s")], train=[1], config=LoopConfig(keep_best=True)),
+            "validation batches",
+        ),
+    ],
+)
+def test_what_cannot_be_is_refused_before_training(make, told):
+    """Impossible stages and settings are ConfigErrors that say what was expected."""
+    with pytest.raises(ConfigError, match=told):
+        make()
+
+
+def test_a_monitor_that_nobody_measures_is_an_error(new_model, new_batches):
+    """The message names the columns there are."""
+    config = LoopConfig(device="cpu", monitor="acuracy")
+    with pytest.raises(ConfigError, match=r"loss, n, got 'acuracy'"):
+        Trainer(new_model(), [Stage("a")], train=new_batches(1), valid=new_batches(1), config=config).run()
+
+
+def test_no_batches_to_train_on_is_an_error(new_model, new_batches):
+    """An empty stage would look trained and is not."""
+    batches = new_batches(1)
+    batches.n = 0
+    with pytest.raises(DataError, match="nothing to train on"):
+        Trainer(new_model(), [Stage("a")], train=batches, config=CPU).run()
