@@ -148,6 +148,9 @@ def test_time_is_linear_in_the_length(unit: str) -> None:
         WORD(chunk)
         return time.process_time() - start
 
-    seconds(1_000)
-    short, long = max(seconds(4_000), 0.002), seconds(32_000)
-    assert long < 30 * short
+    short = long = float("inf")
+    for _ in range(20):  # other work on the machine only ever adds time: the least of several is the cost
+        short, long = min(short, seconds(4_000)), min(long, seconds(32_000))
+        if long < 30 * max(short, 0.002):
+            return
+    pytest.fail(f"4,000 characters: {short:.4f} s; 32,000: {long:.4f} s")
