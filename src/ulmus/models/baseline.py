@@ -3,7 +3,7 @@
 How: logistic regression on TF-IDF and its LSA (`count_features.py`); balanced classes and document weights if
 wished; several labels a document are C independent yes/no questions. What is learnt folds into one weight per
 n-gram and class, because LSA is linear: w = w_counts + basis @ w_lsa. Prediction, storing and explaining use the
-folded weights only. The settings (C = 10, 300 dimensions) were chosen by measurement.
+folded weights only. The settings (C = 10, 100 dimensions) were chosen by measurement.
 Costs: seconds to a minute to fit, thousands of documents a second to predict. Plain arrays, no pickle.
 Knows no tokenizer, no tensor, no files. Legend: N documents, F n-grams, C classes, K outputs (C, or 1 for two).
 """

@@ -40,10 +40,11 @@ class ClassifierConfig:
     top_epochs: int = 1
     all_epochs: int | None = None  # None: 3 for 10,000 labels or more, up to 12 for few
     # teaching
-    teach_texts: int = 20_000  # unlabelled documents that get soft labels, at most
-    teach_texts_per_label: int = 20  # and at most so many for each labelled document, or 10,000
+    teach_texts: int = (
+        20_000  # unlabelled documents to read with soft labels, again and again where there are fewer
+    )
     teach_first: float = 0.5  # share of them that teaches before the measurement; all teach when giving back
-    teach_epochs: int = 1  # over the soft labels, before the true labels and when giving back
+    teach_epochs: int = 4  # most times that a document is read with its soft label in one training
     teach_peak: float = 1e-2
     teach_power: float = 2.0  # soft labels are the teacher's probabilities to this power, normalised
     teach_confident: float = 0.8  # share of the unlabelled documents that may be drawn: the surest ones
@@ -58,7 +59,7 @@ class ClassifierConfig:
     def __post_init__(self) -> None:
         check_range(self, "head_hidden max_len longest batch_size token_budget", 1)
         check_range(self, "head_epochs top_epochs all_epochs teach_epochs teach_texts teach_repeat", 1)
-        check_range(self, "weight_decay teach_texts_per_label", 0)
+        check_range(self, "weight_decay", 0)
         check_range(self, "factor clip head_peak top_peak all_peak teach_peak teach_power", SMALL)
         check_range(self, "after_teaching give_back give_back_taught", SMALL)
         check_range(self, "teach_first teach_confident", SMALL, 1)
@@ -67,9 +68,10 @@ class ClassifierConfig:
         if self.tune not in ("auto", "always", "none"):
             raise ConfigError(f"tune: expected auto, always or none, got {self.tune!r}.")
 
-    def teach_for(self, labels: int) -> int:
-        """How many unlabelled documents to label softly beside so many truly labelled ones."""
-        return min(self.teach_texts, max(self.teach_texts_per_label * labels, 10_000))
+    def teach_epochs_for(self, documents: int, *, first: bool) -> int:
+        """How often to read so many documents with soft labels, before the measurement or when giving back."""
+        wanted = self.teach_texts * (self.teach_first if first else 1)
+        return min(max(1, round(wanted / max(documents, 1))), self.teach_epochs)
 
     def epochs_for(self, labels: int) -> int:
         """Epochs of the last stage for so many labelled documents."""

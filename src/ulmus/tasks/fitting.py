@@ -121,13 +121,7 @@ class Fitting:
         """Teach where there is something to teach with, then train on the true labels that are not held back."""
         m = self.material
         if self.teach:
-            chosen, targets = self._soft(self.teacher, None)
-            first = chosen[:: max(1, round(1 / self.config.teach_first))]
-            documents = np.concatenate([m.train, first])
-            epochs = self.config.teach_epochs
-            teach(
-                self.run, "teaching", self.store, targets, documents, epochs=epochs, minutes=self.spare.teach
-            )
+            self._teach("teaching", self.teacher, m.train, first=True)
         self.labels_helped = self._true_labels("labels", m.train, self._judging())
 
     def _true_labels(self, name: str, documents: np.ndarray, valid: LabelBatches | None) -> bool:
@@ -166,50 +160,33 @@ class Fitting:
         n = len(m.texts)
         final = self.counts.fit(m.labels, np.arange(n))
         if self.teach:
-            chosen, targets = self._soft(final, self.combination)
-            documents = np.concatenate([np.repeat(np.arange(n), c.teach_repeat), chosen])
-            share, epochs = c.give_back_taught, c.teach_epochs
+            self._teach("giving back", final, np.repeat(np.arange(n), c.teach_repeat), first=False)
+            if self.labels_helped:
+                self._true_labels("all labels", np.arange(n), None)
         elif len(m.held) and n <= c.give_back_most:
-            targets, documents = padded(m.labels.hot(), len(self.store)), np.arange(n)
-            share, epochs = c.give_back, 1
-        else:
-            return final
-        teach(
-            self.run,
-            "giving back",
-            self.store,
-            targets,
-            documents,
-            epochs=epochs,
-            minutes=self.spare.back,
-            share=share,
-        )
-        if self.teach and self.labels_helped:
-            self._true_labels("all labels", np.arange(n), None)
+            targets, everything = padded(m.labels.hot(), len(self.store)), np.arange(n)
+            back = self.spare.back
+            teach(self.run, "giving back", self.store, targets, everything, minutes=back, share=c.give_back)
         return final
 
-    def _soft(self, teacher: WordCounts, student: Combination | None) -> tuple[np.ndarray, np.ndarray]:
-        """Unlabelled documents to learn from, and targets (documents of the store, C): true labels, soft labels.
-
-        With a `student`, it and the teacher label together: what both learnt apart, each then learns from both
-        (co-training: Blum & Mitchell 1998).
-        """
+    def _teach(self, name: str, teacher: WordCounts, labelled: np.ndarray, *, first: bool) -> None:
+        """Train on the teacher's soft labels of unlabelled documents, and on the true labels of `labelled` ones."""
         m, c = self.material, self.config
         multi = m.labels.multi_label
         proba = self.counts.proba(teacher, m.labels, self.unlabeled_counts)
-        chosen = surest(
-            proba,
-            most=c.teach_for(len(m.texts)),
-            share=c.teach_confident,
-            multi_label=multi,
-            seed=self.run.seed,
-        )
-        if student is not None:
-            documents = chosen + len(m.texts)
-            p_lm = probabilities(self.run, self.store, documents, precision=self.run.precision)
-            proba[chosen] = student.combine(p_lm, proba[chosen])
+        part = round(c.teach_texts * c.teach_first) if first else c.teach_texts
+        chosen = surest(proba, most=part, share=c.teach_confident, multi_label=multi, seed=self.run.seed)
         hot = np.concatenate([m.labels.hot(), soft_labels(proba, c.teach_power, multi)])
-        return chosen + len(m.texts), padded(hot, len(self.store))
+        teach(
+            self.run,
+            name,
+            self.store,
+            padded(hot, len(self.store)),
+            np.concatenate([labelled, chosen + len(m.texts)]),
+            epochs=c.teach_epochs_for(len(chosen), first=first),
+            minutes=self.spare.teach if first else self.spare.back,
+            share=1.0 if first else c.give_back_taught,
+        )
 
     @cached_property
     def unlabeled_counts(self) -> Any:
