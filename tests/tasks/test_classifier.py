@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -132,7 +133,7 @@ def test_labels_keep_their_type(classes: tuple[Any, Any], make: Fit, corpus: Any
     assert not model.multi_label_
 
 
-def test_several_labels_a_text(make: Fit, corpus: Any) -> None:
+def test_several_labels_a_text(make: Fit, corpus: Any, tmp_path: Path) -> None:
     """Lists of labels make a multi-label classifier: independent probabilities, tuples of classes, micro_f1."""
     rows = [
         [label, "long"] if len(text) > 70 else [label]
@@ -147,7 +148,10 @@ def test_several_labels_a_text(make: Fit, corpus: Any) -> None:
     assert abs(proba.sum(axis=1) - 1).max() > 0.05
     predicted = model.predict(corpus.test_texts)
     assert all(isinstance(labels, tuple) for labels in predicted)
-    assert [len(labels) for labels in predicted] == (proba >= 0.5).sum(axis=1).tolist()
+    likely = proba >= model.thresholds_["combined"]
+    assert [len(labels) for labels in predicted] == likely.sum(axis=1).tolist()
+    model.save(tmp_path / "several.ulmus")
+    assert TextClassifier.load(tmp_path / "several.ulmus").predict(corpus.test_texts) == predicted
     found = model.evaluate(corpus.test_texts, [[label] for label in corpus.test_labels])
     assert {"micro_f1", "macro_f1", "accuracy"} <= found.keys()
 

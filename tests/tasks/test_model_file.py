@@ -41,6 +41,7 @@ def test_everything_learnt_comes_back(classifier: TextClassifier, saved: Path, c
     assert loaded.multi_label_ is False
     assert loaded.tokenizer_.fingerprint == classifier.tokenizer_.fingerprint
     assert loaded.combination_ == classifier.combination_
+    assert loaded.thresholds_ == classifier.thresholds_
     assert loaded.report_["verdict"] == classifier.report_["verdict"]
     assert len(loaded.history_) == len(classifier.history_)
     assert loaded.predict(corpus.test_texts) == classifier.predict(corpus.test_texts)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from ulmus.tasks.labels import Labels
-from ulmus.tasks.report import compare, predicted, scores
+from ulmus.tasks.report import best_threshold, compare, predicted, scores
 
 
 def proba(labels: Labels, right: float, *, seed: int = 0) -> np.ndarray:
@@ -38,7 +38,7 @@ def test_the_verdict_says_what_the_interval_allows(
 ) -> None:
     """Better, worse, or as good as far as these documents can tell: in points, with the interval and the number."""
     parts = {part: proba(labels, lm, seed=1), "counts": proba(labels, counts, seed=2)}
-    report = compare(labels, parts)
+    report = compare(labels, parts, dict.fromkeys(parts, 0.5))
     assert verdict in report["verdict"]
     assert "400 documents" in report["verdict"]
     assert report["gain"]["of"] == part
@@ -65,3 +65,35 @@ def test_predictions_are_the_likeliest_or_all_with_a_half() -> None:
     p = np.array([[0.2, 0.5, 0.3], [0.6, 0.5, 0.7]])
     assert predicted(p, multi_label=False).tolist() == [1, 2]
     assert predicted(p, multi_label=True).tolist() == [[0, 1, 0], [1, 1, 1]]
+    assert predicted(p, multi_label=True, threshold=0.6).tolist() == [[0, 0, 0], [1, 0, 1]]
+
+
+def rare_labels(n: int = 500, *, seed: int = 0) -> tuple[Labels, np.ndarray]:
+    """Documents with 0 to 5 of five rare labels, and the true probability of each (N, 5)."""
+    rng = np.random.default_rng(seed)
+    p = rng.beta(0.4, 3, size=(n, 5))
+    return Labels.of([[str(k) for k in np.flatnonzero(row)] for row in rng.random(p.shape) < p]), p
+
+
+def test_rare_labels_are_given_before_they_are_likely() -> None:
+    """The threshold with the best micro F1: below a half for rare labels, and better on other documents too."""
+    labels, p = rare_labels()
+    threshold = best_threshold(labels, p)
+    assert 0.05 < threshold < 0.45
+    others, q = rare_labels(seed=1)
+    assert scores(others, q, threshold)["micro_f1"] > scores(others, q)["micro_f1"] + 0.02
+
+
+def test_there_is_no_threshold_to_choose_for_one_label_a_text(labels: Labels) -> None:
+    """The likeliest class is the answer; without true labels to learn from a half stays a half."""
+    assert best_threshold(labels, proba(labels, 0.9)) == 0.5
+    assert best_threshold(Labels.of([["a"], ["b"]]).rows(np.arange(0)), np.zeros((0, 2))) == 0.5
+
+
+def test_several_labels_are_compared_by_the_f1_of_each_text() -> None:
+    """Right on half of a text's labels is worth more than on none; giving none where there are none is right."""
+    labels = Labels.of([["x", "y"], ["x"], []])
+    right = np.array([[0.9, 0.9], [0.9, 0.1], [0.1, 0.1]])
+    poor = np.array([[0.9, 0.1], [0.1, 0.1], [0.1, 0.1]])
+    report = compare(labels, {"combined": right, "counts": poor}, {"combined": 0.5, "counts": 0.5})
+    assert report["gain"]["difference"] == pytest.approx((1 + 1 + 1 - (2 / 3 + 0 + 1)) / 3)

@@ -20,7 +20,7 @@ from ulmus.errors import ConfigError, DataError, UsageError
 from ulmus.tasks import model_file
 from ulmus.tasks.classifier_config import ClassifierConfig
 from ulmus.tasks.estimator import Estimator
-from ulmus.tasks.fitting import Fitting, Material
+from ulmus.tasks.fitting import PARTS, Fitting, Material
 from ulmus.tasks.labels import Labels, held_out
 from ulmus.tasks.language_model import LanguageModel
 from ulmus.tasks.lm_config import check_minutes, lm_config
@@ -33,7 +33,6 @@ from ulmus.train.callbacks import Callback
 
 __all__ = ["TextClassifier"]
 
-PARTS = ("combined", "lm", "counts")
 TEACH_MOST = 5_000  # labels; with more the word counts have nothing to teach that the labels do not
 
 
@@ -45,7 +44,8 @@ class TextClassifier(Estimator):
     counts label unlabelled texts for a first training where there are enough of them, "none" does not. combine:
     "auto" predicts with the measured mix of language model and word counts, "none" with the language model alone.
     class_weight: None or "balanced". minutes: time budget of `fit`. work_dir: folder for ids and checkpoints.
-    After fitting: classes_ (C,), multi_label_, network_, tokenizer_, counts_, combination_, report_, history_.
+    After fitting: classes_ (C,), multi_label_, network_, tokenizer_, counts_, combination_, report_, history_, and
+    thresholds_: from which probability on each part gives a label, where a text may have several.
     """
 
     def __init__(
@@ -99,6 +99,7 @@ class TextClassifier(Estimator):
         fitting.learn()
         self.combination_ = fitting.combine()
         self.counts_ = fitting.give_back()
+        self.thresholds_ = fitting.thresholds
         self.classes_, self.multi_label_ = material.labels.classes, material.labels.multi_label
         self.network_, self.tokenizer_ = fitting.run.network.eval(), fitting.tokenizer
         self.lm_config_, self.history_ = language_model.config, fitting.run.history
@@ -173,7 +174,7 @@ class TextClassifier(Estimator):
         `part` is "combined" (the default unless combine="none"), "lm" or "counts".
         """
         self._check_fitted()
-        part = part or ("combined" if self.combine == "auto" else "lm")
+        part = part or self._main
         if part not in PARTS:
             raise UsageError(f"part: expected one of {', '.join(PARTS)}, got {part!r}.")
         return self._parts(as_texts(texts), (part,))[part]
@@ -200,8 +201,8 @@ class TextClassifier(Estimator):
         return proba
 
     def labels_of(self, proba: np.ndarray) -> list[Any]:
-        """The class of each row of probabilities; multi-label: a tuple of all classes with at least a half."""
-        chosen = predicted(proba, self.multi_label_)
+        """The class of each row of probabilities; multi-label: a tuple of all classes with at least `thresholds_`."""
+        chosen = predicted(proba, self.multi_label_, self.thresholds_[self._main])
         if self.multi_label_:
             return [tuple(self.classes_[k] for k in np.flatnonzero(row)) for row in chosen]
         return [self.classes_[k] for k in chosen]
@@ -222,10 +223,9 @@ class TextClassifier(Estimator):
             raise UsageError(f"each text needs a label: got {len(given)} texts and {len(known)} labels.")
         if not given:
             raise DataError("expected labelled texts to evaluate on, got none.")
-        main = "combined" if self.combine == "auto" else "lm"
-        parts = self._parts(given, [p for p in PARTS if p != "combined" or main == p])
-        each = {name: scores(known, proba) for name, proba in parts.items()}
-        return {**each[main], "n": len(known), "parts": each}
+        parts = self._parts(given, [p for p in PARTS if p != "combined" or self._main == p])
+        each = {name: scores(known, proba, self.thresholds_[name]) for name, proba in parts.items()}
+        return {**each[self._main], "n": len(known), "parts": each}
 
     def save(self, path: str | Path) -> None:
         """Write the classifier to one `.ulmus` file. Raises StorageError."""
@@ -240,6 +240,11 @@ class TextClassifier(Estimator):
         return classifier
 
     # -- pieces --------------------------------------------------------------------------------------------------
+
+    @property
+    def _main(self) -> str:
+        """The part that predicts."""
+        return "combined" if self.combine == "auto" else "lm"
 
     def _config(self) -> ClassifierConfig:
         return self.config or ClassifierConfig()

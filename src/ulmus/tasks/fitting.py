@@ -4,7 +4,8 @@
     begin          a language model's encoder with a new head
     learn          soft labels for unlabelled texts (where there are enough), then gradual unfreezing on true labels
     combine        weigh language model and word counts on held-back labels; report
-    give_back      teaching and true labels once more, now with the held-back ones and a teacher that has seen them
+    give_back      teaching and true labels once more, with the held-back ones, a teacher that has seen them, and the
+                   student's own opinion
 
 Documents are numbered: labelled ones first, then unlabelled ones, then those of `valid`.
 Axes: N labelled documents, M unlabelled, C classes.
@@ -32,12 +33,13 @@ from ulmus.tasks.labels import Labels
 from ulmus.tasks.language_model import LanguageModel
 from ulmus.tasks.networks import ClassifierNetwork
 from ulmus.tasks.plan import Budget
-from ulmus.tasks.report import compare
+from ulmus.tasks.report import best_threshold, compare
 from ulmus.tasks.stages import Run, padded, probabilities, soft_labels, surest, teach, true_labels
 from ulmus.tasks.texts import cut
 
-__all__ = ["Fitting", "Material"]
+__all__ = ["PARTS", "Fitting", "Material"]
 
+PARTS = ("combined", "lm", "counts")
 TOO_FEW = (
     "There are too few labels to hold any back, so nothing was measured: give --valid (valid=) to measure."
 )
@@ -88,6 +90,7 @@ class Fitting:
     teach: bool = True
     mix: bool = True
     report: dict[str, Any] = field(default_factory=lambda: {"verdict": TOO_FEW})
+    thresholds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(PARTS, 0.5))
 
     def count(self, say: Callable[[str], None]) -> None:
         """Count the words of all texts; fit the teacher."""
@@ -121,7 +124,7 @@ class Fitting:
         """Teach where there is something to teach with, then train on the true labels that are not held back."""
         m = self.material
         if self.teach:
-            self._teach("teaching", self.teacher, m.train, first=True)
+            self._teach("teaching", self.teacher, m.train)
         self.labels_helped = self._true_labels("labels", m.train, self._judging())
 
     def _true_labels(self, name: str, documents: np.ndarray, valid: LabelBatches | None) -> bool:
@@ -149,7 +152,8 @@ class Fitting:
             parts = {"lm": p_lm, "counts": p_counts}
             if self.mix:
                 parts["combined"] = found.combine(p_lm, p_counts)
-            self.report = compare(m.truth, parts, self.run.seed)
+            self.thresholds |= {name: best_threshold(m.truth, proba) for name, proba in parts.items()}
+            self.report = compare(m.truth, parts, self.thresholds, self.run.seed)
         self.report["weight"] = found.weight if self.mix else 1.0
         self.combination = found
         return found
@@ -160,7 +164,7 @@ class Fitting:
         n = len(m.texts)
         final = self.counts.fit(m.labels, np.arange(n))
         if self.teach:
-            self._teach("giving back", final, np.repeat(np.arange(n), c.teach_repeat), first=False)
+            self._teach("giving back", final, np.repeat(np.arange(n), c.teach_repeat), self.combination)
             if self.labels_helped:
                 self._true_labels("all labels", np.arange(n), None)
         elif len(m.held) and n <= c.give_back_most:
@@ -169,20 +173,31 @@ class Fitting:
             teach(self.run, "giving back", self.store, targets, everything, minutes=back, share=c.give_back)
         return final
 
-    def _teach(self, name: str, teacher: WordCounts, labelled: np.ndarray, *, first: bool) -> None:
-        """Train on the teacher's soft labels of unlabelled documents, and on the true labels of `labelled` ones."""
-        m, c = self.material, self.config
+    def _teach(
+        self, name: str, teacher: WordCounts, labelled: np.ndarray, student: Combination | None = None
+    ) -> None:
+        """Train on soft labels of unlabelled documents, and on the true labels of `labelled` ones.
+
+        The first time the teacher gives the soft labels alone. With a `student` it is the second time: other
+        documents are drawn, and student and teacher label them together (co-training: Blum & Mitchell 1998).
+        """
+        m, c, first = self.material, self.config, student is None
         multi = m.labels.multi_label
         proba = self.counts.proba(teacher, m.labels, self.unlabeled_counts)
         part = round(c.teach_texts * c.teach_first) if first else c.teach_texts
-        chosen = surest(proba, most=part, share=c.teach_confident, multi_label=multi, seed=self.run.seed)
+        seed = self.run.seed + (0 if first else 1)
+        chosen = surest(proba, most=part, share=c.teach_confident, multi_label=multi, seed=seed)
+        documents = chosen + len(m.texts)
+        if student is not None:
+            p_lm = probabilities(self.run, self.store, documents, precision=self.run.precision)
+            proba[chosen] = student.combine(p_lm, proba[chosen])
         hot = np.concatenate([m.labels.hot(), soft_labels(proba, c.teach_power, multi)])
         teach(
             self.run,
             name,
             self.store,
             padded(hot, len(self.store)),
-            np.concatenate([labelled, chosen + len(m.texts)]),
+            np.concatenate([labelled, documents]),
             epochs=c.teach_epochs_for(len(chosen), first=first),
             minutes=self.spare.teach if first else self.spare.back,
             share=1.0 if first else c.give_back_taught,

@@ -18,6 +18,7 @@ from ulmus.models.heads import ClassifierHead
 from ulmus.tasks.classifier_config import ClassifierConfig
 from ulmus.tasks.combination import Combination
 from ulmus.tasks.counting import load_counts, named_arrays
+from ulmus.tasks.fitting import PARTS
 from ulmus.tasks.lm_config import LMConfig
 from ulmus.tasks.networks import ClassifierNetwork
 from ulmus.tasks.texts import check_vocabulary
@@ -45,6 +46,7 @@ def save_classifier(classifier: TextClassifier, path: str | Path) -> None:
         "config": config.to_dict(settings),
         "combine": classifier.combine,
         "combination": dataclasses.asdict(classifier.combination_),
+        "thresholds": classifier.thresholds_,
         "counts": meta,
         "vocabulary": {
             "size": len(classifier.tokenizer_),
@@ -83,6 +85,7 @@ def _take(
     classifier.classes_, classifier.multi_label_ = classes, bool(manifest["multi_label"])
     classifier.combine = manifest["combine"]
     classifier.combination_ = Combination(**manifest["combination"])
+    classifier.thresholds_ = {name: float(manifest["thresholds"][name]) for name in PARTS}
     classifier.tokenizer_ = Tokenizer.from_json(tokenizer)
     check_vocabulary(classifier.tokenizer_, manifest["vocabulary"])
     classifier.lm_config_ = settings.language_model or LMConfig()

@@ -13,17 +13,36 @@ import numpy as np
 from ulmus.tasks.labels import Labels
 from ulmus.train import metrics
 
-__all__ = ["compare", "predicted", "scores"]
+__all__ = ["best_threshold", "compare", "predicted", "scores"]
+
+HALF = 0.5
+THRESHOLDS = np.arange(0.05, 0.96, 0.01)
 
 
-def predicted(proba: np.ndarray, multi_label: bool) -> np.ndarray:
-    """The likeliest class (N,), or zeros and ones (N, C) of every label with probability of at least a half."""
-    return (proba >= 0.5).astype(np.int64) if multi_label else proba.argmax(axis=1)
+def predicted(proba: np.ndarray, multi_label: bool, threshold: float = HALF) -> np.ndarray:
+    """The likeliest class (N,), or zeros and ones (N, C) of every label with at least the threshold's probability."""
+    return (proba >= threshold).astype(np.int64) if multi_label else proba.argmax(axis=1)
 
 
-def scores(labels: Labels, proba: np.ndarray) -> dict[str, float]:
+def best_threshold(labels: Labels, proba: np.ndarray) -> float:
+    """The probability from which on to give a label, for the highest micro F1; 0.5 unless multi-label.
+
+    Where labels are rare, right probabilities are mostly below a half, and the best F1 needs labels that are
+    likelier wrong than right (Lipton et al. 2014). One number for all labels, so few documents are enough.
+    """
+    if not labels.multi_label or not len(labels) or not labels.target.any():
+        return HALF
+    true, every = labels.target.astype(bool), labels.target.sum()
+    given = np.array([(proba >= t).sum() for t in THRESHOLDS])
+    right = np.array([(proba[true] >= t).sum() for t in THRESHOLDS])
+    f1 = 2 * right / (given + every)
+    near = np.flatnonzero(f1 >= f1.max() - 1e-9)
+    return float(THRESHOLDS[near[np.abs(THRESHOLDS[near] - HALF).argmin()]])
+
+
+def scores(labels: Labels, proba: np.ndarray, threshold: float = HALF) -> dict[str, float]:
     """accuracy (multi-label: of the whole set), macro_f1, micro_f1 (multi-label), log loss, calibration error."""
-    y = predicted(proba, labels.multi_label)
+    y = predicted(proba, labels.multi_label, threshold)
     found = {"accuracy": metrics.accuracy(labels.target, y), "macro_f1": metrics.macro_f1(labels.target, y)}
     if labels.multi_label:
         found["micro_f1"] = metrics.micro_f1(labels.target, y)
@@ -32,20 +51,28 @@ def scores(labels: Labels, proba: np.ndarray) -> dict[str, float]:
     return found
 
 
-def _right(labels: Labels, proba: np.ndarray) -> np.ndarray:
-    """How right each document is: 0 or 1, or the share of labels decided rightly."""
-    y = predicted(proba, labels.multi_label)
-    right = y == labels.target
-    return np.asarray(right.mean(axis=1) if labels.multi_label else right)
+def _right(labels: Labels, proba: np.ndarray, threshold: float) -> np.ndarray:
+    """How right each document is: 0 or 1, or the F1 of its labels (1 where there are none and none is given)."""
+    y = predicted(proba, labels.multi_label, threshold)
+    if not labels.multi_label:
+        return np.asarray(y == labels.target)
+    both, either = (y & labels.target).sum(axis=1), y.sum(axis=1) + labels.target.sum(axis=1)
+    return np.where(either == 0, 1.0, 2 * both / np.maximum(either, 1))
 
 
-def compare(labels: Labels, parts: dict[str, np.ndarray], seed: int = 0) -> dict[str, Any]:
-    """Scores of each part, and the paired bootstrap of the combination against word counts, with a verdict."""
+def compare(
+    labels: Labels, parts: dict[str, np.ndarray], thresholds: dict[str, float], seed: int = 0
+) -> dict[str, Any]:
+    """Scores of each part, and the paired bootstrap of the combination against word counts, with a verdict.
+
+    `thresholds` of the parts, as `best_threshold` finds them; several labels a document are compared by its F1.
+    """
     report: dict[str, Any] = {"n": len(labels)} | {
-        name: scores(labels, proba) for name, proba in parts.items()
+        name: scores(labels, proba, thresholds[name]) for name, proba in parts.items()
     }
     best = "combined" if "combined" in parts else "lm"
-    gain = metrics.paired_bootstrap(_right(labels, parts[best]), _right(labels, parts["counts"]), seed=seed)
+    each = {name: _right(labels, parts[name], thresholds[name]) for name in (best, "counts")}
+    gain = metrics.paired_bootstrap(each[best], each["counts"], seed=seed)
     report["gain"] = {
         "over": "counts",
         "of": best,
