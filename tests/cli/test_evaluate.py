@@ -57,6 +57,8 @@ def test_a_label_the_model_does_not_know_counts_as_wrong(
     result = json.loads(done.stdout)
     assert result["accuracy"] <= 20 / 30
     assert (result["n"], result["unknown_labels"]) == (30, {"mixed": 10})
+    assert set(result["parts"]) == {"lm", "counts", "combined"}
+    assert result["accuracy"] == result["parts"]["combined"]["accuracy"]
     assert "does not know 'mixed'" in done.stderr
 
 
@@ -93,6 +95,16 @@ def test_texts_without_a_label_are_left_out_and_that_is_said(
     done = run("evaluate", classifier, data, "--label", "label", "--json")
     assert json.loads(done.stdout)["n"] == 10
     assert "1 texts without a label" in done.stderr
+
+
+def test_texts_without_a_label_have_none_of_several(
+    tagger: Path, tmp_path: Path, run: Run, reviews: Reviews, write_csv: WriteCsv
+) -> None:
+    """Multi-label: giving them a label is a mistake that counts, and that they are read so is said."""
+    data = write_csv(tmp_path / "a.csv", ["text", "tags"], [*reviews(10, 13), ["a film", ""], ["a book", ""]])
+    done = run("evaluate", tagger, data, "--label", "tags", "--json")
+    assert json.loads(done.stdout)["n"] == 12
+    assert "2 texts without a label are read as having none" in done.stderr
 
 
 def test_a_delimiter_for_one_label_a_text_is_a_usage_error(classifier: Path, corpus: Path, run: Run) -> None:

@@ -42,10 +42,37 @@ def test_texts_can_be_read_again_and_again(tmp_path: Path) -> None:
 
 
 def test_rows_without_a_label_stand_apart(tmp_path: Path) -> None:
-    """Several labels a text: none of them is no label, too."""
+    """One label a text: a text without is unlabelled."""
+    (tmp_path / "a.csv").write_text("text,label\none,x\ntwo,\nthree,y\n")
+    given = labelled(source(tmp_path / "a.csv", ReaderOptions(), Columns(["text"], "label")))
+    assert given == Labelled(["one", "three"], ["x", "y"], ["two"])
+
+
+def test_none_of_several_labels_is_an_answer(tmp_path: Path) -> None:
+    """Empty cells and empty lists are texts with none of the labels; null and a missing key are not known."""
     (tmp_path / "a.csv").write_text('text,label\none,"x, y"\ntwo,\nthree,y\n')
     given = labelled(source(tmp_path / "a.csv", ReaderOptions(), Columns(["text"], "label", ",")))
-    assert given == Labelled(["one", "three"], [("x", "y"), ("y",)], ["two"])
+    assert given == Labelled(["one", "two", "three"], [("x", "y"), (), ("y",)], [])
+    lines = [
+        '{"t": "one", "l": ["x"]}',
+        '{"t": "two", "l": []}',
+        '{"t": "three", "l": null}',
+        '{"t": "four"}',
+    ]
+    (tmp_path / "b.jsonl").write_text("\n".join(lines))
+    given = labelled(source(tmp_path / "b.jsonl", ReaderOptions(), Columns(["t"], "l", ",")))
+    assert given == Labelled(["one", "two"], [("x",), ()], ["three", "four"])
+    (tmp_path / "c.csv").write_text("text,label\none,\ntwo,\n")
+    with pytest.raises(DataError, match="is empty in all 2 rows"):
+        labelled(source(tmp_path / "c.csv", ReaderOptions(), Columns(["text"], "label", ",")))
+
+
+def test_the_split_is_that_of_the_labelled_folder(tmp_path: Path) -> None:
+    """`--split train` says nothing about the folder to validate on; how plain text is parted holds for all."""
+    options = ReaderOptions(split="train", documents="line")
+    assert source(Path("a.csv"), options, Columns(["t"])).split == "train"
+    other = source(tmp_path / "b.txt", options, Columns(["t"]), like=Path("a.csv"))
+    assert (other.split, other.documents) == (None, "line")
 
 
 def test_texts_with_labels_nobody_knows_are_counted_and_left_out() -> None:

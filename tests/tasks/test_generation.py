@@ -76,7 +76,9 @@ def test_samples_of_one_batch_differ(make_lm_network: Make) -> None:
     assert len({tuple(row) for row in drawn(make_lm_network(), samples=5)}) == 5
 
 
-@pytest.mark.parametrize("change", [{"top_k": 1}, {"temperature": 1e-7}, {"top_p": 1e-9}])
+@pytest.mark.parametrize(
+    "change", [{"top_k": 1}, {"temperature": 1e-7}, {"temperature": 1e-40}, {"top_p": 1e-9}]
+)
 def test_narrow_settings_equal_the_likeliest(change: dict[str, Any], make_lm_network: Make) -> None:
     """One candidate, a temperature near 0, a tiny nucleus: all are temperature 0."""
     network = make_lm_network()

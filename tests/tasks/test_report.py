@@ -84,6 +84,12 @@ def test_rare_labels_are_given_before_they_are_likely() -> None:
     assert scores(others, q, threshold)["micro_f1"] > scores(others, q)["micro_f1"] + 0.02
 
 
+def test_few_documents_hardly_move_the_threshold() -> None:
+    """Five documents leave it near a half, whatever they say."""
+    labels, p = rare_labels()
+    assert 0.45 < best_threshold(labels.rows(np.arange(5)), p[:5]) < 0.55
+
+
 def test_there_is_no_threshold_to_choose_for_one_label_a_text(labels: Labels) -> None:
     """The likeliest class is the answer; without true labels to learn from a half stays a half."""
     assert best_threshold(labels, proba(labels, 0.9)) == 0.5

@@ -25,6 +25,12 @@ from ulmus.train.metrics import (
 BITS = st.lists(st.tuples(st.integers(0, 1), st.integers(0, 1)), min_size=1, max_size=60)
 
 
+def test_one_label_that_may_be_absent_is_a_yes_no_question() -> None:
+    """A column by itself: F1 is that of yes, 2 right of 10 given is 2 * 2 / (10 + 2)."""
+    truth, guess = [[0]] * 8 + [[1]] * 2, [[1]] * 10
+    assert micro_f1(truth, guess) == macro_f1(truth, guess) == pytest.approx(1 / 3)
+
+
 def test_accuracy_counts_documents() -> None:
     """One label: equal class numbers. Several labels: a document is right when all of its labels are."""
     assert accuracy([0, 1, 2, 1], [0, 1, 1, 1]) == 0.75

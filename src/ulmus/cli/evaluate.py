@@ -62,7 +62,11 @@ def evaluate(options: EvaluateOptions) -> None:
 
     classifier = TextClassifier.load(options.model, device=options.device)
     given = inputs.labelled(source)
-    if given.unlabeled:
+    if given.unlabeled and classifier.multi_label_:
+        show.note(f"{len(given.unlabeled):,} texts without a label are read as having none of the labels.")
+        given.texts.extend(given.unlabeled)
+        given.labels.extend([()] * len(given.unlabeled))
+    elif given.unlabeled:
         show.note(f"{len(given.unlabeled):,} texts without a label are left out.")
     labels, unknown = _labels(classifier, given.labels, options)
     started = perf_counter()
@@ -119,16 +123,20 @@ def _split(label: Any, delimiter: str | None) -> tuple[str, ...]:
 
 def _scores_with_strangers(classifier: TextClassifier, texts: list[str], labels: list[Any]) -> dict[str, Any]:
     """The scores where some labels are no classes of the model: those texts count as wrong."""
+    parts = {}
+    for part in classifier.parts:
+        predicted = classifier.labels_of(classifier.predict_proba(texts, part=part), part=part)
+        parts[part] = _counted(labels, predicted, classifier.multi_label_)
+    return {**parts[classifier.parts[0]], "n": len(texts), "parts": parts}
+
+
+def _counted(labels: list[Any], predicted: list[Any], multi_label: bool) -> dict[str, float]:
+    """Accuracy and F1 of any names, known to the model or not."""
     from ulmus.train import metrics
 
-    predicted = classifier.predict(texts)
-    if not classifier.multi_label_:
+    if not multi_label:
         truth, guess = [str(label) for label in labels], [str(label) for label in predicted]
-        return {
-            "accuracy": metrics.accuracy(truth, guess),
-            "macro_f1": metrics.macro_f1(truth, guess),
-            "n": len(texts),
-        }
+        return {"accuracy": metrics.accuracy(truth, guess), "macro_f1": metrics.macro_f1(truth, guess)}
     every = sorted({str(part) for row in [*labels, *predicted] for part in row})
     truth_hot, guess_hot = (
         [[int(name in row) for name in every] for row in (set(map(str, parts)) for parts in rows)]
@@ -138,7 +146,6 @@ def _scores_with_strangers(classifier: TextClassifier, texts: list[str], labels:
         "accuracy": metrics.accuracy(truth_hot, guess_hot),
         "macro_f1": metrics.macro_f1(truth_hot, guess_hot),
         "micro_f1": metrics.micro_f1(truth_hot, guess_hot),
-        "n": len(texts),
     }
 
 

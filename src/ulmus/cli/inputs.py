@@ -66,7 +66,9 @@ def source(path: Path, options: ReaderOptions, columns: Columns, *, like: Path |
     mine, text = options, tuple(columns.text)
     if like is not None and _kind(path) != _kind(like):
         plain = _kind(path) not in _TABLES
-        mine = ReaderOptions(encoding=options.encoding, format="text" if plain else "auto")
+        mine = ReaderOptions(
+            encoding=options.encoding, format="text" if plain else "auto", documents=options.documents
+        )
         text = () if plain else text
     return Source(
         path=path,
@@ -79,7 +81,7 @@ def source(path: Path, options: ReaderOptions, columns: Columns, *, like: Path |
         quoting=mine.quoting,
         encoding=mine.encoding,
         documents=mine.documents,
-        split=mine.split,
+        split=mine.split if like is None else None,
     )
 
 
@@ -97,13 +99,13 @@ def labelled(item: Source) -> Labelled:
 
     found = Labelled([], [], [])
     for record in read(item):
-        if record.label:
+        if record.label is not None:  # of several labels a text may have none: () is an answer
             found.texts.append(record.text)
             found.labels.append(record.label)
         else:
             found.unlabeled.append(record.text)
-    if not found.texts:
-        raise DataError(_no_label(item, len(found.unlabeled)))
+    if not any(found.labels):
+        raise DataError(_no_label(item, len(found.texts) + len(found.unlabeled)))
     return found
 
 

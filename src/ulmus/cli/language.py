@@ -15,6 +15,7 @@ import typer
 
 from ulmus.cli import inputs, outputs, show
 from ulmus.cli.options import (
+    LARGEST_SEED,
     CommonOptions,
     ComputeOptions,
     Device,
@@ -77,7 +78,9 @@ class GenerateOptions(CommonOptions):
     ] = 1.0
     unknown: Annotated[bool, typer.Option("--unknown/--no-unknown", help="Allow xxunk in the text.")] = False
     samples: Annotated[int, typer.Option(min=1, help="How many texts.")] = 1
-    seed: Annotated[int | None, typer.Option(min=0, help="The same seed gives the same texts.")] = None
+    seed: Annotated[
+        int | None, typer.Option(min=0, max=LARGEST_SEED, help="The same seed gives the same texts.")
+    ] = None
     device: Device = "auto"
 
 

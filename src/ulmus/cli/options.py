@@ -19,6 +19,7 @@ from ulmus.cli.failures import set_debug
 from ulmus.cli.settings import use_config
 
 Options = TypeVar("Options")
+LARGEST_SEED = 2**32 - 1
 
 TextCols = Annotated[
     list[str],
@@ -97,7 +98,10 @@ class ComputeOptions:
             help="TOML file with any of these options and the settings of the model; the command line wins.",
         ),
     ] = None
-    seed: Annotated[int, typer.Option(min=0, help="The same seed, data and machine give the same model.")] = 0
+    seed: Annotated[
+        int,
+        typer.Option(min=0, max=LARGEST_SEED, help="The same seed, data and machine give the same model."),
+    ] = 0
     device: Device = "auto"
     precision: Annotated[
         Literal["auto", "float32", "bf16", "fp16"], typer.Option(help="Number format of the matrix products.")

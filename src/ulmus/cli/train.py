@@ -91,6 +91,10 @@ def train(options: TrainOptions) -> None:
     inputs.probe([item for item in (data, valid, *unlabeled) if item is not None])
     given = inputs.labelled(data)
     more = [*given.unlabeled, *inputs.Texts(unlabeled)]
+    if none := sum(label == () for label in given.labels):
+        show.note(
+            f"{none:,} texts have none of the labels. If theirs are not known, give them with --unlabeled."
+        )
     held_out = _validation(valid, given)
     files = [Path(item.path) for item in (data, valid, *unlabeled) if item is not None]
     with outputs.work_folder(options, [*files, *given_model]) as folder:

@@ -200,9 +200,9 @@ class TextClassifier(Estimator):
         proba[:, [int(name) for name in self.counts_.classes_]] = self.counts_.predict_proba(texts)
         return proba
 
-    def labels_of(self, proba: np.ndarray) -> list[Any]:
-        """The class of each row of probabilities; multi-label: a tuple of all classes with at least `thresholds_`."""
-        chosen = predicted(proba, self.multi_label_, self.thresholds_[self._main])
+    def labels_of(self, proba: np.ndarray, *, part: str | None = None) -> list[Any]:
+        """The class of each row of a part's probabilities; multi-label: all classes with at least `thresholds_`."""
+        chosen = predicted(proba, self.multi_label_, self.thresholds_[part or self._main])
         if self.multi_label_:
             return [tuple(self.classes_[k] for k in np.flatnonzero(row)) for row in chosen]
         return [self.classes_[k] for k in chosen]
@@ -223,7 +223,7 @@ class TextClassifier(Estimator):
             raise UsageError(f"each text needs a label: got {len(given)} texts and {len(known)} labels.")
         if not given:
             raise DataError("expected labelled texts to evaluate on, got none.")
-        parts = self._parts(given, [p for p in PARTS if p != "combined" or self._main == p])
+        parts = self._parts(given, self.parts)
         each = {name: scores(known, proba, self.thresholds_[name]) for name, proba in parts.items()}
         return {**each[self._main], "n": len(known), "parts": each}
 
@@ -242,9 +242,13 @@ class TextClassifier(Estimator):
     # -- pieces --------------------------------------------------------------------------------------------------
 
     @property
+    def parts(self) -> tuple[str, ...]:
+        """What can be looked at by itself; the first one predicts."""
+        return PARTS if self.combine == "auto" else PARTS[1:]
+
+    @property
     def _main(self) -> str:
-        """The part that predicts."""
-        return "combined" if self.combine == "auto" else "lm"
+        return self.parts[0]
 
     def _config(self) -> ClassifierConfig:
         return self.config or ClassifierConfig()

@@ -16,6 +16,8 @@ from ulmus.text.vocab import BOS, EOS, PAD, UNK
 
 __all__ = ["filtered", "sample"]
 
+COLDEST = 1e-4  # below this temperature only the likeliest token has a chance
+
 
 @torch.no_grad()
 def sample(
@@ -50,8 +52,9 @@ def sample(
 
 def _draw(scores: Tensor, temperature: float, top_k: int, top_p: float, rng: torch.Generator) -> Tensor:
     """One id for each row of log-probabilities (S, V) -> (S, 1)."""
-    allowed = filtered(scores / (temperature or 1.0), top_k, top_p)
-    if temperature == 0:
+    cold = temperature < COLDEST
+    allowed = filtered(scores / (1.0 if cold else temperature), top_k, top_p)
+    if cold:
         return allowed.argmax(dim=1, keepdim=True)
     return torch.multinomial(allowed.softmax(1), 1, generator=rng)
 

@@ -199,7 +199,9 @@ def _cell(value: Any) -> str:
 
 
 def _label(value: Any, delimiter: str | None) -> Label:
-    """A cell as label: nothing in it is no label, or no label of several; a list is several."""
+    """A cell as label: nothing in it is no label, or none of several; a list is several; null is never a label."""
+    if value is None:
+        return None
     if isinstance(value, list | tuple):
         return tuple(_cell(item) for item in value)
     if delimiter is not None:

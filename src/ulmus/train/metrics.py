@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -60,7 +61,7 @@ def macro_f1(target: ArrayLike, predicted: ArrayLike) -> float:
     from sklearn.metrics import f1_score
 
     t, p = _pair(target, predicted)
-    return float(f1_score(t, p, average="macro", zero_division=0))
+    return float(f1_score(t, p, average=_average(t, "macro"), zero_division=0))
 
 
 def micro_f1(target: ArrayLike, predicted: ArrayLike) -> float:
@@ -68,7 +69,12 @@ def micro_f1(target: ArrayLike, predicted: ArrayLike) -> float:
     from sklearn.metrics import f1_score
 
     t, p = _pair(target, predicted)
-    return float(f1_score(t, p, average="micro", zero_division=0))
+    return float(f1_score(t, p, average=_average(t, "micro"), zero_division=0))
+
+
+def _average(target: NDArray[Any], several: str) -> str:
+    """One column is a yes/no question: its F1 is that of yes (scikit-learn would average yes and no)."""
+    return "binary" if target.ndim == 2 and target.shape[1] == 1 else several
 
 
 def log_loss(target: ArrayLike, proba: ArrayLike, *, floor: float = 1e-12) -> float:
