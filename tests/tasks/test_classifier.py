@@ -61,7 +61,7 @@ def test_probabilities_are_a_distribution_over_the_classes(classifier: TextClass
         assert proba.dtype == np.float64
         np.testing.assert_allclose(proba.sum(axis=1), 1, atol=1e-9)
     proba = classifier.predict_proba(corpus.test_texts)
-    assert classifier.predict(corpus.test_texts) == [classifier.classes_[k] for k in proba.argmax(axis=1)]
+    assert classifier.predict(corpus.test_texts) == [classifier.class_names_[k] for k in proba.argmax(axis=1)]
 
 
 ODD = ["", " \n\t ", "wave " * 700, "quetzal", "oak", "😀", "a\0b", "\ud800", "שלום עולם", "e\u0301"]
@@ -127,8 +127,8 @@ def test_labels_keep_their_type(classes: tuple[Any, Any], make: Fit, corpus: Any
     """What goes in comes out: in classes_, in predictions, in their order."""
     labels = [classes[i % 2] for i in range(20)]
     model = make().fit(corpus.texts[:20], labels)
-    assert model.classes_ == tuple(sorted(classes))
-    assert {type(c) for c in model.classes_} == {type(classes[0])}
+    assert model.class_names_ == tuple(sorted(classes))
+    assert {type(c) for c in model.class_names_} == {type(classes[0])}
     assert {type(y) for y in model.predict(corpus.texts[:20])} == {type(classes[0])}
     assert not model.multi_label_
 
@@ -142,7 +142,7 @@ def test_several_labels_a_text(make: Fit, corpus: Any, tmp_path: Path) -> None:
     rows[5] = []
     model = make(class_weight="balanced").fit(corpus.texts, rows, corpus.unlabeled)
     assert model.multi_label_
-    assert model.classes_ == ("long", "sea", "town", "wood")
+    assert model.class_names_ == ("long", "sea", "town", "wood")
     proba = model.predict_proba(corpus.test_texts)
     assert ((proba >= 0) & (proba <= 1)).all()
     assert abs(proba.sum(axis=1) - 1).max() > 0.05
@@ -160,7 +160,7 @@ def test_a_single_label_that_may_be_absent(make: Fit, corpus: Any) -> None:
     """Multi-label with one class: yes or no."""
     rows = [["sea"] if label == "sea" else [] for label in corpus.labels[:60]]
     model = make().fit(corpus.texts[:60], rows)
-    assert model.classes_ == ("sea",)
+    assert model.class_names_ == ("sea",)
     assert model.predict_proba(corpus.test_texts).shape == (60, 1)
 
 

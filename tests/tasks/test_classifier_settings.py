@@ -243,6 +243,6 @@ def test_fitting_again_forgets(make: Fit, corpus: Any) -> None:
     model = make().fit(corpus.texts[:20], ["x", "y"] * 10)
     model.fit(corpus.texts[:30], corpus.labels[:30])
     fresh = make().fit(corpus.texts[:30], corpus.labels[:30])
-    assert model.classes_ == fresh.classes_
+    assert model.class_names_ == fresh.class_names_
     assert np.array_equal(model.predict_proba(corpus.test_texts), fresh.predict_proba(corpus.test_texts))
     assert len(model.history_) == len(fresh.history_)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from sklearn.base import clone, is_classifier
+from sklearn.metrics import get_scorer, log_loss
 from sklearn.model_selection import GridSearchCV, cross_val_predict, cross_val_score
 
 from ulmus.errors import UsageError
@@ -50,6 +51,24 @@ def test_scikit_learn_cross_validates_and_searches(make: Fit, corpus: Any) -> No
     assert set(cross_val_predict(make(), texts, labels, cv=2)) <= set(labels)
     search = GridSearchCV(make(), {"class_weight": [None, "balanced"]}, cv=2).fit(texts, labels)
     assert len(search.predict(texts)) == 24
+
+
+def test_scores_of_probabilities_are_taken_by_scikit_learn(classifier: TextClassifier, corpus: Any) -> None:
+    """Log loss and area under the curve; classes_ is an array as theirs are."""
+    x, y = corpus.test_texts, corpus.test_labels
+    assert classifier.classes_.tolist() == list(classifier.class_names_)
+    loss = get_scorer("neg_log_loss")(classifier, x, y)
+    assert loss == pytest.approx(-log_loss(y, classifier.predict_proba(x)))
+    assert 0 <= get_scorer("roc_auc_ovr")(classifier, x, y) <= 1
+
+
+@pytest.mark.parametrize("score", ["roc_auc", "average_precision"])
+def test_two_classes_have_a_curve(make: Fit, corpus: Any, score: str) -> None:
+    """The second class is the positive one."""
+    labels = [int(label == "sea") for label in corpus.labels]
+    model = make(language_model="none").fit(corpus.texts, labels)
+    truth = [int(label == "sea") for label in corpus.test_labels]
+    assert 0 <= get_scorer(score)(model, corpus.test_texts, truth) <= 1 + 1e-9
 
 
 def test_importing_the_classifier_does_not_import_scikit_learn() -> None:

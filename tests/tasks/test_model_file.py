@@ -37,7 +37,7 @@ def test_a_loaded_classifier_gives_identical_probabilities(
 def test_everything_learnt_comes_back(classifier: TextClassifier, saved: Path, corpus: Any) -> None:
     """Classes, report, history, settings, tokenizer; and saving it again gives the same bytes."""
     loaded = TextClassifier.load(saved)
-    assert loaded.classes_ == classifier.classes_
+    assert loaded.class_names_ == classifier.class_names_
     assert loaded.multi_label_ is False
     assert loaded.tokenizer_.fingerprint == classifier.tokenizer_.fingerprint
     assert loaded.combination_ == classifier.combination_
@@ -54,7 +54,7 @@ def test_the_file_holds_what_it_must(saved: Path, classifier: TextClassifier) ->
     """Manifest with format, kind, labels, config, vocabulary and metrics; the standard tokenizer; no pickle."""
     opened = bundle.read(saved)
     assert opened.manifest["kind"] == "classifier"
-    assert opened.manifest["labels"] == list(classifier.classes_)
+    assert opened.manifest["labels"] == list(classifier.class_names_)
     assert opened.manifest["vocabulary"] == {
         "size": len(classifier.tokenizer_),
         "fingerprint": classifier.tokenizer_.vocab.fingerprint,
@@ -147,6 +147,6 @@ def test_labels_of_any_type_survive_the_file(
     model = TextClassifier(config=settings, language_model="none", **quiet).fit(corpus.texts[:20], labels)
     model.save(tmp_path / "m.ulmus")
     loaded = TextClassifier.load(tmp_path / "m.ulmus")
-    assert loaded.classes_ == classes
-    assert [type(c) for c in loaded.classes_] == [type(c) for c in classes]
+    assert loaded.class_names_ == classes
+    assert [type(c) for c in loaded.class_names_] == [type(c) for c in classes]
     assert loaded.predict(corpus.texts[:5]) == model.predict(corpus.texts[:5])

@@ -75,7 +75,7 @@ def evaluate(options: EvaluateOptions) -> None:
     result["seconds"] = perf_counter() - started
     if unknown:
         result["unknown_labels"] = dict(unknown)
-        _warn(unknown, classifier.classes_)
+        _warn(unknown, classifier.class_names_)
     if options.json:
         show.as_json(result)
     else:
@@ -86,7 +86,7 @@ def _labels(
     classifier: TextClassifier, given: Sequence[Any], options: EvaluateOptions
 ) -> tuple[list[Any], Counter[str]]:
     """Labels as the model names them (one made in Python may have numbers), and those it does not know."""
-    names = {str(name): name for name in classifier.classes_}
+    names = {str(name): name for name in classifier.class_names_}
     if not classifier.multi_label_:
         if options.label_delimiter is not None:
             raise UsageError(f"{options.model} gives one label to a text. Leave --label-delimiter away.")

@@ -72,7 +72,7 @@ def predict(options: PredictOptions) -> None:
 
     classifier = TextClassifier.load(options.model, device=options.device)
     counts: Counter[str] = Counter()
-    with _writer(options, [str(name) for name in classifier.classes_]) as writer:
+    with _writer(options, [str(name) for name in classifier.class_names_]) as writer:
         for labels, probabilities in _predictions(classifier, source):
             writer.write(labels, probabilities)
             for label in labels:

@@ -44,8 +44,9 @@ class TextClassifier(Estimator):
     counts label unlabelled texts for a first training where there are enough of them, "none" does not. combine:
     "auto" predicts with the measured mix of language model and word counts, "none" with the language model alone.
     class_weight: None or "balanced". minutes: time budget of `fit`. work_dir: folder for ids and checkpoints.
-    After fitting: classes_ (C,), multi_label_, network_, tokenizer_, counts_, combination_, report_, history_, and
-    thresholds_: from which probability on each part gives a label, where a text may have several.
+    After fitting: classes_ (C,), class_names_ (the same, a tuple of what was given), multi_label_, network_,
+    tokenizer_, counts_, combination_, report_, history_, and thresholds_: from which probability on each part gives
+    a label, where a text may have several.
     """
 
     def __init__(
@@ -100,7 +101,7 @@ class TextClassifier(Estimator):
         self.combination_ = fitting.combine()
         self.counts_ = fitting.give_back()
         self.thresholds_ = fitting.thresholds
-        self.classes_, self.multi_label_ = material.labels.classes, material.labels.multi_label
+        self.class_names_, self.multi_label_ = material.labels.classes, material.labels.multi_label
         self.network_, self.tokenizer_ = fitting.run.network.eval(), fitting.tokenizer
         self.lm_config_, self.history_ = language_model.config, fitting.run.history
         spent = {"language_model": language_model.metrics_, "minutes": round(budget.spent(), 2)}
@@ -166,6 +167,11 @@ class TextClassifier(Estimator):
         labelled, more = len(material.texts), len(material.unlabeled)
         return self.teach == "auto" and more >= max(2 * labelled, 100) and labelled <= TEACH_MOST
 
+    @property
+    def classes_(self) -> np.ndarray:
+        """The classes (C,) in the order of the columns of `predict_proba`, as scikit-learn wants them."""
+        return np.array(self.class_names_)
+
     # -- use -----------------------------------------------------------------------------------------------------
 
     def predict_proba(self, texts: Any, *, part: str | None = None) -> np.ndarray:
@@ -182,7 +188,7 @@ class TextClassifier(Estimator):
     def _parts(self, texts: list[str], wanted: Sequence[str]) -> dict[str, np.ndarray]:
         """Probabilities of several parts, each computed once."""
         if not texts:
-            return dict.fromkeys(wanted, np.zeros((0, len(self.classes_))))
+            return dict.fromkeys(wanted, np.zeros((0, len(self.class_names_))))
         found: dict[str, np.ndarray] = {}
         if set(wanted) & {"combined", "lm"}:
             backwards = self.lm_config_.backwards
@@ -196,7 +202,7 @@ class TextClassifier(Estimator):
 
     def counts_proba(self, texts: list[str]) -> np.ndarray:
         """Probabilities (N, C) of the word counts alone."""
-        proba = np.zeros((len(texts), len(self.classes_)))
+        proba = np.zeros((len(texts), len(self.class_names_)))
         proba[:, [int(name) for name in self.counts_.classes_]] = self.counts_.predict_proba(texts)
         return proba
 
@@ -204,8 +210,8 @@ class TextClassifier(Estimator):
         """The class of each row of a part's probabilities; multi-label: all classes with at least `thresholds_`."""
         chosen = predicted(proba, self.multi_label_, self.thresholds_[part or self._main])
         if self.multi_label_:
-            return [tuple(self.classes_[k] for k in np.flatnonzero(row)) for row in chosen]
-        return [self.classes_[k] for k in chosen]
+            return [tuple(self.class_names_[k] for k in np.flatnonzero(row)) for row in chosen]
+        return [self.class_names_[k] for k in chosen]
 
     def predict(self, texts: Any) -> list[Any]:
         """The class of each text; multi-label: a tuple of classes."""
@@ -218,7 +224,7 @@ class TextClassifier(Estimator):
     def evaluate(self, texts: Any, labels: Any) -> dict[str, Any]:
         """accuracy, macro_f1, n (multi-label: micro_f1 too) of the prediction, and under `parts` of each part alone."""
         self._check_fitted()
-        given, known = as_texts(texts), Labels.of(labels, self.classes_, self.multi_label_)
+        given, known = as_texts(texts), Labels.of(labels, self.class_names_, self.multi_label_)
         if len(given) != len(known):
             raise UsageError(f"each text needs a label: got {len(given)} texts and {len(known)} labels.")
         if not given:

@@ -41,7 +41,7 @@ def save_classifier(classifier: TextClassifier, path: str | Path) -> None:
     settings = dataclasses.replace(classifier._config(), language_model=lm)
     manifest = {
         "kind": KIND,
-        "labels": list(classifier.classes_),
+        "labels": list(classifier.class_names_),
         "multi_label": classifier.multi_label_,
         "config": config.to_dict(settings),
         "combine": classifier.combine,
@@ -82,7 +82,7 @@ def _take(
     if not isinstance(manifest["metrics"], dict) or not isinstance(manifest["history"], list):
         raise TypeError("metrics or history of another kind")
     classifier.config = settings
-    classifier.classes_, classifier.multi_label_ = classes, bool(manifest["multi_label"])
+    classifier.class_names_, classifier.multi_label_ = classes, bool(manifest["multi_label"])
     classifier.combine = manifest["combine"]
     classifier.combination_ = Combination(**manifest["combination"])
     classifier.thresholds_ = {name: float(manifest["thresholds"][name]) for name in PARTS}
@@ -103,7 +103,7 @@ def _network(
         encoder = AWDLSTM(classifier.lm_config_.encoder(len(classifier.tokenizer_)), settings.dropouts)
         head = ClassifierHead(
             encoder.config.embedding,
-            len(classifier.classes_),
+            len(classifier.class_names_),
             hidden=settings.head_hidden,
             drops=settings.head_dropouts,
         )
