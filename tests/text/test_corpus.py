@@ -55,10 +55,11 @@ def test_a_csv_file_without_a_header(put: Put) -> None:
 
 
 def test_the_header_may_be_said(put: Put) -> None:
-    """header="yes" lets numbers name columns that have names; "no" reads the first row as data."""
+    """header="yes" lets numbers name columns that have names; "no" reads the first row as data; a usual name tells."""
     path = put("a.csv", "text,label\na,x\n")
     assert pairs(Source(path, ("0",), "1", header="yes")) == [("a", "x")]
     assert pairs(Source(path, ("0",), "1", header="no")) == [("text", "label"), ("a", "x")]
+    assert pairs(Source(path, ("0",), "1")) == [("a", "x")]
 
 
 def test_tabs_without_quoting(put: Put) -> None:

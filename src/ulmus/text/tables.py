@@ -76,8 +76,8 @@ def sniff(
 ) -> Dialect:
     """The dialect of a file from its first bytes, where it is not given.
 
-    header "auto": the first row is one when it holds a wanted name; numbers as names mean that there is
-    none. With nothing wanted it is one when it holds a usual name of a text column. quoting None: on for
+    header "auto": the first row is one when it holds a wanted name. Numbers as names, or none at all, say nothing:
+    then it is one when it holds a usual name of a text column. quoting None: on for
     commas and semicolons; for tabs only when every cell with a quotation mark is properly enclosed.
     """
     text = sample.decode("utf-8", "ignore")
@@ -99,7 +99,7 @@ def sniff(
     if header == "auto":
         named = any(name in row for name in wanted)
         numbered = all(name.isdigit() for name in wanted)
-        usual = not wanted and any(name.strip().lower() in USUAL_TEXT for name in row)
+        usual = any(name.strip().lower() in USUAL_TEXT for name in row)
         header = "yes" if named or usual or not numbered else "no"
     names = row if header == "yes" else [str(i) for i in range(len(row))]
     return Dialect(delimiter, quoting, header == "yes", tuple(name.strip() for name in names))
