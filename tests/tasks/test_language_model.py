@@ -326,8 +326,11 @@ def test_generated_texts_go_on_from_the_prompt(language_model: LanguageModel) ->
 
 
 def test_a_prompt_may_be_empty_or_unknown(language_model: LanguageModel) -> None:
-    """Something is written all the same."""
-    assert all(language_model.generate(prompt, words=5, seed=0)[0] for prompt in ("", "Quetzalcoatl", "\n"))
+    """Something is written all the same, after the prompt as it was given."""
+    assert all(language_model.generate(prompt, words=5, seed=0)[0] for prompt in ("", "\n"))
+    for prompt in ("Quetzalcoatl", "The old Quetzalcoatl"):
+        (text,) = language_model.generate(prompt, words=5, seed=0)
+        assert text.startswith(prompt + " ")
 
 
 @pytest.mark.parametrize("wrong", [{"words": 0}, {"samples": 0}, {"temperature": -1.0}, {"top_p": 2.0}])

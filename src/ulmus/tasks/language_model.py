@@ -250,7 +250,8 @@ class LanguageModel:
             no_unk=no_unk,
             seed=seed,
         )
-        return [self.tokenizer_.decode([*ids, *row]) for row in rows]
+        began = self.tokenizer_.decode(ids)
+        return [_continued(prompt, began, self.tokenizer_.decode([*ids, *row])) for row in rows]
 
     def save(self, path: str | Path) -> None:
         """Write the model to one `.ulmus` file. Raises StorageError."""
@@ -378,3 +379,12 @@ def _characters(texts: Iterable[str], documents: np.ndarray | None) -> int:
         return sum(len(texts[i]) for i in documents)
     chosen = set(documents.tolist())
     return sum(len(text) for i, text in enumerate(texts) if i in chosen)
+
+
+def _continued(prompt: str, began: str, text: str) -> str:
+    """`text`, which begins with `began` as the tokens have it, beginning as the user wrote it (unknown words too)."""
+    if not prompt.strip() or not text.startswith(began):
+        return text
+    added = text[len(began) :]
+    gap = " " if not began and added else ""
+    return prompt.rstrip() + gap + added
