@@ -77,8 +77,8 @@ def sniff(
     """The dialect of a file from its first bytes, where it is not given.
 
     header "auto": the first row is one when it holds a wanted name. Numbers as names, or none at all, say nothing:
-    then it is one when it holds a usual name of a text column. quoting None: on for
-    commas and semicolons; for tabs only when every cell with a quotation mark is properly enclosed.
+    then it is one when it holds a usual name of a text column. quoting None: on for commas and semicolons; for
+    tabs only when every cell with a quotation mark is properly enclosed.
     """
     text = sample.decode("utf-8", "ignore")
     first = text.split("\n", 1)[0]
