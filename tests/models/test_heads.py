@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from ulmus.models import heads
+from ulmus.models import cross_entropy
 from ulmus.models.heads import ClassifierHead, TiedDecoder, concat, pool, start_pooling
 
 V, E = 60, 8
@@ -80,7 +80,7 @@ def test_chunks_of_rows_do_not_change_the_loss(
     decoder, embedding = decoder_and_embedding(cutoffs)
     h, targets = torch.randn(rows, E), torch.randint(V, (rows,))
     whole = decoder.loss(h, embedding, targets)
-    monkeypatch.setattr(heads, "CHUNK", 8)
+    monkeypatch.setattr(cross_entropy, "SLICE_BYTES", 8 * V * 4)
     torch.testing.assert_close(decoder.loss(h, embedding, targets), whole)
 
 

@@ -1,8 +1,7 @@
 """The recurrent encoder: token ids -> one vector per token, with its state passed in and handed back.
 
 Embedding -> L LSTM layers; the last one has the embedding's width, so that the decoder can share its matrix.
-A layer is one call of torch's fused LSTM (oneDNN on a CPU, cuDNN on a GPU), with the recurrent matrix dropped once per
-call. Under bf16 autocast the matrices are cast once per call; master weights stay float32. Knows no text and no loss.
+Under bf16 autocast the matrices of a layer are cast once per call; master weights stay float32. Knows no text and no loss.
 Source: Merity et al. 2017, "Regularizing and Optimizing LSTM Language Models", sections 2-5.
 Axes: B batch, T time, E embedding, D hidden, L layers, V vocabulary.
 """
@@ -14,7 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from ulmus.config import check_range
-from ulmus.models.dropout import VariationalDropout, embedding_dropout, weight_dropout
+from ulmus.models.dropout import VariationalDropout, embedding_dropout
+from ulmus.models.lstm import LSTMLayer
 
 State = list[tuple[Tensor, Tensor]]  # L x (hidden (B, D), cell (B, D))
 
@@ -62,35 +62,6 @@ class Encoded(NamedTuple):
     output: Tensor  # (B, T, E) last layer, after its dropout
     raw: Tensor  # (B, T, E) last layer, before it
     state: State
-
-
-class LSTMLayer(nn.Module):
-    """One LSTM layer with DropConnect on its recurrent matrix; gates stand in the order i, f, g, o."""
-
-    def __init__(self, width_in: int, width: int, *, weight_p: float = 0.0) -> None:
-        super().__init__()
-        self.weight_p = weight_p
-        self.width = width
-        bound = width**-0.5
-        self.weight_ih = nn.Parameter(torch.empty(4 * width, width_in).uniform_(-bound, bound))
-        self.weight_hh = nn.Parameter(torch.empty(4 * width, width).uniform_(-bound, bound))
-        self.bias = nn.Parameter(torch.zeros(4 * width))
-        with torch.no_grad():
-            self.bias[width : 2 * width] = (
-                1.0  # forget gate open at the start (Jozefowicz et al. 2015, section 5)
-            )
-
-    def forward(self, x: Tensor, state: tuple[Tensor, Tensor]) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        """(B, T, E_in), 2 x (B, D) -> (B, T, D), 2 x (B, D)."""
-        weight_hh = weight_dropout(self.weight_hh, self.weight_p, self.training)
-        weights = [self.weight_ih, weight_hh, self.bias, torch.zeros_like(self.bias)]
-        h, c = (s.unsqueeze(0) for s in state)  # (B, D) -> (1, B, D), as torch.lstm counts layers
-        if x.device.type == "cpu" and torch.is_autocast_enabled("cpu"):
-            half = torch.get_autocast_dtype("cpu")
-            x, h, c = x.to(half), h.to(half), c.to(half)
-            weights = [w.to(half) for w in weights]
-        out, h, c = torch.lstm(x, (h, c), weights, True, 1, 0.0, self.training, False, True)
-        return out, (h[0], c[0])
 
 
 class AWDLSTM(nn.Module):

@@ -3,7 +3,7 @@
 The decoder shares the embedding matrix (Press & Wolf 2017; Merity et al. 2017, section 4.5). With `cutoffs` it is an
 adaptive softmax (Grave et al. 2017) over a vocabulary sorted by frequency, with full-width tied tails: rare words are
 compared only among each other, which costs a sixth of the full softmax at 20,000 words and is still a distribution
-over all of them. Loss is computed in chunks of rows, so that at most `CHUNK` x V logits exist. The classifier's
+over all of them. The loss never holds all logits (`cross_entropy`). The classifier's
 pooling reads a long document piece by piece, in memory that does not grow with it. Knows no text and no training.
 Axes: B batch, T time, N tokens (B*T), E embedding, V vocabulary, K tail clusters, C classes.
 """
@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-CHUNK = 2048  # rows of logits that exist at a time
+from ulmus.models.cross_entropy import linear_cross_entropy
 
 
 class TiedDecoder(nn.Module):
@@ -39,44 +39,34 @@ class TiedDecoder(nn.Module):
         return len(self.bounds) - 2
 
     def _parts(self, h: Tensor, embedding: Tensor) -> tuple[Tensor, list[tuple[Tensor, Tensor]]]:
-        """Rows and biases of the head and of each tail, cut and cast once a call; `h` in the same type."""
+        """`h` in the type to multiply in, and rows and biases of the head and of each tail."""
         sizes = [high - low for low, high in zip(self.bounds, self.bounds[1:], strict=False)]
         weights, biases = list(torch.split(embedding, sizes)), list(torch.split(self.bias, sizes))
         if self.tails:
             weights[0] = torch.cat([weights[0], self.clusters])
             biases[0] = F.pad(biases[0], (0, self.tails))
         if torch.is_autocast_enabled(h.device.type):
-            half = torch.get_autocast_dtype(h.device.type)
-            h, weights, biases = h.to(half), [w.to(half) for w in weights], [b.to(half) for b in biases]
+            h = h.to(torch.get_autocast_dtype(h.device.type))
         return h, list(zip(weights, biases, strict=True))
 
     def loss(self, h: Tensor, embedding: Tensor, targets: Tensor) -> Tensor:
         """Mean negative log-likelihood in nats of `targets` (N,) given `h` (N, E)."""
-        total = h.new_zeros((), dtype=torch.float32)
         h, parts = self._parts(h, embedding)
-        for rows, names in zip(torch.split(h, CHUNK), torch.split(targets, CHUNK), strict=True):
-            total = total + self._chunk_loss(rows, parts, names)
-        return total / len(h)
-
-    def _chunk_loss(self, h: Tensor, parts: list[tuple[Tensor, Tensor]], targets: Tensor) -> Tensor:
-        """Summed negative log-likelihood of one chunk."""
-        head = self.bounds[1]
         tail_of = torch.bucketize(
             targets.contiguous(), torch.tensor(self.bounds[1:-1], device=targets.device), right=True
         )
-        head_targets = torch.where(
-            tail_of > 0, head + tail_of - 1, targets
-        )  # a rare word's is its cluster's slot
-        total = F.cross_entropy(F.linear(h, *parts[0]).float(), head_targets, reduction="sum")
+        slot = self.bounds[1] + tail_of - 1  # a rare word's target in the head is its cluster
+        total = linear_cross_entropy(h, *parts[0], torch.where(tail_of > 0, slot, targets))
         for tail in range(1, self.tails + 1):
             at = (tail_of == tail).nonzero().squeeze(1)
-            logits = F.linear(h.index_select(0, at), *parts[tail]).float()
-            total = total + F.cross_entropy(logits, targets[at] - self.bounds[tail], reduction="sum")
-        return total
+            rows = h.index_select(0, at)
+            total = total + linear_cross_entropy(rows, *parts[tail], targets[at] - self.bounds[tail])
+        return total / len(h)
 
     def log_probs(self, h: Tensor, embedding: Tensor) -> Tensor:
         """Log-probabilities of all tokens: (N, E) -> (N, V) float32."""
         h, parts = self._parts(h, embedding)
+        parts = [(weight.to(h.dtype), bias.to(h.dtype)) for weight, bias in parts]
         head = F.log_softmax(F.linear(h, *parts[0]).float(), dim=1)
         size = self.bounds[1]
         out = [head[:, :size]]

@@ -24,7 +24,7 @@ import torch
 from ulmus.errors import ConfigError
 from ulmus.train.callbacks import Callback
 from ulmus.train.checkpoint import CheckpointFile, Saved, load_model, model_tensors
-from ulmus.train.device import agree, open_accelerator, resolve_device, resolve_precision
+from ulmus.train.device import agree, open_accelerator, resolve_device, resolve_precision, reuse_memory
 from ulmus.train.evaluate import Evaluation, evaluate
 from ulmus.train.interrupt import Interrupted, graceful
 from ulmus.train.protocol import Batches, Carries, LoopConfig, Stage, Step, Trainable
@@ -82,6 +82,7 @@ class Trainer:
         a number, ConfigError or DataError when the checkpoint is another run's or damaged, StorageError when
         it cannot be written.
         """
+        reuse_memory()
         device = resolve_device(self.config.device)
         self._accelerator = open_accelerator(device, resolve_precision(self.config.precision, device))
         self.model.to(self._accelerator.device)
