@@ -29,7 +29,7 @@ def test_a_loaded_classifier_gives_identical_probabilities(
     part: str, classifier: TextClassifier, saved: Path, corpus: Any
 ) -> None:
     """Not close: identical, in every part."""
-    loaded = TextClassifier.load(saved, device="cpu")
+    loaded = TextClassifier.load(saved, device="cpu", precision=classifier.precision)
     mine, theirs = (c.predict_proba(corpus.test_texts, part=part) for c in (classifier, loaded))
     assert np.array_equal(mine, theirs)
 

@@ -23,6 +23,7 @@ from ulmus.cli.options import (
     LabelCol,
     LabelDelimiter,
     ReaderOptions,
+    ReadPrecision,
     TextCols,
     command,
 )
@@ -47,6 +48,7 @@ class EvaluateOptions(ReaderOptions, CommonOptions):
     label: LabelCol = None
     label_delimiter: LabelDelimiter = None
     device: Device = "auto"
+    precision: ReadPrecision = "auto"
 
 
 def register(app: typer.Typer) -> None:
@@ -60,7 +62,7 @@ def evaluate(options: EvaluateOptions) -> None:
     inputs.probe([source])
     from ulmus.tasks.classifier import TextClassifier
 
-    classifier = TextClassifier.load(options.model, device=options.device)
+    classifier = TextClassifier.load(options.model, device=options.device, precision=options.precision)
     given = inputs.labelled(source)
     if given.unlabeled and classifier.multi_label_:
         show.note(f"{len(given.unlabeled):,} texts without a label are read as having none of the labels.")

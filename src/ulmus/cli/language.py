@@ -48,6 +48,10 @@ class PretrainOptions(RunOptions, ReaderOptions, CommonOptions):
         Literal["word", "unigram", "bpe", "char"], typer.Option(help="How texts are cut.")
     ] = "word"
     size: Annotated[Literal["small", "base"], typer.Option(help="Size of the language model.")] = "small"
+    cell: Annotated[
+        Literal["lstm", "qrnn"] | None,
+        typer.Option(help="Kind of recurrent layer; without it the one the size is best with."),
+    ] = None
     backwards: Annotated[bool, typer.Option("--backwards", help="Read every text from its end.")] = False
 
 
@@ -100,7 +104,7 @@ def pretrain(options: PretrainOptions) -> None:
         from ulmus.tasks.language_model import LanguageModel
         from ulmus.tasks.lm_config import lm_config
 
-        base = lm_config(options.size, kind=options.tokenizer, backwards=options.backwards)
+        base = lm_config(options.size, kind=options.tokenizer, backwards=options.backwards, cell=options.cell)
         model = LanguageModel(_config(base, options), **_settings(options, folder))
         _log(model, options)
         _finish(model.fit(texts, valid=valid), options, started)

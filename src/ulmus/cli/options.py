@@ -43,6 +43,12 @@ LabelDelimiter = Annotated[
 ]
 Classifier = Annotated[Path, typer.Argument(metavar="MODEL.ulmus", help="A classifier.", show_default=False)]
 Device = Annotated[str, typer.Option(metavar="auto|cpu|cuda", help="Where to compute.")]
+ReadPrecision = Annotated[
+    Literal["auto", "float32", "bf16", "int8"],
+    typer.Option(
+        "--precision", help="Number format of the matrix products; auto: bf16 where the processor has it."
+    ),
+]
 Format = Literal["auto", "csv", "tsv", "jsonl", "parquet", "text", "folder"]
 
 

@@ -18,7 +18,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ulmus.cli import inputs, outputs, show
-from ulmus.cli.options import Classifier, CommonOptions, Device, ReaderOptions, TextCols, command
+from ulmus.cli.options import (
+    Classifier,
+    CommonOptions,
+    Device,
+    ReaderOptions,
+    ReadPrecision,
+    TextCols,
+    command,
+)
 from ulmus.cli.writers import CsvWriter, JsonLinesWriter, JsonWriter, Writer
 
 if TYPE_CHECKING:
@@ -48,6 +56,7 @@ class PredictOptions(ReaderOptions, CommonOptions):
         ),
     ] = None
     device: Device = "auto"
+    precision: ReadPrecision = "auto"
 
 
 def register(app: typer.Typer) -> None:
@@ -70,7 +79,7 @@ def predict(options: PredictOptions) -> None:
         outputs.claim(options.output, (".csv", ".jsonl"))
     from ulmus.tasks.classifier import TextClassifier
 
-    classifier = TextClassifier.load(options.model, device=options.device)
+    classifier = TextClassifier.load(options.model, device=options.device, precision=options.precision)
     counts: Counter[str] = Counter()
     with _writer(options, [str(name) for name in classifier.class_names_]) as writer:
         for labels, probabilities in _predictions(classifier, source):

@@ -1,7 +1,7 @@
 """The recurrent encoder: token ids -> one vector per token, with its state passed in and handed back.
 
-Embedding -> L LSTM layers; the last one has the embedding's width, so that the decoder can share its matrix.
-Under bf16 autocast the matrices of a layer are cast once per call; master weights stay float32. Knows no text and no loss.
+Embedding -> L LSTM (or QRNN) layers; the last one has the embedding's width, so that the decoder can share its matrix.
+Under bf16 autocast the matrices of a layer are cast once per call; master weights stay float32. Knows no text, no loss.
 Source: Merity et al. 2017, "Regularizing and Optimizing LSTM Language Models", sections 2-5.
 Axes: B batch, T time, E embedding, D hidden, L layers, V vocabulary.
 """
@@ -13,10 +13,15 @@ import torch
 from torch import Tensor, nn
 
 from ulmus.config import check_range
+from ulmus.errors import ConfigError
 from ulmus.models.dropout import VariationalDropout, embedding_dropout
 from ulmus.models.lstm import LSTMLayer
+from ulmus.models.qrnn import QRNNLayer
 
-State = list[tuple[Tensor, Tensor]]  # L x (hidden (B, D), cell (B, D))
+State = list[
+    tuple[Tensor, Tensor]
+]  # L x (hidden (B, D), cell (B, D)); QRNN: (last input (B, E), cell (B, D))
+CELLS = ("lstm", "qrnn")
 
 
 @dataclass(frozen=True)
@@ -50,6 +55,11 @@ class EncoderConfig:
     embedding: int = 400  # E: width of embeddings and of the last layer
     hidden: int = 1150  # D: width of the other layers
     layers: int = 3  # L
+    cell: str = "lstm"  # or "qrnn": cheaper layers, of which a few more are wanted
+
+    def __post_init__(self) -> None:
+        if self.cell not in CELLS:
+            raise ConfigError(f"cell: expected one of {', '.join(CELLS)}, got {self.cell!r}.")
 
     def widths(self) -> list[int]:
         """Output width of each layer."""
@@ -79,7 +89,8 @@ class AWDLSTM(nn.Module):
         self.embedding = nn.Parameter(torch.empty(config.vocab_size, config.embedding).uniform_(-0.1, 0.1))
         inputs = [config.embedding, *widths[:-1]]
         self.layers = nn.ModuleList(
-            LSTMLayer(wide, width) for wide, width in zip(inputs, widths, strict=True)
+            LSTMLayer(wide, width) if config.cell == "lstm" else QRNNLayer(wide, width, window=1 + (k == 0))
+            for k, (wide, width) in enumerate(zip(inputs, widths, strict=True))
         )
         self.between = nn.ModuleList(VariationalDropout() for _ in range(config.layers + 1))
         self.set_dropouts(dropouts)
@@ -92,15 +103,18 @@ class AWDLSTM(nn.Module):
             if isinstance(module, VariationalDropout):
                 module.p = dropouts.scaled(name)
         for layer in self.layers:
-            if isinstance(layer, LSTMLayer):
+            if isinstance(layer, LSTMLayer | QRNNLayer):
                 layer.weight_p = dropouts.scaled("weight")
+
+    def state_widths(self) -> list[tuple[int, int]]:
+        """Widths of the two parts of each layer's state."""
+        layers = [layer for layer in self.layers if isinstance(layer, LSTMLayer | QRNNLayer)]
+        return [layer.state_widths() for layer in layers]
 
     def initial_state(self, batch: int) -> State:
         """A state of zeros for `batch` sequences."""
-        return [
-            (self.embedding.new_zeros(batch, w), self.embedding.new_zeros(batch, w))
-            for w in self.config.widths()
-        ]
+        zeros = self.embedding.new_zeros
+        return [(zeros(batch, wide), zeros(batch, width)) for wide, width in self.state_widths()]
 
     def forward(self, ids: Tensor, state: State | None = None) -> Encoded:
         """Reads `ids` (B, T) on from `state` (zeros if none). Gradients flow into `state` where it has any."""

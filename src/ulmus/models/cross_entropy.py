@@ -26,12 +26,12 @@ def linear_cross_entropy(h: Tensor, weight: Tensor, bias: Tensor, targets: Tenso
     `h` (N, E) says in which type to multiply; `weight` (V, E) and `bias` (V,) may be of a finer one.
     """
     if torch.is_grad_enabled() and any(t.requires_grad for t in (h, weight, bias)):
-        total: Tensor = _LinearCrossEntropy.apply(h, weight, bias, targets)
+        total: Tensor = _LinearCrossEntropy.apply(h, weight, bias, targets)  # type: ignore[no-untyped-call]
         return total
     weight, bias = weight.to(h.dtype), bias.to(h.dtype)
     total = h.new_zeros((), dtype=torch.float32)
     rows = _rows(h, len(weight))
-    for some, names in zip(h.split(rows), targets.split(rows), strict=True):
+    for some, names in zip(torch.split(h, rows), torch.split(targets, rows), strict=True):
         total += F.cross_entropy(F.linear(some, weight, bias).float(), names, reduction="sum")
     return total
 
@@ -44,7 +44,8 @@ class _LinearCrossEntropy(torch.autograd.Function):
         d_h, d_weight, d_bias = torch.empty_like(h), None, torch.zeros_like(bias, dtype=torch.float32)
         rows = min(_rows(h, len(weight)), max(len(h), 1))
         buffer, total = h.new_empty(rows, len(weight)), h.new_zeros((), dtype=torch.float32)
-        for some, names, into in zip(h.split(rows), targets.split(rows), d_h.split(rows), strict=True):
+        slices = (torch.split(t, rows) for t in (h, targets, d_h))
+        for some, names, into in zip(*slices, strict=True):
             p = torch.addmm(b, some, own.t(), out=buffer[: len(some)])  # (rows, V) logits
             torch.softmax(p, dim=1, out=p)
             at = (torch.arange(len(some), device=h.device), names)

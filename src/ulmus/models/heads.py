@@ -87,7 +87,7 @@ class Pooled(NamedTuple):
 def start_pooling(batch: int, width: int, like: Tensor) -> Pooled:
     """The pooling of nothing."""
     zeros = like.new_zeros(batch, width, dtype=torch.float32)
-    return Pooled(zeros, torch.full_like(zeros, -torch.inf), zeros)
+    return Pooled(zeros, torch.full_like(zeros, -torch.inf), torch.zeros_like(zeros))
 
 
 def pool(pooled: Pooled, output: Tensor, start: int, lengths: Tensor) -> Pooled:

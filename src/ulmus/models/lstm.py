@@ -20,6 +20,7 @@ from ulmus.models.matmul import Packed
 
 __all__ = ["LSTMLayer"]
 
+GAIN = 6.0  # inputs are small at first (embeddings within 0.1)
 STEPS = 8  # time steps whose input product is computed at a time: it stays in the cache
 sigmoid_backward = torch.ops.aten.sigmoid_backward.grad_input
 tanh_backward = torch.ops.aten.tanh_backward.grad_input
@@ -33,15 +34,19 @@ class LSTMLayer(nn.Module):
         self.weight_p = weight_p
         self.width = width
         bound = width**-0.5
-        self.weight_ih = nn.Parameter(torch.empty(4 * width, width_in).uniform_(-bound, bound))
+        self.weight_ih = nn.Parameter(torch.empty(4 * width, width_in).uniform_(-GAIN * bound, GAIN * bound))
         self.weight_hh = nn.Parameter(torch.empty(4 * width, width).uniform_(-bound, bound))
         self.bias = nn.Parameter(torch.zeros(4 * width))
         with torch.no_grad():  # forget gate open at the start (Jozefowicz et al. 2015, section 5)
             self.bias[width : 2 * width] = 1.0
 
+    def state_widths(self) -> tuple[int, int]:
+        """Widths of the two parts of the state: the last output, and the cell."""
+        return self.width, self.width
+
     def forward(self, x: Tensor, state: tuple[Tensor, Tensor]) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         """(B, T, E), 2 x (B, D) -> (B, T, D), 2 x (B, D); the cell state is float32 on a CPU."""
-        weights = [self.weight_ih, self.weight_hh, self.bias]
+        weights: list[Tensor] = [self.weight_ih, self.weight_hh, self.bias]
         if torch.is_autocast_enabled(x.device.type):
             half = torch.get_autocast_dtype(x.device.type)
             x, weights = x.to(half), [w.to(half) for w in weights]
@@ -49,7 +54,7 @@ class LSTMLayer(nn.Module):
         if x.device.type != "cpu" or not torch.is_grad_enabled():
             return self._fused(x, state, weights)
         x, h = x.transpose(0, 1), state[0].to(x.dtype)  # (B, T, E) -> (T, B, E): time is what is walked along
-        out, c = Recurrence.apply(x, h, state[1], *weights)
+        out, c = Recurrence.apply(x, h, state[1], *weights)  # type: ignore[no-untyped-call]
         return out.transpose(0, 1), (out[-1], c)
 
     def _fused(
@@ -79,12 +84,13 @@ class Recurrence(torch.autograd.Function):
         h_0, c_0 = h, c.to(x.dtype, copy=True)  # (c is moved on in place)
         for t in range(T):
             if t % STEPS == 0:
-                projected = project(x[t : t + STEPS].reshape(-1, E), bias=bias).split(B)  # STEPS x (B, 4D)
+                steps = x[t : t + STEPS].reshape(-1, E)
+                projected = torch.split(project(steps, bias=bias), B)  # STEPS x (B, 4D)
             gates = times(h, add=projected[t % STEPS])  # (B, 4D)
             gates[:, : 2 * D].sigmoid_()
             gates[:, 2 * D : 3 * D].tanh_()
             gates[:, 3 * D :].sigmoid_()
-            i, f, g, o = gates.split(D, dim=1)
+            i, f, g, o = torch.split(gates, D, dim=1)
             c.mul_(f).addcmul_(i, g)
             cell = c.to(x.dtype, copy=True)
             squashed = cell.tanh()
@@ -106,8 +112,8 @@ class Recurrence(torch.autograd.Function):
         d_h = d_out[T - 1]
         for t in range(T - 1, -1, -1):
             gates, _, squashed = ctx.kept[t]
-            i, f, g, o = gates.split(D, dim=1)
-            d_i, d_f, d_g, d_o = d_gates[t].split(D, dim=1)
+            i, f, g, o = torch.split(gates, D, dim=1)
+            d_i, d_f, d_g, d_o = torch.split(d_gates[t], D, dim=1)
             torch.mul(d_h, squashed, out=d_o)
             d_c.add_(torch.ops.aten.tanh_backward(d_h * o, squashed))
             d_cell = d_c.to(x.dtype)

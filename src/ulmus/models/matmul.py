@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-__all__ = ["Packed"]
+__all__ = ["Packed", "Rounded"]
 
 _DTYPES = (torch.bfloat16, torch.float32)
 
@@ -21,13 +21,13 @@ class Packed:
     """`weight` (M, N) laid out for inputs of about `rows` rows; called with x (rows, N) it gives (rows, M)."""
 
     def __init__(self, weight: Tensor, rows: int) -> None:
-        self._plain = weight
         self._packed = _pack(weight, rows)
+        self._plain = weight if self._packed is None else None
 
     def __call__(self, x: Tensor, *, bias: Tensor | None = None, add: Tensor | None = None) -> Tensor:
         """x (rows, N) -> x W^T (rows, M), plus `bias` (M,) and `add` (rows, M) where they are given."""
-        if self._packed is None:
-            product = F.linear(x, self._plain, bias)
+        if self._plain is not None:
+            product: Tensor = F.linear(x, self._plain, bias)
             return product if add is None else product.add_(add)
         times = torch.ops.mkldnn._linear_pointwise
         if add is None:
@@ -39,10 +39,61 @@ class Packed:
 
 def _pack(weight: Tensor, rows: int) -> Tensor | None:
     """The matrix in oneDNN's own layout; None where there is no such thing."""
-    if weight.device.type != "cpu" or weight.dtype not in _DTYPES or not torch.backends.mkldnn.is_available():
+    if weight.device.type != "cpu" or weight.dtype not in _DTYPES:
         return None
+    ops = torch.ops.mkldnn
     try:  # private operators, those of torch's own compiler: absent or refusing means the plain product
-        packed: Tensor = torch.ops.mkldnn._reorder_linear_weight(weight.contiguous(), rows)
+        if weight.dtype == torch.bfloat16 and not ops._is_mkldnn_bf16_supported():
+            return None
+        packed: Tensor = ops._reorder_linear_weight(weight.contiguous(), rows)
     except (AttributeError, RuntimeError):
         return None
     return packed
+
+
+class Rounded:
+    """`weight` (M, N) in 8-bit whole numbers, one scale a row.
+
+    Inputs are rounded to 8 bits too: on a fixed scale where they are known to lie between -`largest` and `largest`,
+    on one of its own for each row otherwise. Either way a row's result does not depend on the other rows. Where the
+    processor has no 8-bit products the rounded weights are multiplied as floating-point numbers: as exact, not as fast.
+    """
+
+    def __init__(self, weight: Tensor, rows: int, *, largest: float | None = None) -> None:
+        self._largest = largest
+        scale = (weight.float().abs().amax(dim=1) / 127).clamp(min=1e-12)  # (M,)
+        whole = (weight.float() / scale[:, None]).round().to(torch.int8)
+        self._scale, self._zero = scale, torch.zeros(len(scale), dtype=torch.int64)
+        self._packed: Tensor | None = None
+        if weight.device.type == "cpu" and getattr(torch.cpu, "_is_vnni_supported", lambda: False)():
+            try:
+                self._packed = torch.ops.onednn.qlinear_prepack(whole, [rows, weight.shape[1]])
+            except (AttributeError, RuntimeError):
+                self._packed = None
+        self._plain = None if self._packed is not None else Packed(whole.float() * scale[:, None], rows)
+
+    def __call__(self, x: Tensor, *, bias: Tensor | None = None, add: Tensor | None = None) -> Tensor:
+        """x (rows, N) float32 -> x W^T (rows, M) float32, plus `bias` (M,) and `add` (rows, M) where given."""
+        if self._plain is not None:
+            return self._plain(x, bias=bias, add=add)
+        if self._largest is not None:
+            return self._times(x, self._largest, bias, add)
+        largest = x.abs().amax(dim=1, keepdim=True).clamp(min=1e-12)  # (rows, 1)
+        product = self._times(x / largest, 1.0, None, None).mul_(largest)
+        for given in (bias, add):
+            product = product if given is None else product.add_(given)
+        return product
+
+    def _times(self, x: Tensor, largest: float, bias: Tensor | None, add: Tensor | None) -> Tensor:
+        """The product of inputs between -`largest` and `largest`."""
+        step = largest / 127
+        whole = torch.add(128.5, x, alpha=1 / step).to(torch.uint8)
+        times = torch.ops.onednn.qlinear_pointwise
+        given = (whole, step, 128, self._packed, self._scale, self._zero)
+        if add is None:
+            product: Tensor = times(*given, bias, 1.0, 0, torch.float32, "none", [], "")
+        else:
+            product = times.binary(
+                *given, add, bias, 1.0, 0, torch.float32, 1.0, 0, "add", 1.0, "none", [], ""
+            )
+        return product

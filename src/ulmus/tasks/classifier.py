@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from ulmus.errors import ConfigError, DataError, UsageError
+from ulmus.models.reader import PRECISIONS, Reader
 from ulmus.tasks import model_file
 from ulmus.tasks.classifier_config import ClassifierConfig
 from ulmus.tasks.estimator import Estimator
@@ -30,6 +31,7 @@ from ulmus.tasks.stages import Run, probabilities
 from ulmus.tasks.texts import as_texts, cut
 from ulmus.tasks.watch import watchers
 from ulmus.train.callbacks import Callback
+from ulmus.train.device import resolve_device
 
 __all__ = ["TextClassifier"]
 
@@ -71,6 +73,7 @@ class TextClassifier(Estimator):
         self.minutes, self.seed, self.device, self.precision = minutes, seed, device, precision
         self.config, self.work_dir, self.verbose = config, work_dir, verbose
         self.callbacks: list[Callback] = []
+        self._kept_reader: tuple[Any, Reader] | None = None
 
     # -- training ------------------------------------------------------------------------------------------------
 
@@ -83,6 +86,11 @@ class TextClassifier(Estimator):
         Raises UsageError or DataError for texts or labels that cannot be used.
         """
         self._check_settings()
+        if self.precision == "int8":
+            raise ConfigError(
+                "precision: int8 is for predicting. Train with auto, then load(path, precision='int8')."
+            )
+        self._kept_reader = None
         budget = Budget(self.minutes)
         material = self._material(texts, labels, unlabeled, valid)
         fitting = Fitting(
@@ -191,9 +199,8 @@ class TextClassifier(Estimator):
             return dict.fromkeys(wanted, np.zeros((0, len(self.class_names_))))
         found: dict[str, np.ndarray] = {}
         if set(wanted) & {"combined", "lm"}:
-            backwards = self.lm_config_.backwards
-            run = Run(self.network_, self._config(), device=self.device, backwards=backwards)
-            found["lm"] = probabilities(run, cut(texts, self.tokenizer_))
+            run = self._predicting()
+            found["lm"] = probabilities(run, cut(texts, self.tokenizer_), reader=self._reader(run))
         if set(wanted) & {"combined", "counts"}:
             found["counts"] = self.counts_proba(texts)
         if "combined" in wanted:
@@ -239,11 +246,34 @@ class TextClassifier(Estimator):
         model_file.save_classifier(self, path)
 
     @classmethod
-    def load(cls, path: str | Path, *, device: str = "auto") -> TextClassifier:
-        """The classifier in a `.ulmus` file. Raises BundleError."""
-        classifier = cls(device=device)
+    def load(cls, path: str | Path, *, device: str = "auto", precision: str = "auto") -> TextClassifier:
+        """The classifier in a `.ulmus` file, to predict in float32, bf16 or int8; auto: bf16 where that is fast.
+
+        Raises BundleError, and ConfigError for another precision.
+        """
+        if precision not in ("auto", *PRECISIONS):
+            raise ConfigError(f"precision: expected one of auto, {', '.join(PRECISIONS)}, got {precision!r}.")
+        classifier = cls(device=device, precision=precision)
         model_file.load_classifier(classifier, path)
         return classifier
+
+    def _predicting(self) -> Run:
+        backwards = self.lm_config_.backwards
+        config, device = self._config(), self.device
+        return Run(self.network_, config, device=device, precision=self.precision, backwards=backwards)
+
+    def _reader(self, run: Run) -> Reader | None:
+        """The encoder laid out for reading, kept for the next call; None on a GPU."""
+        if resolve_device(self.device).type != "cpu":
+            return None
+        made_of = (self.network_, self.precision)
+        if self._kept_reader is None or self._kept_reader[0] != made_of:
+            self._kept_reader = (made_of, run.reader())
+        return self._kept_reader[1]
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What is copied or pickled: not the laid-out encoder, which is made anew."""
+        return self.__dict__ | {"_kept_reader": None}
 
     # -- pieces --------------------------------------------------------------------------------------------------
 

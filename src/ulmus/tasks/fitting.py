@@ -189,7 +189,7 @@ class Fitting:
         chosen = surest(proba, most=part, share=c.teach_confident, multi_label=multi, seed=seed)
         documents = chosen + len(m.texts)
         if student is not None:
-            p_lm = probabilities(self.run, self.store, documents, precision=self.run.precision)
+            p_lm = probabilities(self.run, self.store, documents)
             proba[chosen] = student.combine(p_lm, proba[chosen])
         hot = np.concatenate([m.labels.hot(), soft_labels(proba, c.teach_power, multi)])
         teach(

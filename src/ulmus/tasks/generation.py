@@ -7,10 +7,14 @@ Axes: S samples, T prompt tokens, V vocabulary.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
 from ulmus.errors import UsageError
+from ulmus.models.awd_lstm import State
+from ulmus.models.reader import Reader
 from ulmus.tasks.networks import LMNetwork
 from ulmus.text.vocab import BOS, EOS, PAD, UNK
 
@@ -31,6 +35,7 @@ def sample(
     top_p: float,
     no_unk: bool,
     seed: int | None,
+    precision: str = "float32",
 ) -> list[list[int]]:
     """`samples` continuations of `prompt` (T ids, at least one), each of `tokens` ids or up to the end of the text."""
     device = network.encoder.embedding.device
@@ -39,15 +44,30 @@ def sample(
     network.eval()
     step = torch.tensor([prompt], device=device).expand(samples, -1)  # (S, T)
     banned = [PAD, BOS] + [UNK] * no_unk
-    state, drawn = None, []
+    read, drawn = _reading(network, samples, precision), []
     for _ in range(tokens):
-        output, _, state = network.encoder(step, state)
-        scores = network.decoder.log_probs(output[:, -1], network.encoder.embedding)  # (S, V)
+        scores = network.decoder.log_probs(read(step), network.encoder.embedding)  # (S, V)
         scores[:, banned] = -torch.inf
         step = _draw(scores, temperature, top_k, top_p, rng)  # (S, 1)
         drawn.append(step)
     rows = torch.cat(drawn, dim=1).tolist()  # S x tokens
     return [row[: row.index(EOS)] if EOS in row else row for row in rows]
+
+
+def _reading(network: LMNetwork, samples: int, precision: str) -> Callable[[Tensor], Tensor]:
+    """A function that reads on, ids (S, T) -> the last outputs (S, E) float32, from where it was."""
+    if network.encoder.embedding.device.type == "cpu":
+        reader = Reader(network.encoder, precision)
+        state = reader.start(samples)
+        return lambda ids: reader.read(ids.t().flatten(), [samples] * ids.shape[1], state)[-samples:].float()
+    kept: list[State | None] = [None]
+
+    def read(ids: Tensor) -> Tensor:
+        encoded = network.encoder(ids, kept[0])
+        kept[0] = encoded.state
+        return torch.as_tensor(encoded.output[:, -1])
+
+    return read
 
 
 def _draw(scores: Tensor, temperature: float, top_k: int, top_p: float, rng: torch.Generator) -> Tensor:

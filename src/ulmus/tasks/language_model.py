@@ -34,7 +34,7 @@ from ulmus.tasks.weights import numpy_tensors, remapped, torch_tensors
 from ulmus.text.tokenizer import Tokenizer
 from ulmus.text.vocab import BOS, Remap, remap
 from ulmus.train.callbacks import Callback
-from ulmus.train.device import resolve_device
+from ulmus.train.device import resolve_device, resolve_precision
 from ulmus.train.evaluate import evaluate
 from ulmus.train.loop import LoopConfig, Stage, Trainer
 from ulmus.train.lr_find import LRFind, lr_find
@@ -65,6 +65,7 @@ class LanguageModel:
         *,
         tokenizer: str = "word",
         size: str = "small",
+        cell: str | None = None,
         seed: int = 0,
         device: str = "auto",
         precision: str = "auto",
@@ -73,7 +74,7 @@ class LanguageModel:
         work_dir: str | Path | None = None,
         verbose: bool = True,
     ) -> None:
-        self.config = config or lm_config(size, kind=tokenizer, backwards=backwards)
+        self.config = config or lm_config(size, kind=tokenizer, backwards=backwards, cell=cell)
         self.seed, self.device, self.precision = seed, device, precision
         self.minutes, self.work_dir, self.verbose = minutes, work_dir, verbose
         self.callbacks: list[Callback] = []
@@ -239,8 +240,9 @@ class LanguageModel:
                 f"expected words and samples >= 1 and temperature >= 0, got {words}, {samples} and {temperature}."
             )
         ids = self.tokenizer_.encode(prompt).tolist() or [BOS]
+        device = resolve_device(self.device)
         rows = generation.sample(
-            self.network_.to(resolve_device(self.device)),
+            self.network_.to(device),
             ids,
             tokens=words,
             samples=samples,
@@ -249,6 +251,7 @@ class LanguageModel:
             top_p=top_p,
             no_unk=no_unk,
             seed=seed,
+            precision=resolve_precision(self.precision, device),
         )
         began = self.tokenizer_.decode(ids)
         return [_continued(prompt, began, self.tokenizer_.decode([*ids, *row])) for row in rows]

@@ -30,6 +30,7 @@ class LMConfig:
     embedding: int = 400  # E, width of embeddings and of the last layer
     hidden: int = 1150  # D, width of the other layers
     layers: int = 3  # L
+    cell: str = "lstm"  # or "qrnn"
     cutoffs: tuple[int, ...] = ()  # first ids of the adaptive softmax's tails; () = full softmax
     dropouts: Dropouts = field(default_factory=Dropouts)
     alpha: float = 2.0  # activation regularisation
@@ -50,10 +51,11 @@ class LMConfig:
         check_range(self, "layers", 1, 100)
         check_range(self, "alpha beta weight_decay", 0)
         check_range(self, "clip tune_peak tune_factor", SMALL)
+        self.encoder(1)  # (knows which cells there are)
 
     def encoder(self, vocab_size: int) -> EncoderConfig:
         """Shape of the encoder for a vocabulary of this size."""
-        return EncoderConfig(vocab_size, self.embedding, self.hidden, self.layers)
+        return EncoderConfig(vocab_size, self.embedding, self.hidden, self.layers, self.cell)
 
     def epochs_for(self, tokens: int, *, tuning: bool = False) -> int:
         """How often to read a corpus of so many tokens."""
@@ -70,19 +72,25 @@ _SMALL = LMConfig(
     layers=2,
     cutoffs=(2_000, 8_000),
     dropouts=Dropouts(mult=0.2),
+    schedule=Schedule("one_cycle", peak=1e-2, turn=0.1),
 )
 SIZES = {"small": _SMALL, "base": LMConfig()}
 
 
-def lm_config(size: str = "small", *, kind: str = "word", backwards: bool = False) -> LMConfig:
-    """The config of a size for a kind of token. Raises ConfigError for a size there is not."""
+def lm_config(
+    size: str = "small", *, kind: str = "word", backwards: bool = False, cell: str | None = None
+) -> LMConfig:
+    """The config of a size for a kind of token, with the cell it is best with or another one.
+
+    Raises ConfigError for a size or a cell there is not.
+    """
     if size not in SIZES:
         raise ConfigError(
             f"size: expected one of {', '.join(SIZES)}, got {size!r}. {did_you_mean(size, SIZES)}"
         )
     config = SIZES[size]
     tokenizer = config.tokenizer if kind == "word" else TokenizerConfig(kind=kind)
-    return dataclasses.replace(config, tokenizer=tokenizer, backwards=backwards)
+    return dataclasses.replace(config, tokenizer=tokenizer, backwards=backwards, cell=cell or config.cell)
 
 
 def check_minutes(minutes: float | None) -> None:

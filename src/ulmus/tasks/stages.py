@@ -14,15 +14,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from ulmus.config import to_dict
 from ulmus.data.label_batches import LabelBatches
 from ulmus.data.store import IdStore
+from ulmus.models.reader import Reader
 from ulmus.tasks.checkpoints import checkpoint
 from ulmus.tasks.classifier_config import ClassifierConfig
 from ulmus.tasks.labels import Labels
 from ulmus.tasks.networks import ClassifierNetwork
 from ulmus.train.callbacks import Callback
+from ulmus.train.device import resolve_device, resolve_precision, reuse_memory
 from ulmus.train.evaluate import evaluate
 from ulmus.train.loop import LoopConfig, Stage, Trainer
 from ulmus.train.schedules import Schedule
@@ -77,6 +80,12 @@ class Run:
         history = trainer.run()
         self.history += history.rows
         return history.best
+
+    def reader(self) -> Reader:
+        """The encoder as it is now, laid out for reading on a CPU."""
+        cpu = torch.device("cpu")
+        precision = self.precision if self.precision == "int8" else resolve_precision(self.precision, cpu)
+        return Reader(self.network.encoder.to(cpu), precision)
 
     def batches(self, store: IdStore, targets: np.ndarray | None, documents: np.ndarray) -> LabelBatches:
         """Shuffled training batches; small where there are few documents, so that there are some steps."""
@@ -196,17 +205,22 @@ def padded(targets: np.ndarray, rows: int) -> np.ndarray:
 
 
 def probabilities(
-    run: Run, store: IdStore, documents: np.ndarray | None = None, *, precision: str = "float32"
+    run: Run, store: IdStore, documents: np.ndarray | None = None, *, reader: Reader | None = None
 ) -> np.ndarray:
-    """Class probabilities (N, C) of documents in their order, whole documents."""
+    """Class probabilities (N, C) of documents in their order, whole documents.
+
+    On a CPU `reader` reads them, by default one made for this call from the network as it is now.
+    """
     chosen = np.arange(len(store)) if documents is None else documents
     batches = run.judging(store, None, chosen)
     if batches is None:
         return np.zeros((0, run.network.classes))
-    found = evaluate(run.network, batches, device=run.device, precision=precision, collect=True)
-    outputs, index = found["outputs"], found["index"]
-    if outputs is None or index is None:
-        raise RuntimeError("the evaluation collected nothing")
+    device = resolve_device(run.device)
+    if device.type == "cpu":
+        outputs, index = _read(reader or run.reader(), run.network, batches)
+    else:
+        found = evaluate(run.network, batches, device=device, precision=run.precision, collect=True)
+        outputs, index = np.asarray(found["outputs"]), np.asarray(found["index"])
     place = np.empty(len(store), np.int64)
     place[index] = np.arange(len(index))
     logits = outputs[place[chosen]].astype(np.float64)  # (N, C)
@@ -214,3 +228,17 @@ def probabilities(
         return np.asarray(1 / (1 + np.exp(-logits)))
     shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
     return np.asarray(shifted / shifted.sum(axis=1, keepdims=True))
+
+
+@torch.no_grad()
+def _read(reader: Reader, network: ClassifierNetwork, batches: LabelBatches) -> tuple[np.ndarray, np.ndarray]:
+    """Logits (N, C) and document numbers (N,) in the order of the batches."""
+    reuse_memory()
+    head = network.head.to("cpu").eval()
+    batches.set_epoch(0)
+    logits, index = [], []
+    for batch in batches:
+        features = reader.features(torch.from_numpy(batch.ids), torch.from_numpy(batch.lengths))
+        logits.append(head(features).numpy())
+        index.append(batch.index)
+    return np.concatenate(logits), np.concatenate(index)
