@@ -51,7 +51,8 @@ class LSTMLayer(nn.Module):
             half = torch.get_autocast_dtype(x.device.type)
             x, weights = x.to(half), [w.to(half) for w in weights]
         weights[1] = weight_dropout(weights[1], self.weight_p, self.training)
-        if x.device.type != "cpu" or not torch.is_grad_enabled():
+        tracked = torch.is_grad_enabled() and any(t.requires_grad for t in (x, *state, *weights))
+        if x.device.type != "cpu" or not tracked:
             return self._fused(x, state, weights)
         x, h = x.transpose(0, 1), state[0].to(x.dtype)  # (B, T, E) -> (T, B, E): time is what is walked along
         out, c = Recurrence.apply(x, h, state[1], *weights)  # type: ignore[no-untyped-call]

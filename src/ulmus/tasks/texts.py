@@ -8,7 +8,6 @@ tokenizer and ids there and cuts nothing again. Knows no model.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +17,6 @@ from ulmus.storage import whole_file
 from ulmus.text.tokenizer import Tokenizer, TokenizerConfig
 
 __all__ = ["as_list", "as_texts", "check_vocabulary", "cut", "missing", "readable", "trained_tokenizer"]
-
-BATCH = 1024  # texts cut at a time
 
 
 def as_list(values: Any, what: str = "texts") -> list[Any]:
@@ -77,12 +74,6 @@ def _text(value: Any, what: str, i: int) -> str:
     )
 
 
-def _batches(texts: Iterable[str]) -> Iterator[list[str]]:
-    iterator = iter(texts)
-    while batch := list(islice(iterator, BATCH)):
-        yield batch
-
-
 def trained_tokenizer(texts: Iterable[str], config: TokenizerConfig, folder: Path | None = None) -> Tokenizer:
     """A tokenizer trained on `texts`, or the one that `folder` holds for the same texts and config.
 
@@ -105,7 +96,7 @@ def cut(texts: Iterable[str], tokenizer: Tokenizer, folder: Path | None = None, 
     """
 
     def documents() -> Iterator[list[Any]]:
-        return (tokenizer.encode_batch(batch) for batch in _batches(texts))
+        return tokenizer.encode_all(texts)
 
     if folder is None:
         store = IdStore.from_arrays([ids for batch in documents() for ids in batch])

@@ -125,7 +125,8 @@ def train_model(runs: Counter[str], kind: str, *, size: int, min_freq: int) -> t
     for run, n in runs.items():
         for letter in run:
             letters[letter] += n
-    usual = {letter for letter, n in letters.most_common(size // 2) if n >= min_freq} | {SPACE}
+    common = sorted(letters.items(), key=lambda item: (-item[1], item[0]))[: size // 2]
+    usual = {letter for letter, n in common if n >= min_freq} | {SPACE}
     trainer: trainers.Trainer
     if kind == "unigram":
         model: models.Model = models.Unigram()

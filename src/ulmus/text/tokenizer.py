@@ -4,7 +4,7 @@ How: a text is repaired (`rules`), parted at white space, each chunk expanded in
 that remembers chunks (`expand`), a batch gathered from the table by numpy. Subwords are trained and cut by
 `tokenizers`; the saved form is its standard `tokenizer.json`, with this tokenizer's configuration under the
 pre-tokenizer's key "ulmus".
-Costs: `bench/speed.py` has the numbers; one thread. Knows no files, no batches, no model.
+Large corpora are read in several processes (`parallel`). Costs: docs/performance.md. Knows no files and no model.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import re
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -25,11 +25,12 @@ from ulmus.errors import ConfigError, DataError, VocabMismatch
 from ulmus.text import decode, saved
 from ulmus.text.decode_pieces import join_pieces
 from ulmus.text.expand import Expander, Table, WordExpander
+from ulmus.text.parallel import counted, encoded
 from ulmus.text.pieces import PieceExpander, train_model
 from ulmus.text.rules import RulesConfig, fix_html, merge_repeats, repair
 from ulmus.text.vocab import Vocab
 
-__all__ = ["KINDS", "Tokenizer", "TokenizerConfig"]
+__all__ = ["KINDS", "Tokenizer", "TokenizerConfig", "count_here"]
 
 KINDS = ("word", "unigram", "bpe", "char")
 _SIZES = {"word": 60_000, "unigram": 12_000, "bpe": 12_000, "char": 8_000}
@@ -81,14 +82,17 @@ class Tokenizer:
     def train(cls, texts: Iterable[str], config: TokenizerConfig | None = None) -> Tokenizer:
         """Builds the vocabulary from `texts`, which are read once and never held together in memory."""
         config = config or TokenizerConfig()
+        counts = counted(texts, lambda some: count_here(some, config), lambda: asdict(config))
+        if not counts:
+            raise DataError(
+                "expected texts to train a tokenizer on, got none with anything but white space in it."
+            )
         if config.kind in ("unigram", "bpe"):
-            runs = _count(texts, config.rules, PieceExpander(config.rules, None).runs)
-            model, tokens = train_model(runs, config.kind, size=config.size, min_freq=config.min_freq)
+            model, tokens = train_model(counts, config.kind, size=config.size, min_freq=config.min_freq)
             trained = cls(config, Vocab(tokens), model)
             return cls.from_json(
                 trained.to_json()
             )  # so that its scores are those of the saved file, to the last bit
-        counts = _count(texts, config.rules, _expander(config, None))
         return cls(config, Vocab.from_counts(counts, config.min_freq, config.size))
 
     @cached_property
@@ -113,6 +117,10 @@ class Tokenizer:
             for i in range(0, len(texts), _SLICE):
                 encoded += self._encode_slice(texts[i : i + _SLICE])
         return encoded
+
+    def encode_all(self, texts: Iterable[str]) -> Iterator[list[NDArray[np.int32]]]:
+        """The same for any number of texts, a list for each thousand or so; many are cut in several processes."""
+        return encoded(texts, self.encode_batch, self.to_json)
 
     def tokens(self, text: str) -> list[str]:
         """The tokens of a text as strings, those outside the vocabulary too."""
@@ -194,17 +202,16 @@ def _chunks(text: str, rules: RulesConfig) -> list[str]:
     return text.split() if rules.whitespace else _CHUNK.findall(text)
 
 
-def _count(texts: Iterable[str], rules: RulesConfig, expand: Callable[[str], list[str]]) -> Counter[str]:
-    """How often each token that `expand` makes of a chunk stands in the texts."""
+def count_here(texts: Iterable[str], config: TokenizerConfig) -> Counter[str]:
+    """How often each token (subword kinds: each run that pieces are to be made of) stands in the texts."""
+    subword = config.kind in ("unigram", "bpe")
+    expand: Callable[[str], list[str]]
+    expand = PieceExpander(config.rules, None).runs if subword else _expander(config, None)
     counts: Counter[str] = Counter()
-    for chunks in _counted_chunks(texts, rules):
+    for chunks in _counted_chunks(texts, config.rules):
         for chunk, n in chunks.items():
             for token in expand(chunk):
                 counts[token] += n
-    if not counts:
-        raise DataError(
-            "expected texts to train a tokenizer on, got none with anything but white space in it."
-        )
     return counts
 
 

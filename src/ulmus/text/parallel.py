@@ -1,0 +1,195 @@
+"""Texts -> counts or ids in several processes, in order, with little in flight.
+
+How: the first texts are worked on here; only when more than `ALONE` characters have come are helpers started, one a
+core: plain child processes that run `ulmus.text.worker` and talk over pipes (JSON out, counts or raw ids back). Nothing
+is forked and nothing pickled, so it works alike on every system, in notebooks and in scripts without a main guard.
+Costs: a quarter of a second to start; memory for two batches a helper. Knows no rules and no vocabulary.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from queue import SimpleQueue
+from typing import IO, Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ulmus.errors import DataError, UlmusError
+
+__all__ = ["batches", "counted", "encoded", "receive", "send"]
+
+ALONE = 4_000_000  # characters that one process does before helpers are worth their start
+BATCH = 1024  # texts a batch, at most
+CHARACTERS = 1_000_000  # after which a batch is closed
+MOST = 16  # helpers
+_START = "import sys; sys.path[:] = sys.argv[1:]; from ulmus.text.worker import serve; serve()"
+
+Ids = list[NDArray[np.int32]]
+
+
+def batches(texts: Iterable[str]) -> Iterator[list[str]]:
+    """Texts in lists of up to `BATCH` texts or about `CHARACTERS` characters."""
+    batch: list[str] = []
+    characters = 0
+    for text in texts:
+        batch.append(text)
+        characters += _characters([text])
+        if len(batch) == BATCH or characters > CHARACTERS:
+            yield batch
+            batch, characters = [], 0
+    if batch:
+        yield batch
+
+
+def encoded(
+    texts: Iterable[str], encode: Callable[[list[str]], Ids], tokenizer: Callable[[], str]
+) -> Iterator[Ids]:
+    """The ids of each batch, in order. `encode` does it here; helpers make their tokenizer of the JSON."""
+    todo = batches(texts)
+    for batch in _first(todo):
+        yield encode(batch)
+    for batch in todo:
+        with Helpers({"tokenizer": tokenizer()}) as helpers:
+            for reply in helpers.map(_chain(batch, todo)):
+                yield _ids(reply)
+
+
+def counted(
+    texts: Iterable[str], count: Callable[[Iterable[str]], Counter[str]], config: Callable[[], dict[str, Any]]
+) -> Counter[str]:
+    """The sum of the counts of all texts. `count` counts here; `config` tells helpers what to count."""
+    todo = batches(texts)
+    total = count(text for batch in _first(todo) for text in batch)
+    for batch in todo:
+        with Helpers({"config": config()}) as helpers:
+            for _ in helpers.map(_chain(batch, todo)):
+                pass
+            for reply in helpers.finish():
+                total.update(json.loads(reply.decode("utf-8", "surrogatepass")))
+    return total
+
+
+def _first(todo: Iterator[list[str]]) -> Iterator[list[str]]:
+    """Batches that are done here: until there were `ALONE` characters, or all where there is only one core."""
+    characters = 0
+    while characters < ALONE or _cores() == 1:
+        batch = next(todo, None)
+        if batch is None:
+            return
+        characters += _characters(batch)
+        yield batch
+
+
+def _characters(batch: list[str]) -> int:
+    return sum(
+        len(text) for text in batch if isinstance(text, str)
+    )  # (what is none is refused where it is cut)
+
+
+def _chain(first: list[str], rest: Iterator[list[str]]) -> Iterator[list[str]]:
+    yield first
+    yield from rest
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _ids(reply: bytes) -> Ids:
+    """What `worker` packs: the number of texts, the length of each, and all ids."""
+    n = int(np.frombuffer(reply, np.int64, 1)[0])
+    lengths = np.frombuffer(reply, np.int64, n, offset=8)
+    ids = np.frombuffer(reply, np.int32, offset=8 + 8 * n)
+    return np.split(ids, np.cumsum(lengths)[:-1]) if n else []
+
+
+class Helpers:
+    """Child processes that all do the same work; a context manager."""
+
+    def __init__(self, setup: dict[str, Any]) -> None:
+        self._setup = json.dumps(setup).encode()
+
+    def __enter__(self) -> Self:
+        command = [sys.executable, "-c", _START, *sys.path]
+        self._processes = [
+            subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+            for _ in range(min(_cores(), MOST))
+        ]
+        self._free: SimpleQueue[subprocess.Popen[bytes]] = SimpleQueue()
+        for process in self._processes:
+            send(process.stdin, self._setup)
+            self._free.put(process)
+        self._threads = ThreadPoolExecutor(len(self._processes))
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for process in self._processes if error[0] is not None else ():
+            process.kill()
+        self._threads.shutdown(cancel_futures=True)
+        for process in self._processes:
+            for pipe in (process.stdin, process.stdout):
+                with suppress(OSError):  # (it may have died with something left to read)
+                    pipe.close() if pipe is not None else None
+            process.wait()
+
+    def map(self, todo: Iterator[list[str]]) -> Iterator[bytes]:
+        """The reply to each batch, in order; at most two batches a helper are under way."""
+        waiting: deque[Future[bytes]] = deque()
+        for batch in todo:
+            waiting.append(self._threads.submit(self._ask_any, batch))
+            if len(waiting) > 2 * len(self._processes):
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+    def finish(self) -> Iterator[bytes]:
+        """What each helper has to tell at the end."""
+        for process in self._processes:
+            yield _ask(process, b"")
+
+    def _ask_any(self, batch: list[str]) -> bytes:
+        process = self._free.get()
+        try:
+            return _ask(process, json.dumps(batch, ensure_ascii=False).encode("utf-8", "surrogatepass"))
+        finally:
+            self._free.put(process)
+
+
+def _ask(process: subprocess.Popen[bytes], message: bytes) -> bytes:
+    """Send a message and wait for the reply. Raises what the helper raised."""
+    try:
+        send(process.stdin, message)
+        reply = receive(process.stdout)
+    except OSError:
+        reply = None
+    if reply is None:
+        raise UlmusError(
+            f"A helper process that cuts texts ended unexpectedly (exit code {process.wait()}). Is there enough memory?"
+        )
+    if reply[:1] == b"!":
+        raise DataError(reply[1:].decode("utf-8", "replace"))
+    return reply[1:]
+
+
+def send(pipe: IO[bytes] | None, message: bytes) -> None:
+    """Write a message: its length in 8 bytes, and itself."""
+    if pipe is not None:
+        pipe.write(len(message).to_bytes(8, "little") + message)
+        pipe.flush()
+
+
+def receive(pipe: IO[bytes] | None) -> bytes | None:
+    """Read a message; None at the end of the pipe."""
+    size = pipe.read(8) if pipe is not None else b""
+    if pipe is None or len(size) < 8:
+        return None
+    message = pipe.read(int.from_bytes(size, "little"))
+    return message if len(message) == int.from_bytes(size, "little") else None

@@ -1,0 +1,67 @@
+"""A helper process of `parallel`: texts come in on the standard input, ids or counts go out on the standard output.
+
+The first message says what to do: {"tokenizer": JSON} cuts, {"config": ...} counts. Then every message is a JSON list
+of texts; an empty one asks for the counts. A reply begins with `+`, or with `!` and what was wrong. Ctrl-C is the
+parent's business: a helper ends when its input does. Knows no files.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ulmus.errors import UlmusError
+from ulmus.text import saved
+from ulmus.text.parallel import receive, send
+from ulmus.text.rules import RulesConfig
+from ulmus.text.tokenizer import Tokenizer, TokenizerConfig, count_here
+
+__all__ = ["serve"]
+
+
+def serve() -> None:
+    """Answer messages until the input ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    source, out = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # whatever prints must not come between the messages
+    setup = receive(source)
+    if setup is None:
+        return
+    answer = _answerer(json.loads(setup))
+    while (message := receive(source)) is not None:
+        try:
+            reply = b"+" + answer(json.loads(message.decode("utf-8", "surrogatepass")) if message else None)
+        except UlmusError as error:
+            reply = b"!" + str(error).encode("utf-8", "replace")
+        send(out, reply)
+
+
+def _answerer(setup: dict[str, Any]) -> Callable[[list[str] | None], bytes]:
+    if "tokenizer" in setup:
+        tokenizer = Tokenizer.from_json(setup["tokenizer"])
+        return lambda texts: _packed(tokenizer, texts or [])
+    rules = saved.build(RulesConfig, setup["config"].pop("rules"))
+    config = saved.build(TokenizerConfig, {**setup["config"], "rules": rules})
+    total: Counter[str] = Counter()
+
+    def count(texts: list[str] | None) -> bytes:
+        if texts is None:
+            return json.dumps(total, ensure_ascii=False).encode("utf-8", "surrogatepass")
+        total.update(count_here(texts, config))
+        return b""
+
+    return count
+
+
+def _packed(tokenizer: Tokenizer, texts: list[str]) -> bytes:
+    """The number of texts, the length of each (int64), and all ids (int32)."""
+    ids = tokenizer.encode_batch(texts)
+    sizes = np.array([len(ids), *map(len, ids)], np.int64)
+    return sizes.tobytes() + np.concatenate([np.zeros(0, np.int32), *ids]).astype(np.int32).tobytes()
