@@ -28,6 +28,19 @@ def test_pretraining_reports_the_perplexity(corpus: Path, tmp_path: Path, run: R
     assert not list(tmp_path.glob(".*"))
 
 
+@pytest.mark.parametrize("cell", ["lstm", "qrnn"])
+def test_the_cell_of_the_layers_can_be_chosen(cell: str, corpus: Path, tmp_path: Path, run: Run) -> None:
+    """It stands in the model file, and the model writes."""
+    out = tmp_path / "lm.ulmus"
+    done = run(
+        *("pretrain", corpus / "unlabeled.csv", "--text", "text", "--out", out),
+        *("--cell", cell, "--config", corpus / "lm.toml"),
+    )
+    assert done.exit_code == 0, done.stderr
+    assert bundle.read_manifest(out)["config"]["cell"] == cell
+    assert run("generate", out, "the", "--words", "5", "--seed", "0").exit_code == 0
+
+
 def test_tuning_goes_on_from_a_language_model(
     corpus: Path, language_model: Path, tmp_path: Path, run: Run
 ) -> None:

@@ -51,9 +51,10 @@ def test_batches_do_not_change_predictions(
     classifier: Path, corpus: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Read 7 at a time, the rows are the same."""
-    whole = table(run("predict", classifier, corpus / "test.csv").stdout)
+    arguments = ("predict", classifier, corpus / "test.csv", "--precision", "float32")
+    whole = table(run(*arguments).stdout)
     monkeypatch.setattr(command, "_BATCH", 7)
-    parts = table(run("predict", classifier, corpus / "test.csv").stdout)
+    parts = table(run(*arguments).stdout)
     assert [row["label"] for row in parts] == [row["label"] for row in whole]
     for a, b in zip(parts, whole, strict=True):
         assert float(a["good"]) == pytest.approx(float(b["good"]), abs=1e-5)
@@ -75,6 +76,20 @@ def test_the_ending_of_the_output_is_its_format(
         assert [row["row"] for row in rows] == list(range(30))
         assert set(rows[0]["probabilities"]) == {"bad", "good"}
     assert list(tmp_path.iterdir()) == [out]
+
+
+@pytest.mark.parametrize("precision", ["auto", "bf16", "int8"])
+def test_shorter_numbers_give_nearly_the_same_probabilities(
+    precision: str, classifier: Path, corpus: Path, run: Run
+) -> None:
+    """Within two points of float32, every one."""
+    exact, short = (
+        table(run("predict", classifier, corpus / "test.csv", "--precision", name).stdout)
+        for name in ("float32", precision)
+    )
+    assert len(short) == len(exact) == 30
+    for a, b in zip(short, exact, strict=True):
+        assert float(a["good"]) == pytest.approx(float(b["good"]), abs=0.02)
 
 
 def test_json_with_an_output_is_a_summary(classifier: Path, corpus: Path, tmp_path: Path, run: Run) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +11,7 @@ import numpy as np
 import pytest
 
 from ulmus import bundle
-from ulmus.errors import BundleError, StorageError
+from ulmus.errors import BundleError, ConfigError, StorageError
 from ulmus.tasks.classifier import TextClassifier
 from ulmus.tasks.language_model import LanguageModel
 
@@ -150,3 +152,24 @@ def test_labels_of_any_type_survive_the_file(
     assert loaded.class_names_ == classes
     assert [type(c) for c in loaded.class_names_] == [type(c) for c in classes]
     assert loaded.predict(corpus.texts[:5]) == model.predict(corpus.texts[:5])
+
+
+def test_int8_is_for_predicting_only(make: Any, corpus: Any) -> None:
+    """Training in it is refused with what to do instead."""
+    with pytest.raises(ConfigError, match=r"load\(path, precision='int8'\)"):
+        make(precision="int8").fit(corpus.texts, corpus.labels)
+
+
+def test_an_unknown_precision_is_refused_when_loading(saved: Path) -> None:
+    """Before anything is read."""
+    with pytest.raises(ConfigError, match="expected one of auto, float32, bf16, int8, got 'int4'"):
+        TextClassifier.load(saved, precision="int4")
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda c: pickle.loads(pickle.dumps(c))])
+def test_a_copy_of_a_classifier_that_has_predicted_predicts_the_same(
+    copied: Any, classifier: TextClassifier, corpus: Any
+) -> None:
+    """What was laid out for the processor is not copied but made anew."""
+    expected = classifier.predict_proba(corpus.test_texts)
+    assert np.array_equal(copied(classifier).predict_proba(corpus.test_texts), expected)

@@ -18,10 +18,12 @@ from ulmus.bundle import read_manifest
 from ulmus.tasks.language_model import LanguageModel, build, check_kind
 from ulmus.tasks.lm_config import LMConfig
 from ulmus.tasks.texts import trained_tokenizer
+from ulmus.text.vocab import UNK
 
 __all__ = ["Budget", "check_given", "starting_model", "told"]
 
 FAMILIAR = 1.3  # times its own perplexity: up to there, texts are of the kind a language model was made from
+UNKNOWN = 0.1  # share of unknown words above which texts are new to a language model
 SAMPLE = 200  # texts that tell
 LM_SHARE = 0.45  # of a time budget
 
@@ -117,11 +119,15 @@ def _own(given: LanguageModel, settings: dict[str, Any]) -> LanguageModel:
 
 
 def _knows(model: LanguageModel, texts: list[str], say: Callable[[str], None]) -> bool:
-    """Whether the texts are no harder for the model than those it was measured on when it was made."""
+    """Whether the texts are no harder for the model than those it was measured on when it was made.
+
+    Words it does not know are easy for it: they are all the same token. So there must be few of them.
+    """
     own = model.metrics_.get("perplexity")
-    chosen = np.random.default_rng(0).permutation(len(texts))[:SAMPLE]
-    here = model.perplexity([texts[i] for i in chosen])
-    if own is None or here > FAMILIAR * own:
+    sample = [texts[i] for i in np.random.default_rng(0).permutation(len(texts))[:SAMPLE]]
+    unknown = float(np.mean(np.concatenate(model.tokenizer_.encode_batch(sample)) == UNK))
+    here = model.perplexity(sample)
+    if own is None or here > FAMILIAR * own or unknown > UNKNOWN:
         return False
     say(
         f"The language model knows texts of this kind (perplexity {here:.0f}, its own {own:.0f}): not tuned again."
