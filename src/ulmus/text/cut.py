@@ -3,10 +3,12 @@
 How: `tokenizers`' `Split` (Oniguruma), so the same expression stands in the saved `tokenizer.json`. Every
 branch either has a bounded look-ahead or consumes what it scanned: time is linear in the length of the
 text.
-Costs: about 3 microseconds a call. Knows nothing of case, repeats and vocabularies.
+Costs: about 3 microseconds a call, a plain word a tenth of that. Knows nothing of case, repeats and vocabularies.
 """
 
 from __future__ import annotations
+
+import re
 
 from tokenizers import Regex, pre_tokenizers
 
@@ -24,6 +26,8 @@ _TAIL = (
 )
 _TLD = r"(?i:com|org|net|edu|gov|info|io|uk|de|fr|es|it|nl|ru|cn|jp|eu)"
 
+_TITLE = r"(?i:mr|mrs|ms|dr|prof|st|jr|sr|vs)\."
+
 _SPECIAL = (
     "xx(?=(?:unk|pad|bos|eos|fld|rep|wrep|up|maj))"  # a user's own "xxmaj" is two words, never a marker
 )
@@ -35,7 +39,7 @@ _ADDRESSES = (
 )
 _SHORT_FORMS = (
     rf"(?<!{_LETTER})\p{{L}}(?:\.\p{{L}})+(?:\.|{_END})",  # U.S. e.g. a.m.
-    rf"(?<!{_LETTER})(?i:mr|mrs|ms|dr|prof|st|jr|sr|vs)\.",
+    rf"(?<!{_LETTER}){_TITLE}",
 )
 _SIGNS = (
     r"([^\p{L}\p{N}\p{M}\s])\1{2,}",  # !!!! .... ----
@@ -77,6 +81,10 @@ def expression(kind: str) -> str:
     return "|".join(f"(?:{part})" for part in parts)
 
 
+# Half of all chunks are a word of letters, perhaps with a sign behind it: cut here, as the expression would.
+_PLAIN = re.compile(rf"(?!{_TITLE})([A-Za-zÀ-ÖØ-öø-ÿА-яЁё]+)([.,!?;:]?)")
+
+
 class Cutter:
     """Callable: a chunk (no white space in it) -> its words, whose concatenation is the chunk."""
 
@@ -85,4 +93,6 @@ class Cutter:
 
     def __call__(self, chunk: str) -> list[str]:
         """The words of a chunk."""
+        if (plain := _PLAIN.fullmatch(chunk)) and "xx" not in chunk:
+            return [plain[1], plain[2]] if plain[2] else [plain[1]]
         return [word for word, _ in self.splitter.pre_tokenize_str(chunk)]

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Protocol
 
 import numpy as np
@@ -22,7 +23,7 @@ from ulmus.text.cut import Cutter
 from ulmus.text.rules import FREE_DASH, RulesConfig, lower_case, repeat, squeeze
 from ulmus.text.vocab import Vocab
 
-__all__ = ["Expander", "Table", "WordExpander", "special"]
+__all__ = ["WORDS", "Expander", "Table", "WordExpander", "special"]
 
 
 class Expander(Protocol):
@@ -38,6 +39,7 @@ class Expander(Protocol):
 
 
 LIMIT = 400_000  # remembered chunks
+WORDS = 1 << 17  # remembered words
 LONG = 40  # characters; longer chunks are not remembered: they hardly ever come again
 
 
@@ -60,6 +62,7 @@ class WordExpander:
     def __init__(self, rules: RulesConfig) -> None:
         self.rules = rules
         self.cut = Cutter("word")
+        self.mark = lru_cache(WORDS)(self._mark)  # (a new chunk is mostly of words that are known)
 
     def __call__(self, chunk: str) -> list[str]:
         """The tokens of a chunk."""
@@ -85,12 +88,12 @@ class WordExpander:
         )
         return standard
 
-    def mark(self, word: str) -> list[str]:
+    def _mark(self, word: str) -> tuple[str, ...]:
         """`word` with its markers before it: `SOOOO` -> `xxrep 4 o xxup so`."""
         tokens: list[str] = []
         if self.rules.repeat_chars:
             if found := repeat(word):
-                return ["xxrep", str(found[0]), found[1]]
+                return "xxrep", str(found[0]), found[1]
             runs, word = squeeze(word)
             for times, letter in runs:
                 tokens += ["xxrep", str(times), letter]
@@ -98,8 +101,7 @@ class WordExpander:
             marker, word = lower_case(word)
             if marker:
                 tokens.append(marker)
-        tokens.append(word)
-        return tokens
+        return *tokens, word
 
 
 class Table(dict[str, int]):

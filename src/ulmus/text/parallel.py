@@ -1,6 +1,6 @@
 """Texts -> counts or ids in several processes, in order, with little in flight.
 
-How: the first texts are worked on here; only when more than `ALONE` characters have come are helpers started, one a
+How: texts of fewer than `ALONE` characters together are worked on here; for more than that helpers are started, one a
 core: plain child processes that run `ulmus.text.worker` and talk over pipes (JSON out, counts or raw ids back). Nothing
 is forked and nothing pickled, so it works alike on every system, in notebooks and in scripts without a main guard.
 Costs: a quarter of a second to start; memory for two batches a helper. Knows no rules and no vocabulary.
@@ -16,8 +16,9 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from itertools import chain
 from queue import SimpleQueue
-from typing import IO, Any, Self
+from typing import IO, Any, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +34,16 @@ MOST = 16  # helpers
 _START = "import sys; sys.path[:] = sys.argv[1:]; from ulmus.text.worker import serve; serve()"
 
 Ids = list[NDArray[np.int32]]
+
+
+class Counts(Protocol):
+    """What counts texts: `tokenizer.Counting`."""
+
+    def add(self, texts: Iterable[str]) -> None:
+        """Count these texts too."""
+
+    def total(self) -> Counter[str]:
+        """The counts so far."""
 
 
 def batches(texts: Iterable[str]) -> Iterator[list[str]]:
@@ -53,50 +64,48 @@ def encoded(
     texts: Iterable[str], encode: Callable[[list[str]], Ids], tokenizer: Callable[[], str]
 ) -> Iterator[Ids]:
     """The ids of each batch, in order. `encode` does it here; helpers make their tokenizer of the JSON."""
-    todo = batches(texts)
-    for batch in _first(todo):
-        yield encode(batch)
-    for batch in todo:
-        with Helpers({"tokenizer": tokenizer()}) as helpers:
-            for reply in helpers.map(_chain(batch, todo)):
-                yield _ids(reply)
+    few, todo = _split(batches(texts))
+    if todo is None:
+        yield from map(encode, few)
+        return
+    with Helpers({"tokenizer": tokenizer()}) as helpers:
+        yield from map(_ids, helpers.map(chain(few, todo)))
 
 
-def counted(
-    texts: Iterable[str], count: Callable[[Iterable[str]], Counter[str]], config: Callable[[], dict[str, Any]]
-) -> Counter[str]:
-    """The sum of the counts of all texts. `count` counts here; `config` tells helpers what to count."""
-    todo = batches(texts)
-    total = count(text for batch in _first(todo) for text in batch)
-    for batch in todo:
-        with Helpers({"config": config()}) as helpers:
-            for _ in helpers.map(_chain(batch, todo)):
-                pass
-            for reply in helpers.finish():
-                total.update(json.loads(reply.decode("utf-8", "surrogatepass")))
+def counted(texts: Iterable[str], counting: Counts, config: Callable[[], dict[str, Any]]) -> Counter[str]:
+    """The sum of the counts of all texts. `counting` counts here; `config` tells helpers what to count."""
+    few, todo = _split(batches(texts))
+    if todo is None:
+        for batch in few:
+            counting.add(batch)
+        return counting.total()
+    total: Counter[str] = Counter()
+    with Helpers({"config": config()}) as helpers:
+        for _ in helpers.map(chain(few, todo)):
+            pass
+        for reply in helpers.finish():
+            total.update(json.loads(reply.decode("utf-8", "surrogatepass")))
     return total
 
 
-def _first(todo: Iterator[list[str]]) -> Iterator[list[str]]:
-    """Batches that are done here: until there were `ALONE` characters, or all where there is only one core."""
+def _split(todo: Iterator[list[str]]) -> tuple[Iterable[list[str]], Iterator[list[str]] | None]:
+    """The first batches, and the rest; None for the rest where helpers are not worth their start."""
+    if _cores() == 1:
+        return todo, None
+    few: list[list[str]] = []
     characters = 0
-    while characters < ALONE or _cores() == 1:
-        batch = next(todo, None)
-        if batch is None:
-            return
+    for batch in todo:
+        few.append(batch)
         characters += _characters(batch)
-        yield batch
+        if characters >= ALONE:
+            return few, todo
+    return few, None
 
 
 def _characters(batch: list[str]) -> int:
     return sum(
         len(text) for text in batch if isinstance(text, str)
     )  # (what is none is refused where it is cut)
-
-
-def _chain(first: list[str], rest: Iterator[list[str]]) -> Iterator[list[str]]:
-    yield first
-    yield from rest
 
 
 def _cores() -> int:
@@ -152,8 +161,7 @@ class Helpers:
 
     def finish(self) -> Iterator[bytes]:
         """What each helper has to tell at the end."""
-        for process in self._processes:
-            yield _ask(process, b"")
+        return self._threads.map(lambda process: _ask(process, b""), self._processes)
 
     def _ask_any(self, batch: list[str]) -> bytes:
         process = self._free.get()

@@ -12,12 +12,13 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterator
+from functools import lru_cache
 
 from tokenizers import Regex, decoders, models, normalizers, pre_tokenizers, trainers
 from tokenizers import Tokenizer as Standard
 
 from ulmus.text.cut import Cutter, expression
-from ulmus.text.expand import special
+from ulmus.text.expand import WORDS, special
 from ulmus.text.rules import MOST, RulesConfig, lower_case, repeat
 from ulmus.text.vocab import SPECIALS, Vocab
 
@@ -40,39 +41,51 @@ class PieceExpander:
         self.rules = rules
         self.trained = model
         self.cut = Cutter("piece")
+        self._known = lru_cache(WORDS)(self._tokens)
+        self._known_runs = lru_cache(WORDS)(self._given)
 
     def __call__(self, chunk: str) -> list[str]:
         """The markers and pieces of a chunk."""
         if found := special(chunk):
             marks, chunk = found
             return [*marks[:1], *"".join(marks[1:]), *(self(chunk) if chunk else [])]
-        return [
-            token
-            for part in self.parts(chunk)
-            for token in (part if isinstance(part, list) else self.pieces(part))
-        ]
+        tokens: list[str] = []
+        for word in self._words(chunk):
+            tokens += self._known(word)
+        return tokens
 
-    def parts(self, chunk: str) -> Iterator[str | list[str]]:
+    def _words(self, chunk: str) -> list[str]:
+        """The runs of letters and the signs of a chunk, the first with its space."""
+        words = self.cut(chunk.replace(SPACE, "_"))  # a user's own ▁ would come back as a space
+        return [SPACE + words[0], *words[1:]] if words else []
+
+    def _tokens(self, word: str) -> tuple[str, ...]:
+        return tuple(
+            token
+            for part in self._parts(word)
+            for token in (part if isinstance(part, list) else self.pieces(part))
+        )
+
+    def _parts(self, word: str) -> Iterator[str | list[str]]:
         """What is cut into pieces as a string, what is ready (markers) as a list, in order."""
-        chunk = chunk.replace(SPACE, "_")  # a user's own ▁ would come back as a space
-        space = SPACE
-        for word in self.cut(chunk):
-            if self.rules.repeat_chars and (found := repeat(word)):
-                yield [*[space] * bool(space), "xxrep", *str(found[0]), found[1]]
-            else:
-                marker, low = lower_case(word) if self.rules.case else ("", word)
-                if marker:
-                    yield [marker]
-                yield from self._runs(space + low) if self.rules.repeat_chars else _apart(space + low)
-            space = ""
+        space, word = word[: word.startswith(SPACE)], word.removeprefix(SPACE)
+        if self.rules.repeat_chars and (found := repeat(word)):
+            yield [*space, "xxrep", *str(found[0]), found[1]]
+            return
+        marker, low = lower_case(word) if self.rules.case else ("", word)
+        if marker:
+            yield [marker]
+        yield from self._runs(space + low) if self.rules.repeat_chars else _apart(space + low)
 
     def runs(self, chunk: str) -> list[str]:
         """What of a chunk a model is to cut into pieces: what it is trained on."""
         if special(chunk):
             return []
-        return [
-            part if isinstance(part, str) else part[-1] for part in self.parts(chunk) if part not in _MARKS
-        ]
+        return [run for word in self._words(chunk) for run in self._known_runs(word)]
+
+    def _given(self, word: str) -> tuple[str, ...]:
+        parts = (part for part in self._parts(word) if part not in _MARKS)
+        return tuple(part if isinstance(part, str) else part[-1] for part in parts)
 
     def _runs(self, word: str) -> Iterator[str | list[str]]:
         end = 0

@@ -30,7 +30,7 @@ from ulmus.text.pieces import PieceExpander, train_model
 from ulmus.text.rules import RulesConfig, fix_html, merge_repeats, repair
 from ulmus.text.vocab import Vocab
 
-__all__ = ["KINDS", "Tokenizer", "TokenizerConfig", "count_here"]
+__all__ = ["KINDS", "Counting", "Tokenizer", "TokenizerConfig"]
 
 KINDS = ("word", "unigram", "bpe", "char")
 _SIZES = {"word": 60_000, "unigram": 12_000, "bpe": 12_000, "char": 8_000}
@@ -82,7 +82,7 @@ class Tokenizer:
     def train(cls, texts: Iterable[str], config: TokenizerConfig | None = None) -> Tokenizer:
         """Builds the vocabulary from `texts`, which are read once and never held together in memory."""
         config = config or TokenizerConfig()
-        counts = counted(texts, lambda some: count_here(some, config), lambda: asdict(config))
+        counts = counted(texts, Counting(config), lambda: asdict(config))
         if not counts:
             raise DataError(
                 "expected texts to train a tokenizer on, got none with anything but white space in it."
@@ -202,29 +202,35 @@ def _chunks(text: str, rules: RulesConfig) -> list[str]:
     return text.split() if rules.whitespace else _CHUNK.findall(text)
 
 
-def count_here(texts: Iterable[str], config: TokenizerConfig) -> Counter[str]:
-    """How often each token (subword kinds: each run that pieces are to be made of) stands in the texts."""
-    subword = config.kind in ("unigram", "bpe")
-    expand: Callable[[str], list[str]]
-    expand = PieceExpander(config.rules, None).runs if subword else _expander(config, None)
-    counts: Counter[str] = Counter()
-    for chunks in _counted_chunks(texts, config.rules):
-        for chunk, n in chunks.items():
-            for token in expand(chunk):
-                counts[token] += n
-    return counts
+class Counting:
+    """How often each token (subword kinds: each run that pieces are to be made of) stands in the texts it is given.
 
+    Counts chunks, and expands the different ones only at the end or when there are `_FLUSH` of them.
+    """
 
-def _counted_chunks(texts: Iterable[str], rules: RulesConfig) -> Iterator[Counter[str]]:
-    """Counts of the chunks of all texts, in portions that fit in memory."""
-    counts: Counter[str] = Counter()
-    for text in texts:
-        counts.update(_chunks(text, rules))
-        if len(counts) > _FLUSH:
-            yield counts
-            counts = Counter()
-    if counts:
-        yield counts
+    def __init__(self, config: TokenizerConfig) -> None:
+        self._rules = config.rules
+        self._expand: Callable[[str], list[str]]
+        subword = config.kind in ("unigram", "bpe")
+        self._expand = PieceExpander(config.rules, None).runs if subword else _expander(config, None)
+        self._chunks: Counter[str] = Counter()
+        self._tokens: Counter[str] = Counter()
+
+    def add(self, texts: Iterable[str]) -> None:
+        """Count these texts too."""
+        for text in texts:
+            self._chunks.update(_chunks(text, self._rules))
+            if len(self._chunks) > _FLUSH:
+                self.total()
+
+    def total(self) -> Counter[str]:
+        """The counts so far."""
+        tokens = self._tokens
+        for chunk, n in self._chunks.items():
+            for token in self._expand(chunk):
+                tokens[token] += n
+        self._chunks.clear()
+        return tokens
 
 
 def _expander(config: TokenizerConfig, model: models.Model | None) -> Expander:

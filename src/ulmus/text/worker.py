@@ -11,7 +11,6 @@ import json
 import os
 import signal
 import sys
-from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -21,7 +20,7 @@ from ulmus.errors import UlmusError
 from ulmus.text import saved
 from ulmus.text.parallel import receive, send
 from ulmus.text.rules import RulesConfig
-from ulmus.text.tokenizer import Tokenizer, TokenizerConfig, count_here
+from ulmus.text.tokenizer import Counting, Tokenizer, TokenizerConfig
 
 __all__ = ["serve"]
 
@@ -48,13 +47,12 @@ def _answerer(setup: dict[str, Any]) -> Callable[[list[str] | None], bytes]:
         tokenizer = Tokenizer.from_json(setup["tokenizer"])
         return lambda texts: _packed(tokenizer, texts or [])
     rules = saved.build(RulesConfig, setup["config"].pop("rules"))
-    config = saved.build(TokenizerConfig, {**setup["config"], "rules": rules})
-    total: Counter[str] = Counter()
+    counting = Counting(saved.build(TokenizerConfig, {**setup["config"], "rules": rules}))
 
     def count(texts: list[str] | None) -> bytes:
         if texts is None:
-            return json.dumps(total, ensure_ascii=False).encode("utf-8", "surrogatepass")
-        total.update(count_here(texts, config))
+            return json.dumps(counting.total(), ensure_ascii=False).encode("utf-8", "surrogatepass")
+        counting.add(texts)
         return b""
 
     return count
