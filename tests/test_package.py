@@ -16,7 +16,10 @@ import ulmus
 ROOT = Path(__file__).parents[1]
 SOURCES = sorted((ROOT / "src" / "ulmus").rglob("*.py"))
 OTHERS = sorted(
-    file for name in ("tests", "examples", "bench", "docs") for file in (ROOT / name).rglob("*.py")
+    file
+    for name in ("tests", "examples", "bench", "docs")
+    for file in (ROOT / name).rglob("*.py")
+    if ".peer" not in file.parts  # (the other library's environment, which bench/compare.py makes)
 )
 HEAVY = {
     "torch",

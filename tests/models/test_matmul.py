@@ -55,7 +55,11 @@ def test_a_rounded_product_takes_bias_addend_and_a_wider_range(packing, largest)
     torch.manual_seed(0)
     weight, x, bias, add = torch.randn(6, 50), torch.rand(3, 50) * 8 - 4, torch.randn(6), torch.randn(3, 6)
     times = Rounded(weight, 3, largest=largest)
-    torch.testing.assert_close(times(x, bias=bias, add=add), times(x) + bias + add, rtol=1e-4, atol=1e-4)
+    expected = times(x) + bias + add
+    torch.testing.assert_close(times(x, bias=bias), times(x) + bias, rtol=1e-4, atol=1e-4)
+    if largest is not None:
+        assert times.add_to(add, times.rounded(x)) is add
+        torch.testing.assert_close(add + times.shift + bias, expected, rtol=1e-4, atol=1e-4)
     assert (times(x) - x @ weight.t()).norm() < 0.02 * (x @ weight.t()).norm()
 
 

@@ -71,7 +71,11 @@ class LSTMLayer(nn.Module):
 
 
 class Recurrence(torch.autograd.Function):
-    """x (T, B, E), h (B, D), c (B, D), weights (4D, E), (4D, D), (4D,) -> outputs (T, B, D), last c (B, D)."""
+    """x (T, B, E), h (B, D), c (B, D), weights (4D, E), (4D, D), (4D,) -> outputs (T, B, D), last c (B, D).
+
+    Between the products of a step all is float32, and as few calls as can be: tanh(z) is 2 sigmoid(2z) - 1, which is
+    three times as fast, and -2c is kept in place of c. What the backward pass multiplies by is made `STEPS` at a time.
+    """
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, h: Tensor, c: Tensor, *weights: Tensor) -> tuple[Tensor, Tensor]:
@@ -80,53 +84,51 @@ class Recurrence(torch.autograd.Function):
         T, B, E = x.shape
         D = weight_hh.shape[1]
         times, project = Packed(weight_hh, B), Packed(weight_ih, STEPS * B)
-        out, c = x.new_empty(T, B, D), c.to(torch.promote_types(x.dtype, torch.float32), copy=True)
-        kept: list[tuple[Tensor, ...]] = []
-        h_0, c_0 = h, c.to(x.dtype, copy=True)  # (c is moved on in place)
-        for t in range(T):
+        gates, cells, slopes = x.new_empty(T, B, 4 * D), x.new_empty(T + 1, B, D), x.new_empty(T, B, D)
+        out, h_0 = x.new_empty(T, B, D), h
+        cells[0] = c
+        cell = c.to(torch.promote_types(x.dtype, torch.float32)) * -2
+        wide = cell.new_empty(B, 4 * D)
+        i, f, g, o = wide.chunk(4, dim=1)
+        squashed, hidden = torch.empty_like(cell), torch.empty_like(cell)
+        for t, (own, after, c_after, slope) in enumerate(zip(gates, out, cells[1:], slopes, strict=True)):
             if t % STEPS == 0:
                 steps = x[t : t + STEPS].reshape(-1, E)
                 projected = torch.split(project(steps, bias=bias), B)  # STEPS x (B, 4D)
-            gates = times(h, add=projected[t % STEPS])  # (B, 4D)
-            gates[:, : 2 * D].sigmoid_()
-            gates[:, 2 * D : 3 * D].tanh_()
-            gates[:, 3 * D :].sigmoid_()
-            i, f, g, o = torch.split(gates, D, dim=1)
-            c.mul_(f).addcmul_(i, g)
-            cell = c.to(x.dtype, copy=True)
-            squashed = cell.tanh()
-            h = torch.mul(o, squashed, out=out[t])
-            kept.append((gates, cell, squashed))
-        ctx.save_for_backward(x, h_0, c_0, weight_ih, weight_hh, out)
-        ctx.kept = kept
-        return out, c
+            wide.copy_(times(h, add=projected[t % STEPS]))
+            g.mul_(2)
+            wide.sigmoid_()
+            g.mul_(2).sub_(1)
+            cell.mul_(f).addcmul_(i, g, value=-2)
+            torch.sigmoid(cell, out=squashed)
+            torch.addcmul(o, o, squashed, value=-2, out=hidden)  # o tanh(c)
+            h = after.copy_(hidden)
+            own.copy_(wide)
+            torch.mul(cell, -0.5, out=c_after)
+            slope.copy_(sigmoid_backward(o, squashed, grad_input=hidden))  # a quarter of d h / d c
+        ctx.save_for_backward(x, h_0, weight_ih, weight_hh, out, gates, cells, slopes)
+        return out, cell.mul_(-0.5)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         """Back through all time steps, then the weights at once."""
         d_out, d_c = grads
-        x, h_0, c_0, weight_ih, weight_hh, out = ctx.saved_tensors
+        x, h_0, weight_ih, weight_hh, out, gates, cells, slopes = ctx.saved_tensors
         T, B, E = x.shape
         D = weight_hh.shape[1]
         times = Packed(weight_hh.t(), B)
-        d_gates, d_c = x.new_empty(T, B, 4 * D), d_c.clone()
-        d_h = d_out[T - 1]
-        for t in range(T - 1, -1, -1):
-            gates, _, squashed = ctx.kept[t]
-            i, f, g, o = torch.split(gates, D, dim=1)
-            d_i, d_f, d_g, d_o = torch.split(d_gates[t], D, dim=1)
-            torch.mul(d_h, squashed, out=d_o)
-            d_c.add_(torch.ops.aten.tanh_backward(d_h * o, squashed))
-            d_cell = d_c.to(x.dtype)
-            torch.mul(d_cell, g, out=d_i)
-            torch.mul(d_cell, ctx.kept[t - 1][1] if t else c_0, out=d_f)
-            torch.mul(d_cell, i, out=d_g)
-            d_c.mul_(f)
-            sigmoid_backward(d_i, i, grad_input=d_i)
-            sigmoid_backward(d_f, f, grad_input=d_f)
-            tanh_backward(d_g, g, grad_input=d_g)
-            sigmoid_backward(d_o, o, grad_input=d_o)
-            d_h = times(d_gates[t], add=d_out[t - 1] if t else None)
+        d_gates, d_c, d_h = x.new_empty(T, B, 4, D), d_c.clone(), d_out[T - 1]
+        for start in reversed(range(0, T, STEPS)):
+            here = slice(start, min(start + STEPS, T))
+            factors = _factors(gates[here], cells[here], out[here])  # (STEPS, B, 4, D)
+            forget = gates[here, :, D : 2 * D].to(d_c.dtype)
+            for t in reversed(range(*here.indices(T))):
+                own, factor = d_gates[t], factors[t - start]
+                torch.mul(d_h, factor[:, 3], out=own[:, 3])
+                d_c.add_(d_h * slopes[t], alpha=4)
+                torch.mul(d_c.to(x.dtype)[:, None], factor[:, :3], out=own[:, :3])
+                d_c.mul_(forget[t - start])
+                d_h = times(own.view(B, 4 * D), add=d_out[t - 1] if t else None)
         flat = d_gates.view(T * B, 4 * D)
         before = torch.cat([h_0[None], out[:-1]]).view(T * B, D)  # what each step was given
         wanted = ctx.needs_input_grad
@@ -138,3 +140,17 @@ class Recurrence(torch.autograd.Function):
             torch.mm(flat.t(), before) if wanted[4] else None,
             flat.sum(0) if wanted[5] else None,
         )
+
+
+def _factors(gates: Tensor, before: Tensor, out: Tensor) -> Tensor:
+    """(T, B, 4, D): d i, d f, d g over d c, and d o over d h, all before their sigmoid or tanh.
+
+    Of gates (T, B, 4D), cells before the step (T, B, D) and outputs (T, B, D).
+    """
+    i, f, g, o = gates.chunk(4, dim=2)
+    found = torch.empty_like(gates).view(*out.shape[:2], 4, -1)
+    sigmoid_backward(g, i, grad_input=found[:, :, 0])
+    sigmoid_backward(before, f, grad_input=found[:, :, 1])
+    tanh_backward(i, g, grad_input=found[:, :, 2])
+    torch.addcmul(out, out, o, value=-1, out=found[:, :, 3])  # tanh(c) o (1 - o)
+    return found

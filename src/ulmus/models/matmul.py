@@ -57,13 +57,15 @@ class Rounded:
     Inputs are rounded to 8 bits too: on a fixed scale where they are known to lie between -`largest` and `largest`,
     on one of its own for each row otherwise. Either way a row's result does not depend on the other rows. Where the
     processor has no 8-bit products the rounded weights are multiplied as floating-point numbers: as exact, not as fast.
+    Inputs are shifted, -`largest` to 0 and `largest` to 254; `shift` (M,) is what has to be added to a product for it.
     """
 
     def __init__(self, weight: Tensor, rows: int, *, largest: float | None = None) -> None:
-        self._largest = largest
+        self._dynamic, self._step = largest is None, (largest or 1.0) / 127
         scale = (weight.float().abs().amax(dim=1) / 127).clamp(min=1e-12)  # (M,)
         whole = (weight.float() / scale[:, None]).round().to(torch.int8)
         self._scale, self._zero = scale, torch.zeros(len(scale), dtype=torch.int64)
+        self.shift = whole.sum(dim=1) * scale * (-127 * self._step)
         self._packed: Tensor | None = None
         if weight.device.type == "cpu" and getattr(torch.cpu, "_is_vnni_supported", lambda: False)():
             try:
@@ -72,28 +74,33 @@ class Rounded:
                 self._packed = None
         self._plain = None if self._packed is not None else Packed(whole.float() * scale[:, None], rows)
 
-    def __call__(self, x: Tensor, *, bias: Tensor | None = None, add: Tensor | None = None) -> Tensor:
-        """x (rows, N) float32 -> x W^T (rows, M) float32, plus `bias` (M,) and `add` (rows, M) where given."""
-        if self._plain is not None:
-            return self._plain(x, bias=bias, add=add)
-        if self._largest is not None:
-            return self._times(x, self._largest, bias, add)
+    def __call__(self, x: Tensor, *, bias: Tensor | None = None) -> Tensor:
+        """x (rows, N) float32, or `rounded` -> x W^T (rows, M) float32, plus `bias` (M,)."""
+        if not self._dynamic:
+            whole = x if x.dtype == torch.uint8 else self.rounded(x)
+            return self._times(whole, self.shift if bias is None else self.shift + bias)
         largest = x.abs().amax(dim=1, keepdim=True).clamp(min=1e-12)  # (rows, 1)
-        product = self._times(x / largest, 1.0, None, None).mul_(largest)
-        for given in (bias, add):
-            product = product if given is None else product.add_(given)
-        return product
+        product = self._times(self.rounded(x / largest), self.shift).mul_(largest)
+        return product if bias is None else product.add_(bias)
 
-    def _times(self, x: Tensor, largest: float, bias: Tensor | None, add: Tensor | None) -> Tensor:
-        """The product of inputs between -`largest` and `largest`."""
-        step = largest / 127
-        whole = torch.add(128.5, x, alpha=1 / step).to(torch.uint8)
-        times = torch.ops.onednn.qlinear_pointwise
-        given = (whole, step, 128, self._packed, self._scale, self._zero)
-        if add is None:
-            product: Tensor = times(*given, bias, 1.0, 0, torch.float32, "none", [], "")
-        else:
-            product = times.binary(
-                *given, add, bias, 1.0, 0, torch.float32, 1.0, 0, "add", 1.0, "none", [], ""
-            )
-        return product
+    def rounded(self, x: Tensor) -> Tensor:
+        """Inputs between -`largest` and `largest`, shifted, as uint8."""
+        return torch.add(127.5, x, alpha=1 / self._step).to(torch.uint8)
+
+    def add_to(self, total: Tensor, whole: Tensor) -> Tensor:
+        """Add the product of `rounded` inputs to `total` (rows, M) float32, but for `shift`, and give it back."""
+        if self._plain is not None:
+            return total.add_(self._plain(whole * self._step))
+        return torch.ops.onednn.qlinear_pointwise.binary(
+            whole, self._step, 0, self._packed, self._scale, self._zero, total, None,
+            1.0, 0, torch.float32, 1.0, 0, "sum", 1.0, "none", [], "",
+        )  # fmt: skip
+
+    def _times(self, whole: Tensor, bias: Tensor) -> Tensor:
+        """The product of `rounded` inputs plus `bias` (M,)."""
+        if self._plain is not None:
+            return self._plain(whole * self._step, bias=bias)
+        return torch.ops.onednn.qlinear_pointwise.default(
+            whole, self._step, 0, self._packed, self._scale, self._zero, bias,
+            1.0, 0, torch.float32, "none", [], "",
+        )  # fmt: skip

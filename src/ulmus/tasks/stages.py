@@ -108,7 +108,8 @@ class Run:
         """Whole documents in batches for measuring; None for no documents."""
         if not len(documents):
             return None
-        budget = self.config.token_budget
+        on_cpu = resolve_device(self.device).type == "cpu"
+        budget = None if on_cpu else self.config.token_budget  # (a `Reader` needs no more for long documents)
         return LabelBatches(
             store, targets, batch_size=64, token_budget=budget, documents=documents, backwards=self.backwards
         )

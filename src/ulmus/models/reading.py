@@ -1,0 +1,163 @@
+"""Recurrent layers laid out once for reading: x (N, E) -> outputs (N, D), no gradients, no dropout.
+
+Documents are read side by side, the longest first: time 0 of all of them, then time 1 of those that go on, ...; at
+time t there are `sizes[t]`, and sizes never grow. The states (B, D) are float32, one row a document, and are moved on
+in place. In float32 and bf16 an LSTM layer is one call of oneDNN for all steps that as many documents take; its rows
+come out the same whatever stands beside them. With 8-bit products it is a call a step. Knows no documents, no pooling.
+Axes: N tokens (time first), B documents, n of them that go on, T time, E input features, D features.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import groupby
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ulmus.models.lstm import LSTMLayer
+from ulmus.models.matmul import Packed, Rounded
+from ulmus.models.qrnn import QRNNLayer
+
+__all__ = ["ReadLSTM", "ReadQRNN", "RoundedLSTM", "runs"]
+
+FEW = 8_000  # numbers (n, D) up to which numpy's calls are quicker than torch's
+_LSTM = 2  # torch's number for the kind of cell
+
+
+def runs(sizes: list[int]) -> Iterator[tuple[int, int, int]]:
+    """(first token, steps, documents) of each stretch of steps that as many documents take."""
+    first = 0
+    for n, same in groupby(sizes):
+        steps = len(list(same))
+        yield first, steps, n
+        first += steps * n
+
+
+class ReadLSTM:
+    """One LSTM layer in the type of its products: float32 or bf16."""
+
+    def __init__(self, layer: LSTMLayer, dtype: torch.dtype) -> None:
+        weights = (layer.weight_ih, layer.weight_hh, layer.bias, torch.zeros_like(layer.bias))
+        self._width = layer.width
+        self._plain = [w.detach().to(dtype) for w in weights]
+        self._packed = _pack(self._plain)
+
+    def read(self, x: Tensor, sizes: list[int], h: Tensor, c: Tensor) -> Tensor:
+        """x (N, E) -> outputs (N, D)."""
+        out = []
+        for first, steps, n in runs(sizes):
+            block = x[first : first + steps * n].view(steps, n, -1)  # (T, n, E)
+            some, h[:n], c[:n] = self._run(block, h[:n].to(x.dtype), c[:n])
+            out.append(some.view(steps * n, -1))
+        return out[0] if len(out) == 1 else torch.cat(out)
+
+    def _run(self, x: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """x (T, n, E), h and c (n, D) -> outputs (T, n, D) and the states after them."""
+        if self._packed is None:
+            states = (h[None], c[None].to(x.dtype))
+            found = torch.lstm(x, states, self._plain, True, 1, 0.0, False, False, False)
+            return found[0], found[1][0], found[2][0]
+        call, biases, width = torch.ops.aten.mkldnn_rnn_layer, self._plain[2:], self._width
+        shape = (False, [], _LSTM, width, 1, True, False, False, False)  # neither backwards nor training
+        out, h, c, _ = call(x, *self._packed, *biases, h, c, *shape)
+        return out, h, c
+
+
+def _pack(weights: list[Tensor]) -> list[Tensor] | None:
+    """The two matrices in oneDNN's own layout; None where there is no such thing."""
+    if weights[0].device.type != "cpu":
+        return None
+    try:  # private operators, those of torch's own compiler: absent or refusing means its ordinary layer
+        if weights[0].dtype == torch.bfloat16 and not torch.ops.mkldnn._is_mkldnn_bf16_supported():
+            return None
+        shape = (weights[1].shape[1], False, True, False, [1, 1, weights[0].shape[1]])
+        return list(torch.ops.mkldnn._reorder_mkldnn_rnn_layer_weight(*weights[:2], *shape))
+    except (AttributeError, RuntimeError):
+        return None
+
+
+class RoundedLSTM:
+    """One LSTM layer with 8-bit products: the first takes float32, those after it what the one before it gives.
+
+    `first` and `last` say where it stands: outputs are `Rounded.rounded` ones, which is what the next layer multiplies,
+    and float32 from the last layer. tanh(z) is 2 sigmoid(2z) - 1: the g rows are doubled, so that one call does for all
+    gates. What is done between the products of a step is numpy's for a few documents, as its calls are short, and
+    torch's for many, as it uses all cores.
+    """
+
+    def __init__(self, layer: LSTMLayer, rows: int, *, first: bool, last: bool) -> None:
+        double = torch.ones(4, layer.width, 1)
+        double[2] = 2
+        double = double.view(-1, 1)  # (4D, 1)
+        self._last = last
+        self._project = Rounded(layer.weight_ih.detach() * double, rows, largest=None if first else 1.0)
+        self._times = Rounded(layer.weight_hh.detach() * double, rows, largest=1.0)  # outputs are that small
+        self._bias = layer.bias.detach() * double[:, 0] + self._times.shift
+
+    def read(self, x: Tensor, sizes: list[int], h: Tensor, c: Tensor) -> Tensor:
+        """x (N, E) -> outputs (N, D)."""
+        gates = self._project(x, bias=self._bias)  # (N, 4D)
+        out = torch.empty(len(x), h.shape[1], dtype=torch.float32 if self._last else torch.uint8)
+        for first, steps, n in runs(sizes):
+            run = self._few if n * h.shape[1] < FEW else self._many
+            some = slice(first, first + steps * n)
+            run(gates[some].view(steps, n, -1), out[some].view(steps, n, -1), h[:n], c[:n])
+        return out
+
+    def _many(self, gates: Tensor, out: Tensor, h: Tensor, c: Tensor) -> None:
+        """Gates (T, n, 4D), as far as the inputs make them -> `out` (T, n, D); the states are moved on."""
+        cell = c * -2  # of which the sigmoid is taken
+        wide, whole, last = torch.empty_like(cell), self._times.rounded(h), self._last
+        for z, i, f, g, o, after in zip(gates, *gates.chunk(4, dim=2), out, strict=True):  # (n, D) each
+            self._times.add_to(z, whole).sigmoid_()
+            cell.mul_(f).addcmul_(i, g, value=-4).add_(i, alpha=2)  # -2 (f c + i (2g - 1))
+            torch.sigmoid(cell, out=wide)
+            torch.addcmul(o, o, wide, value=-2, out=h)  # o tanh(c)
+            torch.add(127.5, h, alpha=127, out=wide)
+            whole.copy_(wide)  # as `rounded` does
+            after.copy_(h if last else whole)
+        torch.div(cell, -2, out=c)
+
+    def _few(self, gates: Tensor, out: Tensor, h: Tensor, c: Tensor) -> None:
+        """The same."""
+        whole, D = self._times.rounded(h), c.shape[1]
+        cell, hidden, byte = c.numpy(), h.numpy(), whole.numpy()
+        wide, last = np.empty_like(cell), self._last
+        for z_t, z, after in zip(gates, gates.numpy(), out.numpy(), strict=True):  # (n, 4D) twice, (n, D)
+            self._times.add_to(z_t, whole).sigmoid_()
+            g = z[:, 2 * D : 3 * D]
+            np.subtract(np.multiply(g, 2, out=g), 1, out=g)
+            np.multiply(cell, z[:, D : 2 * D], out=cell)
+            np.add(cell, np.multiply(g, z[:, :D], out=g), out=cell)
+            np.multiply(np.tanh(cell, out=wide), z[:, 3 * D :], out=hidden)
+            np.add(np.multiply(hidden, 127, out=wide), 127.5, out=wide)
+            np.copyto(byte, wide, casting="unsafe")
+            after[:] = hidden if last else byte
+
+
+class ReadQRNN:
+    """One QRNN layer with a packed matrix."""
+
+    def __init__(self, layer: QRNNLayer, multiply: Callable[[Tensor], Packed | Rounded]) -> None:
+        self._project = multiply(layer.weight.detach())
+        self._bias, self._window = layer.bias.detach(), layer.window
+
+    def read(self, x: Tensor, sizes: list[int], before: Tensor, c: Tensor) -> Tensor:
+        """x (N, E) -> outputs (N, D); the states are the last inputs (B, E) and the cells (B, D)."""
+        steps = torch.split(x, sizes)
+        if self._window == 2:
+            last = [before[: sizes[0]].to(x.dtype), *steps[:-1]]
+            x = torch.cat([x, torch.cat([b[:n] for b, n in zip(last, sizes, strict=True)])], dim=1)
+            for n, step in zip(sizes, steps, strict=True):
+                before[:n] = step
+        z, f, o = self._project(x, bias=self._bias.to(x.dtype)).chunk(3, dim=1)  # (N, D) each
+        z.tanh_()
+        f.sigmoid_()
+        new, out = torch.addcmul(z, f, z, value=-1), o.sigmoid_()  # (1 - f) z
+        for n, forget, add, after in zip(
+            sizes, torch.split(f, sizes), torch.split(new, sizes), torch.split(out, sizes), strict=True
+        ):
+            after.mul_(c[:n].mul_(forget).add_(add))
+        return out
