@@ -6,6 +6,8 @@ Source: Merity et al. 2017, "Regularizing and Optimizing LSTM Language Models", 
 Axes: B batch, T time, E embedding, D hidden, L layers, V vocabulary.
 """
 
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -127,6 +129,15 @@ class AWDLSTM(nn.Module):
             new.append(last)
             x = drop(raw)
         return Encoded(x, raw, new)
+
+    @contextmanager
+    def one_draw(self) -> Iterator[None]:
+        """Inside the block all calls have the same dropped recurrent weights: those of one batch."""
+        with ExitStack() as stack:
+            for layer in self.layers:
+                if isinstance(layer, LSTMLayer):
+                    stack.enter_context(layer.one_draw())
+            yield
 
     def layer_groups(self) -> list[list[nn.Parameter]]:
         """Embedding first, then one group per LSTM layer."""

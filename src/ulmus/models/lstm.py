@@ -10,6 +10,8 @@ Axes: B batch, T time, E input features, D features. Inside, time comes first an
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -18,10 +20,11 @@ from torch import Tensor, nn
 from ulmus.models.dropout import weight_dropout
 from ulmus.models.matmul import Packed
 
-__all__ = ["LSTMLayer"]
+__all__ = ["FusedLSTM", "LSTMLayer"]
 
 GAIN = 6.0  # inputs are small at first (embeddings within 0.1)
 STEPS = 8  # time steps whose input product is computed at a time: it stays in the cache
+ROWS = 4608  # steps of documents whose weight gradients are summed by one product
 sigmoid_backward = torch.ops.aten.sigmoid_backward.grad_input
 tanh_backward = torch.ops.aten.tanh_backward.grad_input
 
@@ -37,6 +40,8 @@ class LSTMLayer(nn.Module):
         self.weight_ih = nn.Parameter(torch.empty(4 * width, width_in).uniform_(-GAIN * bound, GAIN * bound))
         self.weight_hh = nn.Parameter(torch.empty(4 * width, width).uniform_(-bound, bound))
         self.bias = nn.Parameter(torch.zeros(4 * width))
+        self._drawn: list[Tensor] | None = None
+        self._fused: FusedLSTM | None = None
         with torch.no_grad():  # forget gate open at the start (Jozefowicz et al. 2015, section 5)
             self.bias[width : 2 * width] = 1.0
 
@@ -44,30 +49,77 @@ class LSTMLayer(nn.Module):
         """Widths of the two parts of the state: the last output, and the cell."""
         return self.width, self.width
 
+    def draw(self) -> list[Tensor]:
+        """The matrices and the bias in the type to multiply in, with a new draw of the dropped weights."""
+        weights: list[Tensor] = [self.weight_ih, self.weight_hh, self.bias]
+        device = self.bias.device.type
+        if torch.is_autocast_enabled(device):
+            weights = [w.to(torch.get_autocast_dtype(device)) for w in weights]
+        weights[1] = weight_dropout(weights[1], self.weight_p, self.training)
+        return weights
+
+    @contextmanager
+    def one_draw(self) -> Iterator[None]:
+        """Inside the block every call has the same dropped weights, which are made and laid out once."""
+        self._drawn = self.draw()
+        try:
+            yield
+        finally:
+            self._drawn, self._fused = None, None
+
     def forward(self, x: Tensor, state: tuple[Tensor, Tensor]) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         """(B, T, E), 2 x (B, D) -> (B, T, D), 2 x (B, D); the cell state is float32 on a CPU."""
-        weights: list[Tensor] = [self.weight_ih, self.weight_hh, self.bias]
-        if torch.is_autocast_enabled(x.device.type):
-            half = torch.get_autocast_dtype(x.device.type)
-            x, weights = x.to(half), [w.to(half) for w in weights]
-        weights[1] = weight_dropout(weights[1], self.weight_p, self.training)
-        tracked = torch.is_grad_enabled() and any(t.requires_grad for t in (x, *state, *weights))
-        if x.device.type != "cpu" or not tracked:
-            return self._fused(x, state, weights)
-        x, h = x.transpose(0, 1), state[0].to(x.dtype)  # (B, T, E) -> (T, B, E): time is what is walked along
-        out, c = Recurrence.apply(x, h, state[1], *weights)  # type: ignore[no-untyped-call]
-        return out.transpose(0, 1), (out[-1], c)
+        weights = self._drawn or self.draw()
+        x = x.to(weights[0].dtype).transpose(0, 1)  # (B, T, E) -> (T, B, E): time is what is walked along
+        h, c = state[0].to(x.dtype), state[1]
+        tracked = torch.is_grad_enabled() and any(t.requires_grad for t in (x, h, c, *weights))
+        if x.device.type == "cpu" and tracked:
+            out, c = Recurrence.apply(x, h, c, *weights)  # type: ignore[no-untyped-call]
+            h = out[-1]
+        else:
+            fused = self._fused or FusedLSTM(weights, training=self.training)
+            if self._drawn is not None:
+                self._fused = fused
+            with torch.autocast(x.device.type, enabled=False):
+                out, h, c = fused(x, h, c)
+        return out.transpose(0, 1), (h, c)
 
-    def _fused(
-        self, x: Tensor, state: tuple[Tensor, Tensor], weights: list[Tensor]
-    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        """Torch's own layer."""
-        h, c = (s.to(x.dtype).unsqueeze(0) for s in state)  # (B, D) -> (1, B, D), as torch counts layers
-        with torch.autocast(x.device.type, enabled=False):
-            out, h, c = torch.lstm(
-                x, (h, c), [*weights, torch.zeros_like(weights[-1])], True, 1, 0.0, self.training, False, True
-            )
-        return out, (h[0], c[0])
+
+class FusedLSTM:
+    """All steps of a layer in one call: oneDNN's on a CPU, its matrices laid out once, for reading only; or cuDNN's.
+
+    On a CPU a row's result does not depend on the rows beside it, to the last bit.
+    """
+
+    def __init__(self, weights: list[Tensor], *, training: bool = False) -> None:
+        self._training, self._width = training, weights[1].shape[1]
+        self._plain = [*weights, torch.zeros_like(weights[2])]
+        self._packed = _pack(weights[0].detach(), weights[1].detach())
+
+    def __call__(self, x: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """x (T, B, E), h and c (B, D) -> outputs (T, B, D) and the states after them; `c` may be float32."""
+        if self._packed is None:
+            states = (h[None], c[None].to(x.dtype))
+            out, h, c = torch.lstm(x, states, self._plain, True, 1, 0.0, self._training, False, False)
+            return out, h[0], c[0]
+        call, biases, mode = torch.ops.aten.mkldnn_rnn_layer, self._plain[2:], 2  # (2: LSTM)
+        reading: tuple[Any, ...] = (False, [], mode, self._width, 1, True, False, False, False)
+        out, h, c, _ = call(x.contiguous(), *self._packed, *biases, h.contiguous(), c.contiguous(), *reading)
+        return out, h, c
+
+
+def _pack(*matrices: Tensor) -> list[Tensor] | None:
+    """The two matrices in oneDNN's own layout for this layer; None where there is no such thing."""
+    if matrices[0].device.type != "cpu" or matrices[0].dtype not in (torch.float32, torch.bfloat16):
+        return None
+    (_, wide), (_, width) = (m.shape for m in matrices)
+    try:  # private operators, those of torch's own compiler: absent or refusing means its ordinary layer
+        if matrices[0].dtype == torch.bfloat16 and not torch.ops.mkldnn._is_mkldnn_bf16_supported():
+            return None
+        shape = (width, False, True, False, [1, 1, wide])
+        return list(torch.ops.mkldnn._reorder_mkldnn_rnn_layer_weight(*matrices, *shape))
+    except (AttributeError, RuntimeError):
+        return None
 
 
 class Recurrence(torch.autograd.Function):
@@ -136,10 +188,19 @@ class Recurrence(torch.autograd.Function):
             Packed(weight_ih.t(), T * B)(flat).view(T, B, E) if wanted[0] else None,
             d_h if wanted[1] else None,
             d_c if wanted[2] else None,
-            torch.mm(flat.t(), x.reshape(T * B, E)) if wanted[3] else None,
-            torch.mm(flat.t(), before) if wanted[4] else None,
+            _summed(flat, x.reshape(T * B, E)) if wanted[3] else None,
+            _summed(flat, before) if wanted[4] else None,
             flat.sum(0) if wanted[5] else None,
         )
+
+
+def _summed(a: Tensor, b: Tensor) -> Tensor:
+    """a^T b of (N, M) and (N, E), `ROWS` at a time: sums of those are float32, and the processor likes them shorter."""
+    total: Tensor | None = None
+    for some, others in zip(torch.split(a, ROWS), torch.split(b, ROWS), strict=True):
+        product = torch.mm(some.t(), others)
+        total = product if total is None else total.to(torch.promote_types(a.dtype, torch.float32)).add_(product)
+    return a.new_zeros(a.shape[1], b.shape[1]) if total is None else total.to(a.dtype)
 
 
 def _factors(gates: Tensor, before: Tensor, out: Tensor) -> Tensor:

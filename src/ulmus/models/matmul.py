@@ -91,16 +91,18 @@ class Rounded:
         """Add the product of `rounded` inputs to `total` (rows, M) float32, but for `shift`, and give it back."""
         if self._plain is not None:
             return total.add_(self._plain(whole * self._step))
-        return torch.ops.onednn.qlinear_pointwise.binary(
+        torch.ops.onednn.qlinear_pointwise.binary(
             whole, self._step, 0, self._packed, self._scale, self._zero, total, None,
             1.0, 0, torch.float32, 1.0, 0, "sum", 1.0, "none", [], "",
         )  # fmt: skip
+        return total
 
     def _times(self, whole: Tensor, bias: Tensor) -> Tensor:
         """The product of `rounded` inputs plus `bias` (M,)."""
         if self._plain is not None:
             return self._plain(whole * self._step, bias=bias)
-        return torch.ops.onednn.qlinear_pointwise.default(
+        product: Tensor = torch.ops.onednn.qlinear_pointwise.default(
             whole, self._step, 0, self._packed, self._scale, self._zero, bias,
             1.0, 0, torch.float32, "none", [], "",
         )  # fmt: skip
+        return product

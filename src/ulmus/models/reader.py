@@ -10,6 +10,7 @@ Axes: N tokens of all documents (time first), B documents, T time, E embedding, 
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -82,7 +83,8 @@ class Reader:
 
 def _laid_out(encoder: AWDLSTM, k: int, precision: str) -> ReadLSTM | RoundedLSTM | ReadQRNN:
     """Layer k for reading."""
-    layer, dtype = encoder.layers[k], torch.bfloat16 if precision == "bf16" else torch.float32
+    layer: Any = encoder.layers[k]
+    dtype = torch.bfloat16 if precision == "bf16" else torch.float32
     if isinstance(layer, LSTMLayer):
         if precision == "int8":
             return RoundedLSTM(layer, ROWS, first=k == 0, last=k == len(encoder.layers) - 1)

@@ -16,14 +16,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ulmus.models.lstm import LSTMLayer
+from ulmus.models.lstm import FusedLSTM, LSTMLayer
 from ulmus.models.matmul import Packed, Rounded
 from ulmus.models.qrnn import QRNNLayer
 
 __all__ = ["ReadLSTM", "ReadQRNN", "RoundedLSTM", "runs"]
 
 FEW = 8_000  # numbers (n, D) up to which numpy's calls are quicker than torch's
-_LSTM = 2  # torch's number for the kind of cell
 
 
 def runs(sizes: list[int]) -> Iterator[tuple[int, int, int]]:
@@ -39,10 +38,8 @@ class ReadLSTM:
     """One LSTM layer in the type of its products: float32 or bf16."""
 
     def __init__(self, layer: LSTMLayer, dtype: torch.dtype) -> None:
-        weights = (layer.weight_ih, layer.weight_hh, layer.bias, torch.zeros_like(layer.bias))
-        self._width = layer.width
-        self._plain = [w.detach().to(dtype) for w in weights]
-        self._packed = _pack(self._plain)
+        weights = (layer.weight_ih, layer.weight_hh, layer.bias)
+        self._run = FusedLSTM([w.detach().to(dtype) for w in weights])
 
     def read(self, x: Tensor, sizes: list[int], h: Tensor, c: Tensor) -> Tensor:
         """x (N, E) -> outputs (N, D)."""
@@ -52,30 +49,6 @@ class ReadLSTM:
             some, h[:n], c[:n] = self._run(block, h[:n].to(x.dtype), c[:n])
             out.append(some.view(steps * n, -1))
         return out[0] if len(out) == 1 else torch.cat(out)
-
-    def _run(self, x: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """x (T, n, E), h and c (n, D) -> outputs (T, n, D) and the states after them."""
-        if self._packed is None:
-            states = (h[None], c[None].to(x.dtype))
-            found = torch.lstm(x, states, self._plain, True, 1, 0.0, False, False, False)
-            return found[0], found[1][0], found[2][0]
-        call, biases, width = torch.ops.aten.mkldnn_rnn_layer, self._plain[2:], self._width
-        shape = (False, [], _LSTM, width, 1, True, False, False, False)  # neither backwards nor training
-        out, h, c, _ = call(x, *self._packed, *biases, h, c, *shape)
-        return out, h, c
-
-
-def _pack(weights: list[Tensor]) -> list[Tensor] | None:
-    """The two matrices in oneDNN's own layout; None where there is no such thing."""
-    if weights[0].device.type != "cpu":
-        return None
-    try:  # private operators, those of torch's own compiler: absent or refusing means its ordinary layer
-        if weights[0].dtype == torch.bfloat16 and not torch.ops.mkldnn._is_mkldnn_bf16_supported():
-            return None
-        shape = (weights[1].shape[1], False, True, False, [1, 1, weights[0].shape[1]])
-        return list(torch.ops.mkldnn._reorder_mkldnn_rnn_layer_weight(*weights[:2], *shape))
-    except (AttributeError, RuntimeError):
-        return None
 
 
 class RoundedLSTM:

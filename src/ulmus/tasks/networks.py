@@ -119,13 +119,14 @@ class ClassifierNetwork(nn.Module):
         if tracked:
             grain = max(1, self.max_len // 16)
             skimmed = (lengths - self.max_len + grain - 1).clamp(min=0) // grain * grain  # (B,) tokens
-        with torch.no_grad():
-            pooled, state = self._skim(ids, lengths, skimmed)
-        if tracked:
-            rest = lengths - skimmed  # (B,)
-            at = skimmed[:, None] + torch.arange(max(1, int(rest.max())), device=ids.device)  # (B, T')
-            output, _, _ = self.encoder(ids.gather(1, at.clamp(max=ids.shape[1] - 1)), state)
-            pooled = pool(pooled, output, 0, rest)
+        with self.encoder.one_draw():
+            with torch.no_grad():
+                pooled, state = self._skim(ids, lengths, skimmed)
+            if tracked:
+                rest = lengths - skimmed  # (B,)
+                at = skimmed[:, None] + torch.arange(max(1, int(rest.max())), device=ids.device)  # (B, T')
+                output, _, _ = self.encoder(ids.gather(1, at.clamp(max=ids.shape[1] - 1)), state)
+                pooled = pool(pooled, output, 0, rest)
         return concat(pooled, lengths)
 
     def _skim(self, ids: Tensor, lengths: Tensor, skimmed: Tensor) -> tuple[Pooled, State]:
