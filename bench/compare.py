@@ -7,6 +7,7 @@ stands in its docstring in `rows_fastai.py` and `rows_ulmus.py`. For each row in
 again, every measurement in a fresh process on all cores; the table has medians. fastai is the newest release with its
 own defaults, in an environment of its own (`bench/.peer`, made here on first use with the same torch) or in --peer's.
 Inputs are the same files (`prepare.py`), made from the IMDb reviews in $ULMUS_DATA (default ../shared/data).
+Of the reviews that are predicted each repeat reads other ones, both libraries the same.
 "Times" is how many times as fast Ulmus is; "of limit" the share of what large matrix products reach (`limits.py`).
 Knows neither library: it starts processes and reads one JSON line of each.
 """
@@ -26,6 +27,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import measure
 from rich.console import Console
 from rich.table import Table
 from rows_ulmus import ROWS
@@ -52,13 +54,14 @@ def peer_python() -> Path:
     return python
 
 
-def last_line(command: list[str | Path]) -> Result:
+def last_line(command: list[str | Path], part: str = "1/1") -> Result:
     """The JSON object in the last line that a command prints. Ends with what it said where it fails."""
     done = subprocess.run(
         [*map(str, command)],
         capture_output=True,
         text=True,
         check=False,
+        env=os.environ | {measure.PART: part},
     )
     if done.returncode:
         raise RuntimeError(f"{' '.join(map(str, command[1:]))}:\n{done.stderr.strip()[-2000:]}")
@@ -105,7 +108,7 @@ def measured(row: str, peer: Path, folder: Path, repeats: int) -> dict[str, list
         for name, command in sides:
             console.print(f"{row}: {name}, {repeat + 1} of {repeats}", style="dim")
             try:
-                result = last_line(command)
+                result = last_line(command, f"{repeat + 1}/{repeats}")
             except (RuntimeError, ValueError, IndexError) as error:
                 console.print(f"{row}: {name} failed: {error}", style="red", markup=False)
             else:

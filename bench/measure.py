@@ -19,6 +19,7 @@ VOCABULARY = 30_000
 EMBEDDING, HIDDEN = 400, 1150
 BATCH, STEPS = 64, 72  # of the language model's row
 DOCUMENTS, LENGTH = 32, 288  # of the classifier's row
+PART = "ULMUS_BENCH_PART"  # which repeat of how many: "2/3"
 
 
 def all_cores() -> int:
@@ -91,6 +92,12 @@ def report(value: float, unit: str, **more: Any) -> None:
 def texts(folder: Path, name: str) -> list[str]:
     """The texts of a file of JSON strings, one a line."""
     return [json.loads(line) for line in (folder / name).read_text(encoding="utf-8").splitlines()]
+
+
+def share(raw: list[str]) -> list[str]:
+    """The texts of this repeat: with three of them each reads another third, and together they read all."""
+    part, parts = map(int, os.environ.get(PART, "1/1").split("/"))
+    return raw[(part - 1) * len(raw) // parts : part * len(raw) // parts]
 
 
 def settings(folder: Path) -> dict[str, Any]:

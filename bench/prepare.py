@@ -26,7 +26,7 @@ from ulmus.tasks.language_model import build
 from ulmus.tasks.lm_config import LMConfig, lm_config
 from ulmus.tasks.networks import ClassifierNetwork
 
-FULL = {"texts": 75_000, "many": 2_000, "singles": 200, "steps": 6, "warm": 2, "words": 200, "lengths": 640}
+FULL = {"texts": 75_000, "many": 5_000, "singles": 1_000, "steps": 6, "warm": 2, "words": 200, "lengths": 640}
 QUICK = {"texts": 2_000, "many": 64, "singles": 5, "steps": 2, "warm": 1, "words": 5, "lengths": 64}
 COUNTED = 2_000  # labelled reviews that the word counts learn from
 VOCABULARY_TEXTS = 20_000  # reviews that the vocabulary of 30,000 words is counted from

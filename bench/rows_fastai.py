@@ -147,17 +147,17 @@ def _classifier(folder: Path) -> Any:
 def predict_one(folder: Path) -> None:
     """One review at a time, raw text in, probabilities out: `Learner.predict`."""
     learner = _classifier(folder)
-    some = iter(measure.texts(folder, "predict.jsonl"))
-    told = measure.settings(folder)
+    raw = measure.share(measure.texts(folder, "predict.jsonl")[: measure.settings(folder)["singles"]])
+    some = iter(raw)
     with learner.no_bar(), learner.no_logging():
-        took = measure.median_s(lambda: learner.predict(next(some)), times=told["singles"], warm=2)
+        took = measure.median_s(lambda: learner.predict(next(some)), times=len(raw) - 2, warm=2)
     measure.report(1000 * took, "ms")
 
 
 def predict_many(folder: Path) -> None:
     """Many reviews, raw texts in, probabilities out: `Learner.get_preds` of a `test_dl`."""
     learner = _classifier(folder)
-    raw = measure.texts(folder, "predict.jsonl")
+    raw = measure.share(measure.texts(folder, "predict.jsonl"))
     with learner.no_bar(), learner.no_logging():
         learner.get_preds(dl=learner.dls.test_dl(raw[:4]))
         took = measure.seconds(lambda: learner.get_preds(dl=learner.dls.test_dl(raw)))

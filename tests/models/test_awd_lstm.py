@@ -95,6 +95,21 @@ def test_one_dropped_weight_matrix_serves_all_steps_of_a_call(make_encoder: Make
     torch.testing.assert_close(out[0], out[2])
 
 
+def test_within_one_draw_all_calls_have_the_same_dropped_weights(make_encoder: Make) -> None:
+    """Skimmed without gradients and then read on with them is as if it had been read at once; then all is anew."""
+    encoder = make_encoder(Dropouts(input=0, hidden=0, output=0, embedding=0, weight=0.5))
+    ids = some_ids(3, 12)
+    with encoder.one_draw():
+        at_once = encoder(ids).output
+        with torch.no_grad():
+            first = encoder(ids[:, :5])
+        rest = encoder(ids[:, 5:], first.state).output
+        torch.testing.assert_close(torch.cat([first.output, rest], dim=1), at_once)
+        rest.sum().backward()
+    assert all(layer.weight_hh.grad.any() for layer in encoder.layers)
+    assert not torch.allclose(encoder(ids).output, at_once)
+
+
 def test_the_recurrent_matrix_itself_is_never_changed_by_its_dropout(make_encoder: Make) -> None:
     """Dropped copies come and go; the parameter stays, and trains."""
     encoder = make_encoder(Dropouts(weight=0.9))

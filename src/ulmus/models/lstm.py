@@ -88,7 +88,7 @@ class LSTMLayer(nn.Module):
 class FusedLSTM:
     """All steps of a layer in one call: oneDNN's on a CPU, its matrices laid out once, for reading only; or cuDNN's.
 
-    On a CPU a row's result does not depend on the rows beside it, to the last bit.
+    On a CPU a row's result does not depend on the rows beside it, but for the last bits of float32.
     """
 
     def __init__(self, weights: list[Tensor], *, training: bool = False) -> None:
