@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from ulmus.models import lstm
 from ulmus.models.lstm import STEPS, LSTMLayer
 
 
@@ -79,4 +80,16 @@ def test_without_gradients_the_numbers_are_the_same() -> None:
         read, (h, c) = layer(x, state)
     out, (trained_h, trained_c) = layer(x, state)
     for mine, theirs in zip((read, h, c), (out, trained_h, trained_c), strict=True):
+        torch.testing.assert_close(mine, theirs)
+
+
+def test_gradients_of_many_steps_are_summed_in_parts(monkeypatch) -> None:
+    """Whatever the number of rows that one product takes."""
+    torch.manual_seed(0)
+    layer = LSTMLayer(5, 6)
+    x, state = inputs(3, 11, 5, 6)
+    whole = gradients(layer(x, state)[:1], [*layer.parameters()])
+    monkeypatch.setattr(lstm, "ROWS", 10)
+    parts = gradients(layer(x, state)[:1], [*layer.parameters()])
+    for mine, theirs in zip(parts, whole, strict=True):
         torch.testing.assert_close(mine, theirs)

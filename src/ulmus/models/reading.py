@@ -2,7 +2,8 @@
 
 Documents are read side by side, the longest first: time 0 of all of them, then time 1 of those that go on, ...; at
 time t there are `sizes[t]`, and sizes never grow. The states (B, D) are float32, one row a document, and are moved on
-in place. In float32 and bf16 an LSTM layer is one call of oneDNN for all steps that as many documents take. With 8-bit products it is a call a step. Knows no documents, no pooling.
+in place. In float32 and bf16 an LSTM layer is one call of oneDNN for all steps that as many documents take; with
+8-bit products it is a call a step. Knows no strings, no pooling.
 Axes: N tokens (time first), B documents, n of them that go on, T time, E input features, D features.
 """
 
