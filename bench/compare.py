@@ -1,6 +1,6 @@
 """Ulmus and fastai side by side, in one run on one machine: `python bench/compare.py [ROW ...]`.
 
-    --repeats 3   --quick   --out bench/results/speed.json   --peer PYTHON   --data-folder FOLDER
+    --repeats 3   --quick   --out bench/results/speed.json   --peer PYTHON   --data-folder FOLDER   --device cuda
 
 Rows: text, lm-step, classifier-step, classifier-lengths, predict-one, predict-many, import, generate; what each does
 stands in its docstring in `rows_fastai.py` and `rows_ulmus.py`. For each row in turn fastai, then Ulmus' variants, and
@@ -36,6 +36,7 @@ HERE = Path(__file__).resolve().parent
 PEER = HERE / ".peer"
 WIDTH = 120  # columns of the table where it goes to a file
 LOWER_IS_BETTER = ("ms", "CPU s")
+ON_A_GPU = ("lm-step", "classifier-step")  # rows that --device cuda measures
 Result = dict[str, Any]
 console = Console() if sys.stdout.isatty() else Console(width=WIDTH)
 
@@ -165,8 +166,8 @@ def table(rows: dict[str, dict[str, Result]], title: str) -> Table:
 
 
 def memory(side: Result) -> float:
-    """The larger of the process and of the largest one that it started, in MB."""
-    return float(max(side["peak_mb"], side["children_mb"]))
+    """The larger of the process and of the largest one that it started, in MB; on a GPU what torch held there."""
+    return float(side.get("gpu_mb") or max(side["peak_mb"], side["children_mb"]))
 
 
 def parsed() -> argparse.Namespace:
@@ -179,10 +180,13 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--out", type=Path, default=HERE / "results" / "speed.json")
     parser.add_argument("--quick", action="store_true", help="tiny inputs, to see that it runs")
     parser.add_argument("--peer", type=Path, help="a Python that has fastai, instead of bench/.peer")
+    parser.add_argument("--device", default="cpu", help="cuda: training steps on the GPU, both libraries")
     parser.add_argument("--data-folder", type=Path, help="keep the inputs here, and use those that are here")
     options = parser.parse_args()
     if unknown := set(options.rows) - set(ROWS):
         parser.error(f"no such row: {', '.join(sorted(unknown))}. There are {', '.join(ROWS)}.")
+    if options.device != "cpu":
+        options.rows = [row for row in options.rows or ON_A_GPU if row in ON_A_GPU]
     if options.repeats < 1:
         parser.error("--repeats: expected 1 or more")
     return options
@@ -198,10 +202,12 @@ def run(options: argparse.Namespace, folder: Path) -> None:
             [sys.executable, HERE / "prepare.py", folder, *quick], check=False
         ).returncode:
             sys.exit(code)
+    os.environ[measure.DEVICE] = options.device
     peer = options.peer or peer_python()
     about = machine(peer)
     limits = last_line([sys.executable, HERE / "limits.py", *quick])
-    title = f"Ulmus and fastai {about['peer']['fastai']}, {about['cpu']}, {about['cores']} cores"
+    on = f"{about['cpu']}, {about['cores']} cores" if options.device == "cpu" else limits["device"]
+    title = f"Ulmus and fastai {about['peer']['fastai']}, {on}"
     told = json.loads((folder / "settings.json").read_text(encoding="utf-8"))
     raw: dict[str, dict[str, list[Result]]] = {}
     for row in options.rows or ROWS:
@@ -211,7 +217,7 @@ def run(options: argparse.Namespace, folder: Path) -> None:
         options.out.parent.mkdir(parents=True, exist_ok=True)
         options.out.write_text(json.dumps(written, indent=1) + "\n", encoding="utf-8")
     console.print(table(rows, title))
-    reached = (f"{name} {value:,.0f}" for name, value in limits.items() if value and name != "size")
+    reached = (f"{name} {value:,.0f}" for name, value in limits.items() if isinstance(value, float))
     console.print(f"the machine's limits, GFLOP/s: {', '.join(reached)}")
 
 

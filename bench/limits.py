@@ -17,8 +17,9 @@ import torch
 
 def floating(size: int, dtype: torch.dtype) -> Callable[[], Any]:
     """A product of two matrices of floating-point numbers."""
-    a, b = (torch.randn(size, size).to(dtype) for _ in range(2))
-    out = torch.empty(size, size, dtype=dtype)
+    device = measure.device()
+    a, b = (torch.randn(size, size, device=device).to(dtype) for _ in range(2))
+    out = torch.empty(size, size, dtype=dtype, device=device)
     return lambda: torch.mm(a, b, out=out)
 
 
@@ -51,7 +52,8 @@ def main() -> None:
         "bf16": gflops(size, lambda: floating(size, torch.bfloat16)),
         "int8": gflops(size, lambda: whole(size)),
     }
-    print(json.dumps(found | {"size": size}))
+    on_gpu = measure.device().type == "cuda"
+    print(json.dumps(found | {"size": size, "device": torch.cuda.get_device_name() if on_gpu else "cpu"}))
 
 
 if __name__ == "__main__":

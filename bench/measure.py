@@ -20,6 +20,7 @@ EMBEDDING, HIDDEN = 400, 1150
 BATCH, STEPS = 64, 72  # of the language model's row
 DOCUMENTS, LENGTH = 32, 288  # of the classifier's row
 PART = "ULMUS_BENCH_PART"  # which repeat of how many: "2/3"
+DEVICE = "ULMUS_BENCH_DEVICE"  # where training steps run: "cpu", "cuda"
 
 
 def all_cores() -> int:
@@ -31,10 +32,36 @@ def all_cores() -> int:
     return cores
 
 
+def device() -> Any:
+    """The torch device that training steps run on."""
+    import torch
+
+    return torch.device(os.environ.get(DEVICE, "cpu"))
+
+
+def settle() -> None:
+    """Wait until a GPU is through with what it was given."""
+    if os.environ.get(DEVICE, "cpu").startswith("cuda"):
+        import torch
+
+        torch.cuda.synchronize()
+
+
+def gpu_mb() -> float | None:
+    """Largest memory that torch held on the GPU so far; None on a CPU."""
+    if not os.environ.get(DEVICE, "cpu").startswith("cuda"):
+        return None
+    import torch
+
+    return torch.cuda.max_memory_reserved() / 2**20
+
+
 def seconds(work: Callable[[], Any]) -> float:
     """Seconds that one call takes."""
+    settle()
     started = time.perf_counter()
     work()
+    settle()
     return time.perf_counter() - started
 
 
@@ -84,7 +111,16 @@ def children_mb() -> float:
 def report(value: float, unit: str, **more: Any) -> None:
     """Print the one JSON line that a measuring process ends with."""
     print(
-        json.dumps({"value": value, "unit": unit, "peak_mb": peak_mb(), "children_mb": children_mb()} | more),
+        json.dumps(
+            {
+                "value": value,
+                "unit": unit,
+                "peak_mb": peak_mb(),
+                "children_mb": children_mb(),
+                "gpu_mb": gpu_mb(),
+            }
+            | more
+        ),
         flush=True,
     )
 

@@ -45,7 +45,7 @@ class _Training:
     def __init__(self, model: Any) -> None:
         from fastai.text.all import Adam, CrossEntropyLossFlat
 
-        self.model, self.loss = model.train(), CrossEntropyLossFlat()
+        self.model, self.loss = model.to(measure.device()).train(), CrossEntropyLossFlat()
         self.optimizer = Adam(list(model.parameters()), lr=1e-4, wd=0.01)
 
     def __call__(self, x: Any, y: Any) -> None:
@@ -65,7 +65,7 @@ def lm_step(folder: Path) -> None:
     import torch
     from fastai.text.all import AWD_LSTM, get_language_model
 
-    ids = torch.from_numpy(np.load(folder / "lm.npy"))
+    ids = torch.from_numpy(np.load(folder / "lm.npy")).to(measure.device())
     train = _Training(get_language_model(AWD_LSTM, measure.VOCABULARY))
     windows = iter(range(0, ids.shape[1] - measure.STEPS, measure.STEPS))
 
@@ -85,7 +85,8 @@ def classifier_step(folder: Path) -> None:
     import torch
     from fastai.text.all import AWD_LSTM, get_text_classifier
 
-    ids, labels = (torch.from_numpy(np.load(folder / f"{name}.npy")) for name in ("block", "block_labels"))
+    arrays = (np.load(folder / f"{name}.npy") for name in ("block", "block_labels"))
+    ids, labels = (torch.from_numpy(array).to(measure.device()) for array in arrays)
     train = _Training(get_text_classifier(AWD_LSTM, measure.VOCABULARY, 2))
 
     def step() -> None:

@@ -51,7 +51,8 @@ def autocast(variant: str) -> AbstractContextManager[Any]:
     """The type of products that a variant ends with."""
     import torch
 
-    return torch.autocast("cpu", dtype=torch.bfloat16) if variant.endswith("bf16") else nullcontext()
+    kind = measure.device().type
+    return torch.autocast(kind, dtype=torch.bfloat16) if variant.endswith("bf16") else nullcontext()
 
 
 def training(network: Any, variant: str) -> Callable[[Any], None]:
@@ -62,7 +63,7 @@ def training(network: Any, variant: str) -> Callable[[Any], None]:
     from ulmus.train.optim import check_groups, make_optimizer, set_rates
 
     reuse_memory()
-    network.train()
+    network.to(measure.device()).train()
     optimizer = make_optimizer(check_groups(network, network.layer_groups()))
     set_rates(optimizer, 1e-4, 0.9)
     params = [p for group in optimizer.param_groups for p in group["params"]]
@@ -85,7 +86,7 @@ def lm_step(folder: Path, variant: str) -> None:
     from ulmus.tasks.language_model import build
     from ulmus.tasks.lm_config import LMConfig
 
-    ids = torch.from_numpy(np.load(folder / "lm.npy"))
+    ids = torch.from_numpy(np.load(folder / "lm.npy")).to(measure.device())
     adaptive = variant.startswith("adaptive")
     config = dataclasses.replace(LMConfig(), cutoffs=CUTOFFS if adaptive else ())
     train = training(build(config, measure.VOCABULARY, seed=0), variant)
@@ -98,7 +99,7 @@ def lm_step(folder: Path, variant: str) -> None:
 
     told = measure.settings(folder)
     took = measure.median_s(step, times=told["steps"], warm=told["warm"])
-    words = compared(ids.numpy()) if adaptive else measure.VOCABULARY
+    words = compared(ids.cpu().numpy()) if adaptive else measure.VOCABULARY
     flops = 3 * (measure.encoder_flops() + measure.softmax_flops(words))
     rate = measure.BATCH * measure.STEPS / took
     measure.report(rate, "tokens/s", flops_per_s=rate * flops, limit=variant.split("-")[1])
@@ -125,13 +126,13 @@ def _classifier_network() -> Any:
 
 def classifier_step(folder: Path, variant: str) -> None:
     """A step of the whole classifier, 32 documents of 288 tokens, two classes."""
-    import torch
-
     from ulmus.data.label_batches import Batch
+    from ulmus.train.device import to_device
 
-    ids, labels = (torch.from_numpy(np.load(folder / f"{name}.npy")) for name in ("block", "block_labels"))
+    ids, labels = (np.load(folder / f"{name}.npy") for name in ("block", "block_labels"))
     train = training(_classifier_network(), variant)
-    batch: Any = Batch(ids, torch.full((len(ids),), ids.shape[1]), labels, torch.arange(len(ids)))  # type: ignore[arg-type]
+    lengths = np.full(len(ids), ids.shape[1])
+    batch = to_device(Batch(ids, lengths, labels, np.arange(len(ids))), measure.device())
     told = measure.settings(folder)
     took = measure.median_s(lambda: train(batch), times=told["steps"], warm=told["warm"])
     rate = len(ids) / took

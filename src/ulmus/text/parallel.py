@@ -33,7 +33,7 @@ CHARACTERS = 1_000_000  # after which a batch is closed
 MOST = 16  # helpers
 _START = "import sys; sys.path[:] = sys.argv[1:]; from ulmus.text.worker import serve; serve()"
 
-Ids = list[NDArray[np.int32]]
+Ids = list[NDArray[Any]]  # int32, or uint16 from helpers
 
 
 class Counts(Protocol):
@@ -113,10 +113,10 @@ def _cores() -> int:
 
 
 def _ids(reply: bytes) -> Ids:
-    """What `worker` packs: the number of texts, the length of each, and all ids."""
-    n = int(np.frombuffer(reply, np.int64, 1)[0])
-    lengths = np.frombuffer(reply, np.int64, n, offset=8)
-    ids = np.frombuffer(reply, np.int32, offset=8 + 8 * n)
+    """What `worker` packs: the number of texts, the bytes of an id, the length of each text, and all ids."""
+    n, itemsize = np.frombuffer(reply, np.int64, 2).tolist()
+    lengths = np.frombuffer(reply, np.int64, n, offset=16)
+    ids = np.frombuffer(reply, np.uint16 if itemsize == 2 else np.int32, offset=16 + 8 * n)
     return np.split(ids, np.cumsum(lengths)[:-1]) if n else []
 
 

@@ -118,8 +118,11 @@ class Tokenizer:
                 encoded += self._encode_slice(texts[i : i + _SLICE])
         return encoded
 
-    def encode_all(self, texts: Iterable[str]) -> Iterator[list[NDArray[np.int32]]]:
-        """The same for any number of texts, a list for each thousand or so; many are cut in several processes."""
+    def encode_all(self, texts: Iterable[str]) -> Iterator[list[NDArray[Any]]]:
+        """The same for any number of texts, a list for each thousand or so; many are cut in several processes.
+
+        The ids are int32, or uint16 where that is enough and other processes sent them.
+        """
         return encoded(texts, self.encode_batch, self.to_json)
 
     def tokens(self, text: str) -> list[str]:
