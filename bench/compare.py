@@ -1,6 +1,7 @@
 """Ulmus and fastai side by side, in one run on one machine: `python bench/compare.py [ROW ...]`.
 
     --repeats 3   --quick   --out bench/results/speed.json   --peer PYTHON   --data-folder FOLDER   --device cuda
+    --markdown
 
 Rows: text, lm-step, classifier-step, classifier-lengths, predict-one, predict-many, import, generate; what each does
 stands in its docstring in `rows_fastai.py` and `rows_ulmus.py`. For each row in turn fastai, then Ulmus' variants, and
@@ -165,6 +166,31 @@ def table(rows: dict[str, dict[str, Result]], title: str) -> Table:
     return made
 
 
+def markdown(rows: dict[str, dict[str, Result]]) -> str:
+    """The same as a table for README.md."""
+    lines = [
+        "| what | fastai | Ulmus | times | of the limit | MB, fastai | MB |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for row, variants in rows.items():
+        peer = variants.get("fastai")
+        for variant, ours in variants.items():
+            if peer is None or variant == "fastai":
+                continue
+            share = f"{ours['of_limit']:.0%}" if ours["of_limit"] else ""
+            cells = (
+                f"{row}, {variant}",
+                f"{shown(peer['value'])} {peer['unit']}",
+                shown(ours["value"]),
+                f"**{ours['times']:.1f}**",
+                share,
+                shown(memory(peer)),
+                shown(memory(ours)),
+            )
+            lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
 def memory(side: Result) -> float:
     """The larger of the process and of the largest one that it started, in MB; on a GPU what torch held there."""
     return float(side.get("gpu_mb") or max(side["peak_mb"], side["children_mb"]))
@@ -182,6 +208,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--peer", type=Path, help="a Python that has fastai, instead of bench/.peer")
     parser.add_argument("--device", default="cpu", help="cuda: training steps on the GPU, both libraries")
     parser.add_argument("--data-folder", type=Path, help="keep the inputs here, and use those that are here")
+    parser.add_argument("--markdown", action="store_true", help="measure nothing: print the table of --out")
     options = parser.parse_args()
     if unknown := set(options.rows) - set(ROWS):
         parser.error(f"no such row: {', '.join(sorted(unknown))}. There are {', '.join(ROWS)}.")
@@ -224,11 +251,13 @@ def run(options: argparse.Namespace, folder: Path) -> None:
 def main() -> None:
     """What the command line asks for."""
     options = parsed()
-    if options.data_folder:
+    if options.markdown:
+        print(markdown(json.loads(options.out.read_text(encoding="utf-8"))["rows"]))
+    elif options.data_folder:
         run(options, options.data_folder)
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        run(options, Path(folder))
+    else:
+        with tempfile.TemporaryDirectory() as folder:
+            run(options, Path(folder))
 
 
 if __name__ == "__main__":
