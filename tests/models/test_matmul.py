@@ -58,8 +58,10 @@ def test_a_rounded_product_takes_bias_addend_and_a_wider_range(packing, largest)
     expected = times(x) + bias + add
     torch.testing.assert_close(times(x, bias=bias), times(x) + bias, rtol=1e-4, atol=1e-4)
     if largest is not None:
+        few = add + times.of_few(x)
         assert times.add_to(add, times.rounded(x)) is add
         torch.testing.assert_close(add + times.shift + bias, expected, rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(few, add, rtol=1e-4, atol=1e-4)
     assert (times(x) - x @ weight.t()).norm() < 0.02 * (x @ weight.t()).norm()
 
 

@@ -15,6 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ulmus.models.matmul import Packed
+
 __all__ = ["linear_cross_entropy"]
 
 SLICE_BYTES = 96 << 20  # of the logits that exist at a time
@@ -43,16 +45,17 @@ class _LinearCrossEntropy(torch.autograd.Function):
         own, b = weight.to(h.dtype), bias.to(h.dtype)
         d_h, d_weight, d_bias = torch.empty_like(h), None, torch.zeros_like(bias, dtype=torch.float32)
         rows = min(_rows(h, len(weight)), max(len(h), 1))
-        buffer, total = h.new_empty(rows, len(weight)), h.new_zeros((), dtype=torch.float32)
+        forward, back = Packed(own, rows), Packed(own.t(), rows)
+        total = h.new_zeros((), dtype=torch.float32)
         slices = (torch.split(t, rows) for t in (h, targets, d_h))
         for some, names, into in zip(*slices, strict=True):
-            p = torch.addmm(b, some, own.t(), out=buffer[: len(some)])  # (rows, V) logits
+            p = forward(some, bias=b)  # (rows, V) logits
             torch.softmax(p, dim=1, out=p)
             at = (torch.arange(len(some), device=h.device), names)
             right = p[at]
             total -= right.float().clamp(min=torch.finfo(torch.float32).tiny).log().sum()
             p[at] = right - 1  # p is now the gradient of the logits
-            torch.mm(p, own, out=into)
+            into.copy_(back(p))
             product = torch.mm(p.t(), some)
             d_weight = product.to(weight.dtype) if d_weight is None else d_weight.add_(product)
             d_bias += p.sum(0)

@@ -8,6 +8,9 @@ Knows no layer and no gradient.
 
 from __future__ import annotations
 
+import warnings
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -73,6 +76,7 @@ class Rounded:
             except (AttributeError, RuntimeError):
                 self._packed = None
         self._plain = None if self._packed is not None else Packed(whole.float() * scale[:, None], rows)
+        self._few = None if self._packed is None or self._dynamic else _pack_few(whole, scale, -self.shift)
 
     def __call__(self, x: Tensor, *, bias: Tensor | None = None) -> Tensor:
         """x (rows, N) float32, or `rounded` -> x W^T (rows, M) float32, plus `bias` (M,)."""
@@ -86,6 +90,18 @@ class Rounded:
     def rounded(self, x: Tensor) -> Tensor:
         """Inputs between -`largest` and `largest`, shifted, as uint8."""
         return torch.add(127.5, x, alpha=1 / self._step).to(torch.uint8)
+
+    def of_few(self, x: Tensor) -> Tensor:
+        """x (rows, N) float32 between -`largest` and `largest` -> x W^T (rows, M) float32, less `shift`.
+
+        The same whole numbers are multiplied as by `add_to`, in less time where there are up to eight rows.
+        """
+        if self._few is not None:
+            product: Tensor = torch.ops.quantized.linear_with_input_q_dq_qweight_dq_output_fp32.default(
+                x, self._step, 127, self._few
+            )
+            return product
+        return self.add_to(x.new_zeros(len(x), len(self._scale)), self.rounded(x))
 
     def add_to(self, total: Tensor, whole: Tensor) -> Tensor:
         """Add the product of `rounded` inputs to `total` (rows, M) float32, but for `shift`, and give it back."""
@@ -106,3 +122,22 @@ class Rounded:
             1.0, 0, torch.float32, "none", [], "",
         )  # fmt: skip
         return product
+
+
+def _pack_few(whole: Tensor, scale: Tensor, bias: Tensor) -> Any:
+    """The 8-bit matrix in FBGEMM's layout, whose calls are short; None where there is no such thing."""
+    backend, engine = torch.backends.quantized, "fbgemm"
+    if engine not in backend.supported_engines:
+        return None
+    before, backend.engine = backend.engine, engine
+    try:  # torch means to drop these operators one day: absent means the product for many rows
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            zeros = torch.zeros(len(scale), dtype=torch.int64)
+            weight = torch._make_per_channel_quantized_tensor(whole, scale, zeros, 0)
+        _ = torch.ops.quantized.linear_with_input_q_dq_qweight_dq_output_fp32.default
+        return torch.ops.quantized.linear_prepack(weight, bias)
+    except (AttributeError, RuntimeError):
+        return None
+    finally:
+        backend.engine = before

@@ -53,10 +53,18 @@ class Reader:
         At time t the first `sizes[t]` documents are read; sizes never grow. `state`, L x 2 x (B, D) float32, is moved
         on in place.
         """
-        x = torch.nn.functional.embedding(ids, self.embedding)
-        for layer, (h, c) in zip(self._layers, state, strict=True):
+        bottom, *others = self._layers
+        if isinstance(bottom, RoundedLSTM):  # what it makes of a word is the same wherever that stands
+            words, at = ids.unique(return_inverse=True)
+            x = bottom.read(self._embedded(words), sizes, *state[0], at=at)
+        else:
+            x = bottom.read(self._embedded(ids), sizes, *state[0])
+        for layer, (h, c) in zip(others, state[1:], strict=True):
             x = layer.read(x, sizes, h, c)
         return x
+
+    def _embedded(self, ids: Tensor) -> Tensor:
+        return torch.nn.functional.embedding(ids, self.embedding)
 
     def start(self, documents: int) -> State:
         """A state of zeros for so many documents."""

@@ -69,10 +69,12 @@ class RoundedLSTM:
         self._times = Rounded(layer.weight_hh.detach() * double, rows, largest=1.0)  # outputs are that small
         self._bias = layer.bias.detach() * double[:, 0] + self._times.shift
 
-    def read(self, x: Tensor, sizes: list[int], h: Tensor, c: Tensor) -> Tensor:
-        """x (N, E) -> outputs (N, D)."""
+    def read(self, x: Tensor, sizes: list[int], h: Tensor, c: Tensor, *, at: Tensor | None = None) -> Tensor:
+        """x (N, E) -> outputs (N, D); with `at` (N,) token n has row at[n] of `x`."""
         gates = self._project(x, bias=self._bias)  # (N, 4D)
-        out = torch.empty(len(x), h.shape[1], dtype=torch.float32 if self._last else torch.uint8)
+        if at is not None:
+            gates = gates.index_select(0, at)
+        out = torch.empty(len(gates), h.shape[1], dtype=torch.float32 if self._last else torch.uint8)
         for first, steps, n in runs(sizes):
             run = self._few if n * h.shape[1] < FEW else self._many
             some = slice(first, first + steps * n)
@@ -95,19 +97,24 @@ class RoundedLSTM:
 
     def _few(self, gates: Tensor, out: Tensor, h: Tensor, c: Tensor) -> None:
         """The same."""
-        whole, D = self._times.rounded(h), c.shape[1]
-        cell, hidden, byte = c.numpy(), h.numpy(), whole.numpy()
-        wide, last = np.empty_like(cell), self._last
-        for z_t, z, after in zip(gates, gates.numpy(), out.numpy(), strict=True):  # (n, 4D) twice, (n, D)
-            self._times.add_to(z_t, whole).sigmoid_()
+        T, n, D = out.shape
+        outputs, cell, wide = torch.empty(T, n, D), c.numpy(), np.empty((n, D), np.float32)
+        hidden = h.clone()
+        for own, after, o_t in zip(
+            gates.numpy(), outputs, outputs.numpy(), strict=True
+        ):  # (n, 4D), (n, D) twice
+            product = self._times.of_few(hidden)
+            z = product.numpy()
+            np.add(z, own, out=z)
+            product.sigmoid_()
             g = z[:, 2 * D : 3 * D]
             np.subtract(np.multiply(g, 2, out=g), 1, out=g)
             np.multiply(cell, z[:, D : 2 * D], out=cell)
             np.add(cell, np.multiply(g, z[:, :D], out=g), out=cell)
-            np.multiply(np.tanh(cell, out=wide), z[:, 3 * D :], out=hidden)
-            np.add(np.multiply(hidden, 127, out=wide), 127.5, out=wide)
-            np.copyto(byte, wide, casting="unsafe")
-            after[:] = hidden if last else byte
+            np.multiply(np.tanh(cell, out=wide), z[:, 3 * D :], out=o_t)
+            hidden = after
+        h.copy_(hidden)
+        out.copy_(outputs if self._last else self._times.rounded(outputs))
 
 
 class ReadQRNN:
