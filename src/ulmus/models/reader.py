@@ -55,7 +55,7 @@ class Reader:
         """
         bottom, *others = self._layers
         if isinstance(bottom, RoundedLSTM):  # what it makes of a word is the same wherever that stands
-            words, at = ids.unique(return_inverse=True)
+            words, at = torch.unique(ids, return_inverse=True)
             x = bottom.read(self._embedded(words), sizes, *state[0], at=at)
         else:
             x = bottom.read(self._embedded(ids), sizes, *state[0])
