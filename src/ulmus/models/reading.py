@@ -83,23 +83,23 @@ class RoundedLSTM:
 
     def _many(self, gates: Tensor, out: Tensor, h: Tensor, c: Tensor) -> None:
         """Gates (T, n, 4D), as far as the inputs make them -> `out` (T, n, D); the states are moved on."""
-        cell = c * -2  # of which the sigmoid is taken
-        wide, whole, last = torch.empty_like(cell), self._times.rounded(h), self._last
+        cell, last = c * -2, self._last  # (the sigmoid is taken of -2c)
+        wide, hidden, whole = torch.empty_like(cell), torch.empty_like(cell), self._times.rounded(h)
         for z, i, f, g, o, after in zip(gates, *gates.chunk(4, dim=2), out, strict=True):  # (n, D) each
             self._times.add_to(z, whole).sigmoid_()
             cell.mul_(f).addcmul_(i, g, value=-4).add_(i, alpha=2)  # -2 (f c + i (2g - 1))
             torch.sigmoid(cell, out=wide)
-            torch.addcmul(o, o, wide, value=-2, out=h)  # o tanh(c)
-            torch.add(127.5, h, alpha=127, out=wide)
-            whole.copy_(wide)  # as `rounded` does
-            after.copy_(h if last else whole)
+            hidden = torch.addcmul(o, o, wide, value=-2, out=after if last else hidden)  # o tanh(c)
+            torch.add(127.5, hidden, alpha=127, out=wide)
+            whole = (whole if last else after).copy_(wide)  # as `rounded` does
+        h.copy_(hidden)
         torch.div(cell, -2, out=c)
 
     def _few(self, gates: Tensor, out: Tensor, h: Tensor, c: Tensor) -> None:
         """The same."""
         T, n, D = out.shape
         outputs, cell, wide = torch.empty(T, n, D), c.numpy(), np.empty((n, D), np.float32)
-        hidden = h.clone()
+        hidden = h
         for own, after, o_t in zip(
             gates.numpy(), outputs, outputs.numpy(), strict=True
         ):  # (n, 4D), (n, D) twice
