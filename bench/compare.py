@@ -166,6 +166,24 @@ def table(rows: dict[str, dict[str, Result]], title: str) -> Table:
     return made
 
 
+SAID = {  # what README calls the rows and their variants
+    "text": "text to ids on disk, vocabulary included",
+    "lm-step": "language model, a training step",
+    "classifier-step": "classifier, a training step",
+    "classifier-lengths": "classifier, reviews as long as they are",
+    "predict-one": "predicting one review at a time",
+    "predict-many": "predicting many reviews",
+    "import": "starting",
+    "generate": "writing, 8 x 200 tokens",
+    "full-bf16": "bf16",
+    "full-float32": "float32",
+    "adaptive-bf16": "bf16, adaptive softmax",
+    "small-bf16": "`small`, bf16",
+    "package": "`import ulmus`",
+    "help": "`ulmus --help`",
+}
+
+
 def markdown(rows: dict[str, dict[str, Result]]) -> str:
     """The same as a table for README.md."""
     lines = [
@@ -179,7 +197,7 @@ def markdown(rows: dict[str, dict[str, Result]]) -> str:
                 continue
             share = f"{ours['of_limit']:.0%}" if ours["of_limit"] else ""
             cells = (
-                f"{row}, {variant}",
+                f"{SAID.get(row, row)}: {SAID.get(variant, variant)}",
                 f"{shown(peer['value'])} {peer['unit']}",
                 shown(ours["value"]),
                 f"**{ours['times']:.1f}**",

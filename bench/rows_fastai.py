@@ -36,7 +36,7 @@ def text(folder: Path) -> None:
         np.save(Path(out) / "lengths.npy", np.array([len(document) for document in ids]))
         took = time.perf_counter() - started
     count, size = sum(map(len, ids)), sum(len(one.encode()) for one in raw)
-    measure.report(count / took, "tokens/s", mb_per_s=size / took / 1e6, tokens=count, seconds=took)
+    measure.report(size / took / 1e6, "MB/s", tokens_per_s=count / took, tokens=count, seconds=took)
 
 
 class _Training:

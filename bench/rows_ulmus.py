@@ -37,9 +37,9 @@ def text(folder: Path, variant: str) -> None:
         ended = time.perf_counter()
     took, size = ended - started, sum(len(one.encode()) for one in raw)
     measure.report(
-        count / took,
-        "tokens/s",
-        mb_per_s=size / took / 1e6,
+        size / took / 1e6,
+        "MB/s",
+        tokens_per_s=count / took,
         cut_only=count / (ended - trained),
         cut_only_mb_per_s=size / (ended - trained) / 1e6,
         tokens=count,

@@ -64,3 +64,11 @@ def test_every_link_leads_somewhere(page: Path) -> None:
     """Links to files of the project name files that are there."""
     links = re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8"))
     assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+def test_the_speed_table_is_the_one_that_was_measured() -> None:
+    """README has it line by line as `bench/compare.py` makes it of its results."""
+    command = [sys.executable, ROOT / "bench" / "compare.py", "--markdown"]
+    made = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    assert made.count("\n") > 10
+    assert made in (ROOT / "README.md").read_text(encoding="utf-8")
