@@ -28,6 +28,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.skip(reason=reason))
 
 
+@pytest.fixture(autouse=True)
+def nothing_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests start from nothing, whatever language models are installed; those of `installed` bring their own."""
+    monkeypatch.setattr("ulmus.installed.OWN", Path("/nonexistent"))
+    monkeypatch.setattr("ulmus.installed.entry_points", lambda **_: ())
+
+
 @pytest.fixture(scope="session")
 def data_folder() -> Path:
     """The folder of the public data sets; asking for it skips the test where it is not there."""

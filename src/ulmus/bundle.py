@@ -112,6 +112,13 @@ def read_manifest(path: str | Path) -> dict[str, Any]:
         return _Members(file, Path(path)).manifest()
 
 
+def read_tokenizer(path: str | Path) -> str:
+    """Only the tokenizer's JSON, without reading the weights. Raises BundleError as `read` does."""
+    with _open(path) as file:
+        members = _Members(file, Path(path))
+        return members.checked(TOKENIZER, members.manifest()["sha256"][TOKENIZER]).decode("utf-8")
+
+
 class _Members:
     """The members of an open model file: name -> (offset, size) of their bytes, safe to read."""
 

@@ -121,3 +121,68 @@ def test_a_log_has_one_object_a_line(corpus: Path, tmp_path: Path, run: Run) -> 
     events = [json.loads(line)["event"] for line in log.read_text().splitlines()]
     assert events[0] == "stage"
     assert "epoch" in events
+
+
+def test_the_card_says_what_a_model_was_made_from(corpus: Path, tmp_path: Path, run: Run) -> None:
+    """What the user told, the files, what was measured, and three texts that it writes."""
+    out = tmp_path / "lm.ulmus"
+    done = run(
+        *(
+            "pretrain",
+            corpus / "unlabeled.csv",
+            "--text",
+            "text",
+            "--out",
+            out,
+            "--config",
+            corpus / "lm.toml",
+        ),
+        *("--language", "en", "--corpus", "film reviews", "--licence", "CC0-1.0", "--quiet"),
+    )
+    assert done.exit_code == 0, done.stderr
+    card = bundle.read_manifest(out)["card"]
+    assert (card["language"], card["corpus"], card["licence"]) == ("en", "film reviews", "CC0-1.0")
+    assert card["files"] == [{"file": "unlabeled.csv", "bytes": (corpus / "unlabeled.csv").stat().st_size}]
+    assert card["tokens_read"] > 0
+    assert card["bits_per_byte"] > 0
+    assert len(card["samples"]) == 3
+    assert "threads" in card["machine"] or card["machine"]
+
+
+def test_bf16_weights_make_a_file_of_half_the_size_that_reads_the_same(
+    corpus: Path, tmp_path: Path, run: Run
+) -> None:
+    """The perplexity is the same to three digits."""
+    files = {weights: tmp_path / f"{weights}.ulmus" for weights in ("float32", "bf16")}
+    for weights, out in files.items():
+        done = run(
+            *("pretrain", corpus / "unlabeled.csv", "--text", "text", "--out", out, "--weights", weights),
+            *("--config", corpus / "lm.toml", "--quiet"),
+        )
+        assert done.exit_code == 0, done.stderr
+    from ulmus.tasks.language_model import LanguageModel
+
+    texts = ["the film was lovely", "a dull film"] * 20
+    exact, short = (LanguageModel.load(path).perplexity(texts) for path in files.values())
+    assert short == pytest.approx(exact, rel=2e-3)
+    tensors = {weights: bundle.read(path).tensors for weights, path in files.items()}
+    assert {type(t).__name__ for t in tensors["bf16"].values() if len(t.shape) > 1} == {"BFloat16"}
+
+
+def test_installed_models_are_listed_and_used_by_name(
+    language_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: Run
+) -> None:
+    """`models`, `info`, `tokens` and `generate` know the name."""
+    assert "No language model is installed" in run("models").stdout
+    monkeypatch.setattr("ulmus.installed.OWN", tmp_path)
+    (tmp_path / "xx-tiny.ulmus").write_bytes(language_model.read_bytes())
+    listed = run("models")
+    assert listed.exit_code == 0, listed.stderr
+    assert "xx-tiny" in listed.stdout
+    assert set(json.loads(run("models", "--json").stdout)["xx-tiny"]) >= {"path", "card", "metrics"}
+    for command in (["info"], ["tokens", "a film", "--model"], ["generate", "--words", "3", "--seed", "0"]):
+        done = run(*command, "xx-tiny")
+        assert done.exit_code == 0, done.stderr
+    missing = run("generate", "xx-tinny")
+    assert missing.exit_code == 1
+    assert "xx-tiny" in missing.stderr

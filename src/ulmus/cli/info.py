@@ -1,4 +1,4 @@
-"""`ulmus tokens` and `ulmus info`: look at how a text is cut, and at what a model file holds.
+"""`ulmus tokens`, `ulmus info`, `ulmus models`: how a text is cut, what a model file holds, which are installed.
 
 Neither loads torch: the tokenizer and the manifest of a model file are read, not its weights. Knows no model
 class.
@@ -6,6 +6,7 @@ class.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -30,7 +31,9 @@ class TokensOptions(ReaderOptions, CommonOptions):
         list[str],
         typer.Argument(metavar="TEXT...", help="Texts to cut; - reads one a line.", show_default=False),
     ]
-    model: Annotated[Path | None, typer.Option(metavar="MODEL.ulmus", help="Cut as this model does.")] = None
+    model: Annotated[
+        str | None, typer.Option(metavar="MODEL", help="Cut as this model does: a file or an installed one.")
+    ] = None
     tokenizer: Annotated[
         Literal["word", "unigram", "bpe", "char"], typer.Option(help="Without a model: how to cut.")
     ] = "word"
@@ -51,13 +54,22 @@ class TokensOptions(ReaderOptions, CommonOptions):
 class InfoOptions(CommonOptions):
     """The options of `ulmus info`."""
 
-    model: Annotated[Path, typer.Argument(metavar="MODEL.ulmus", help="Any model file.", show_default=False)]
+    model: Annotated[
+        str,
+        typer.Argument(metavar="MODEL", help="Any model file, or an installed model.", show_default=False),
+    ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelsOptions(CommonOptions):
+    """The options of `ulmus models`."""
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the app."""
     command(app, TokensOptions)(tokens)
     command(app, InfoOptions)(info)
+    command(app, ModelsOptions)(models)
 
 
 def tokens(options: TokensOptions) -> None:
@@ -78,8 +90,9 @@ def tokens(options: TokensOptions) -> None:
 def info(options: InfoOptions) -> None:
     """Show what a model file holds: its labels, settings and scores."""
     from ulmus import bundle
+    from ulmus.installed import find
 
-    manifest = dict(bundle.read(options.model).manifest)
+    manifest = dict(bundle.read(find(options.model)).manifest)
     if options.json:
         show.as_json(manifest)
         return
@@ -87,6 +100,42 @@ def info(options: InfoOptions) -> None:
     show.table(
         [str(options.model), ""], [[key, show.value(item)] for key, item in show.flat(told)], numbers=False
     )
+
+
+def models(options: ModelsOptions) -> None:
+    """List the language models that are installed."""
+    from ulmus.bundle import read_manifest
+    from ulmus.installed import installed
+
+    found = {name: (path, read_manifest(path)) for name, path in installed().items()}
+    if options.json:
+        show.as_json(
+            {name: {"path": str(path), **_told(manifest)} for name, (path, manifest) in found.items()}
+        )
+    elif not found:
+        show.say("No language model is installed. `ulmus pretrain` makes one from any raw text.")
+    else:
+        columns = ["model", "language", "tokens", "perplexity", "bits a character", "MB", "made from"]
+        show.table(columns, [_row(name, *one) for name, one in found.items()], numbers=False)
+
+
+def _told(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """What a listing says of a language model: its card, its shape, its scores."""
+    return {key: manifest.get(key, {}) for key in ("card", "config", "vocabulary", "metrics")}
+
+
+def _row(name: str, path: Path, manifest: Mapping[str, Any]) -> list[str]:
+    card, config, vocabulary, metrics = _told(manifest).values()
+    kind = config.get("tokenizer", {}).get("kind", "-")
+    backwards = ", backwards" if config.get("backwards") else ""
+    return [
+        name,
+        str(card.get("language", "-")),
+        f"{vocabulary.get('size', 0):,} {kind}{backwards}",
+        *(show.value(metrics.get(key, "-")) for key in ("perplexity", "bits_per_character")),
+        f"{path.stat().st_size / 1e6:.1f}",
+        str(card.get("corpus", "-")),
+    ]
 
 
 def _tokenizer(options: TokensOptions, texts: list[str]) -> Tokenizer:
@@ -98,9 +147,10 @@ def _tokenizer(options: TokensOptions, texts: list[str]) -> Tokenizer:
             raise UsageError(
                 "--model brings its own vocabulary: leave --train-on, --min-freq and --max-size away."
             )
-        from ulmus import bundle
+        from ulmus.bundle import read_tokenizer
+        from ulmus.installed import find
 
-        return Tokenizer.from_json(bundle.read(options.model).tokenizer_json)
+        return Tokenizer.from_json(read_tokenizer(find(options.model)))
     sources = [inputs.source(path, options, inputs.Columns(options.text)) for path in options.train_on]
     inputs.probe(sources)
     given: dict[str, Any] = {

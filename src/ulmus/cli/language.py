@@ -34,7 +34,14 @@ Files = Annotated[
     list[Path], typer.Argument(metavar="FILE...", help="Files or folders of texts.", show_default=False)
 ]
 Valid = Annotated[Path | None, typer.Option(metavar="FILE", help="Texts to measure the perplexity on.")]
-Language = Annotated[Path, typer.Argument(metavar="LM.ulmus", help="A language model.", show_default=False)]
+Language = Annotated[
+    str,
+    typer.Argument(metavar="LM", help="A file, or the name of an installed model.", show_default=False),
+]
+Weights = Annotated[
+    Literal["float32", "bf16"],
+    typer.Option(help="How weights are stored; bf16: half the size, three digits each."),
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +60,14 @@ class PretrainOptions(RunOptions, ReaderOptions, CommonOptions):
         typer.Option(help="Kind of recurrent layer; without it the one the size is best with."),
     ] = None
     backwards: Annotated[bool, typer.Option("--backwards", help="Read every text from its end.")] = False
+    language: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="For the card: the language of the texts.")
+    ] = None
+    corpus: Annotated[str | None, typer.Option(metavar="TEXT", help="For the card: what the texts are.")] = (
+        None
+    )
+    licence: Annotated[str | None, typer.Option(metavar="TEXT", help="For the card: their licence.")] = None
+    weights: Weights = "float32"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +78,7 @@ class TuneOptions(RunOptions, ReaderOptions, CommonOptions):
     files: Files
     text: TextCols = field(default_factory=list)
     valid: Valid = None
+    weights: Weights = "float32"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,6 +123,7 @@ def pretrain(options: PretrainOptions) -> None:
         base = lm_config(options.size, kind=options.tokenizer, backwards=options.backwards, cell=options.cell)
         model = LanguageModel(_config(base, options), **_settings(options, folder))
         _log(model, options)
+        model.about = _about(options)
         _finish(model.fit(texts, valid=valid), options, started)
 
 
@@ -115,12 +132,13 @@ def tune(options: TuneOptions) -> None:
     started = perf_counter()
     outputs.claim_model(options)
     texts, valid = _texts(options)
-    with outputs.work_folder(
-        options, [options.model, *options.files, *filter(None, [options.valid])]
-    ) as folder:
+    from ulmus.installed import find
+
+    given = find(options.model)
+    with outputs.work_folder(options, [given, *options.files, *filter(None, [options.valid])]) as folder:
         from ulmus.tasks.language_model import LanguageModel
 
-        model = LanguageModel.load(options.model, **_settings(options, folder))
+        model = LanguageModel.load(given, **_settings(options, folder))
         model.config = _config(model.config, options)
         _log(model, options)
         _finish(model.fine_tune(texts, valid=valid), options, started)
@@ -152,6 +170,13 @@ def _config(base: LMConfig, options: ComputeOptions) -> LMConfig:
     return merged(base, tables(options.config, ["lm"])["lm"], f"{options.config}: [lm]")
 
 
+def _about(options: PretrainOptions) -> dict[str, Any]:
+    """What the card says of the texts: what the user told, and their files."""
+    told = {"language": options.language, "corpus": options.corpus, "licence": options.licence}
+    files = [{"file": path.name, "bytes": path.stat().st_size} for path in options.files if path.is_file()]
+    return {key: value for key, value in told.items() if value is not None} | {"files": files}
+
+
 def _settings(options: RunOptions, folder: Path) -> dict[str, Any]:
     """What a run sets in any language model."""
     return {
@@ -180,8 +205,11 @@ def _texts(options: PretrainOptions | TuneOptions) -> tuple[inputs.Texts, inputs
 
 
 def _finish(model: LanguageModel, options: PretrainOptions | TuneOptions, started: float) -> None:
-    """Save the model and report its scores."""
-    model.save(options.out)
+    """Save the model, with texts of its own in its card, and report its scores."""
+    from ulmus.tasks.card import samples
+
+    model.card_["samples"] = samples(model, options.seed)
+    model.save(options.out, weights=options.weights)
     report = {"out": str(options.out), **model.metrics_, "seconds": perf_counter() - started}
     if options.json:
         show.as_json(report)

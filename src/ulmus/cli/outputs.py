@@ -35,6 +35,11 @@ _NOT_THE_RUN = {
     "config",
     "log",
     "minutes",
+    "name",
+    "language",
+    "corpus",
+    "licence",
+    "weights",
 }  # may change: it is still this run
 
 

@@ -50,16 +50,18 @@ class TrainOptions(RunOptions, ReaderOptions, CommonOptions):
     valid: Annotated[Path | None, typer.Option(metavar="FILE", help="Labelled texts to judge on.")] = None
     tokenizer: Annotated[
         Literal["word", "unigram", "bpe", "char"] | None,
-        typer.Option(help="How texts are cut.", show_default="word, or the given language model's"),
+        typer.Option(help="How texts are cut.", show_default="word, or the language model's"),
     ] = None
     size: Annotated[
         Literal["small", "base"] | None,
-        typer.Option(help="Size of the language model.", show_default="small, or the given one's"),
+        typer.Option(help="Size of the language model.", show_default="small, or the one's it starts from"),
     ] = None
     language_model: Annotated[
         str | None,
         typer.Option(
-            metavar="FILE|none", help="Start from this language model; none: train no language model."
+            metavar="NAME|FILE|new|none",
+            help="Start from this language model (see ulmus models); new: train one on the texts; none: use none.",
+            show_default="the installed one of the texts' language, or new",
         ),
     ] = None
     teach: Annotated[
@@ -134,11 +136,12 @@ def _validation(valid: Source | None, given: inputs.Labelled) -> tuple[list[str]
 
 def _check_language_model(options: TrainOptions) -> list[Path]:
     """The file of `--language-model` if one is given, known to hold one; it brings its tokenizer and size."""
-    if options.language_model in (None, "none"):
+    if options.language_model in (None, "new", "none"):
         return []
     from ulmus import bundle
+    from ulmus.installed import find
 
-    path = Path(str(options.language_model))
+    path = find(str(options.language_model))
     manifest = bundle.read_manifest(path)
     if manifest.get("kind") != "language-model":
         raise UsageError(
@@ -161,7 +164,7 @@ def _config(options: TrainOptions) -> ClassifierConfig:
     config = merged(ClassifierConfig(), given["classifier"], f"{options.config}: [classifier]")
     if not given["lm"]:
         return config
-    if options.language_model not in (None, "none"):
+    if options.language_model not in (None, "new", "none"):
         raise UsageError(f"{options.config}: [lm] sets up a new language model; leave --language-model away.")
     base = lm_config(options.size or "small", kind=options.tokenizer or "word")
     return replace(config, language_model=merged(base, given["lm"], f"{options.config}: [lm]"))
@@ -172,8 +175,8 @@ def _classifier(options: TrainOptions, settings: ClassifierConfig, folder: Path)
     from ulmus.train.callbacks import JsonLog
 
     classifier = TextClassifier(
-        size=options.size or "small",
-        tokenizer=options.tokenizer or "word",
+        size=options.size,
+        tokenizer=options.tokenizer,
         language_model=options.language_model,
         teach=options.teach,
         combine=options.combine,

@@ -19,13 +19,14 @@ import numpy as np
 from ulmus.errors import ConfigError, DataError, UsageError
 from ulmus.models.reader import PRECISIONS, Reader
 from ulmus.tasks import model_file
+from ulmus.tasks.choice import familiar
 from ulmus.tasks.classifier_config import ClassifierConfig
 from ulmus.tasks.estimator import Estimator
 from ulmus.tasks.fitting import PARTS, Fitting, Material
 from ulmus.tasks.labels import Labels, held_out
 from ulmus.tasks.language_model import LanguageModel
 from ulmus.tasks.lm_config import check_minutes, lm_config
-from ulmus.tasks.plan import Budget, check_given, starting_model, told
+from ulmus.tasks.plan import Budget, check_given, sample_of, starting_model, told
 from ulmus.tasks.report import predicted, scores
 from ulmus.tasks.stages import Run, probabilities
 from ulmus.tasks.texts import as_texts, cut
@@ -41,8 +42,10 @@ TEACH_MOST = 5_000  # labels; with more the word counts have nothing to teach th
 class TextClassifier(Estimator):
     """A text classifier that learns from unlabelled texts, from word counts and from labels.
 
-    size, tokenizer: of the language model that is trained when none is given. language_model: a `LanguageModel`, the
-    path of one, None (train one on the texts) or "none" (the encoder starts from nothing). teach: "auto" lets word
+    language_model: a `LanguageModel`, the path or the name of one; None takes the installed one that
+    knows the language of the texts and tells which, and trains one on the texts where there is none; "new" trains one
+    in any case; "none" trains none: the encoder starts from nothing. size, tokenizer: of a language model that is
+    trained (small, word), or that an installed one must have. teach: "auto" lets word
     counts label unlabelled texts for a first training where there are enough of them, "none" does not. combine:
     "auto" predicts with the measured mix of language model and word counts, "none" with the language model alone.
     class_weight: None or "balanced". minutes: time budget of `fit`. work_dir: folder for ids and checkpoints.
@@ -54,8 +57,8 @@ class TextClassifier(Estimator):
     def __init__(
         self,
         *,
-        size: str = "small",
-        tokenizer: str = "word",
+        size: str | None = None,
+        tokenizer: str | None = None,
         language_model: Any = None,
         teach: str = "auto",
         combine: str = "auto",
@@ -149,10 +152,13 @@ class TextClassifier(Estimator):
             "work_dir": self._folder(),
             "verbose": self.verbose,
         }
+        texts, given = [*material.texts, *material.unlabeled], self.language_model
+        if given is None and config.language_model is None:
+            given = familiar(sample_of(texts), kind=self.tokenizer, size=self.size, say=self._say)
         return starting_model(
-            self.language_model,
-            config.language_model or lm_config(self.size, kind=self.tokenizer),
-            [*material.texts, *material.unlabeled],
+            given,
+            config.language_model or lm_config(self.size or "small", kind=self.tokenizer or "word"),
+            texts,
             tune=config.tune,
             settings=settings,
             say=self._say,

@@ -11,7 +11,7 @@ Source: Merity et al. 2017 (model, training); Howard & Ruder 2018, sections 3.1 
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,15 +22,17 @@ from ulmus import bundle, config
 from ulmus.data.lm_batches import LMBatches
 from ulmus.data.store import IdStore
 from ulmus.errors import BundleError, DataError, UsageError
+from ulmus.installed import find
 from ulmus.models.awd_lstm import AWDLSTM
 from ulmus.models.heads import TiedDecoder
 from ulmus.tasks import generation
+from ulmus.tasks.card import card
 from ulmus.tasks.checkpoints import checkpoint
 from ulmus.tasks.lm_config import LMConfig, check_minutes, lm_config
 from ulmus.tasks.networks import LMNetwork
-from ulmus.tasks.texts import check_vocabulary, cut, readable, trained_tokenizer
+from ulmus.tasks.texts import characters, check_vocabulary, cut, hold_back, readable, trained_tokenizer
 from ulmus.tasks.watch import watchers
-from ulmus.tasks.weights import numpy_tensors, remapped, torch_tensors
+from ulmus.tasks.weights import numpy_tensors, remapped, stored, torch_tensors
 from ulmus.text.tokenizer import Tokenizer
 from ulmus.text.vocab import BOS, Remap, remap
 from ulmus.train.callbacks import Callback
@@ -44,7 +46,6 @@ from ulmus.train.schedules import Schedule
 __all__ = ["LanguageModel"]
 
 KIND = "language-model"
-HELD_BACK = 500  # documents, at most, that measure the perplexity when no others are given
 SHORTEST_RUN = 1000  # epochs that a time budget may use: the clock decides
 
 
@@ -53,7 +54,8 @@ class LanguageModel:
 
     config: all settings; without it `size` ("small" or "base"), `tokenizer` (word, unigram, bpe, char) and `backwards`
     choose them. minutes: time budget of one `fit` or `fine_tune`, kept. work_dir: folder for ids and checkpoints.
-    After fitting: tokenizer_, network_, metrics_ (perplexity and more on held-back texts), history_ (rows), remap_.
+    After fitting: tokenizer_, network_, metrics_ (perplexity and more on held-back texts), history_ (rows), remap_,
+    card_ (what it was made from and how; `about` is what you want it to say: name, language, corpus, licence).
     """
 
     tokenizer_: Tokenizer
@@ -78,7 +80,9 @@ class LanguageModel:
         self.seed, self.device, self.precision = seed, device, precision
         self.minutes, self.work_dir, self.verbose = minutes, work_dir, verbose
         self.callbacks: list[Callback] = []
+        self.about: dict[str, Any] = {}
         self.metrics_: dict[str, Any] = {}
+        self.card_: dict[str, Any] = {}
         self.history_: list[dict[str, Any]] = []
         self.remap_: Remap | None = None
 
@@ -126,7 +130,7 @@ class LanguageModel:
         valid = None if valid is None else readable(valid, "valid")
         store = cut(texts, tokenizer, folder, "lm-ids")
         if valid is None:
-            train, held = _hold_back(store.lengths, self.seed)
+            train, held = hold_back(store.lengths, self.seed)
             judged = self._judging(store, held) if len(held) else None
         else:
             train, held = np.arange(len(store)), None
@@ -149,10 +153,13 @@ class LanguageModel:
         )
         history = trainer.run().rows
         self.tokenizer_, self.network_, self.history_ = tokenizer, network.eval(), history
+        made_from = {"tuned_from": self.card_} if tuning and self.card_ else {}
+        device = resolve_device(self.device)
+        self.card_ = card(self.about, texts, tokenizer, history, device=device) | made_from
         self.metrics_ = {"tokens": store.tokens, "documents": len(store), "vocabulary": len(tokenizer)}
         if judged is not None:
-            characters = sum(map(len, valid)) if valid is not None else _characters(texts, held)
-            self.metrics_ |= self._measure(judged, characters)
+            size = sum(map(len, valid)) if valid is not None else characters(texts, held)
+            self.metrics_ |= self._measure(judged, size)
         return self
 
     def _loop(self, *, keep_best: bool = False) -> LoopConfig:
@@ -256,25 +263,30 @@ class LanguageModel:
         began = self.tokenizer_.decode(ids)
         return [_continued(prompt, began, self.tokenizer_.decode([*ids, *row])) for row in rows]
 
-    def save(self, path: str | Path) -> None:
-        """Write the model to one `.ulmus` file. Raises StorageError."""
+    def save(self, path: str | Path, *, weights: str = "float32") -> None:
+        """Write the model to one `.ulmus` file; with bf16 `weights` it has half the size. Raises StorageError."""
         self.check_fitted()
-        bundle.write(path, tokenizer_json=self.tokenizer_.to_json(), **self.parts())
+        bundle.write(path, tokenizer_json=self.tokenizer_.to_json(), **self.parts(weights))
 
-    def parts(self) -> dict[str, Any]:
+    def parts(self, weights: str = "float32") -> dict[str, Any]:
         """manifest and tensors of the model file."""
         manifest = {
             "kind": KIND,
             "config": config.to_dict(self.config),
             "vocabulary": {"size": len(self.tokenizer_), "fingerprint": self.tokenizer_.vocab.fingerprint},
+            "card": self.card_,
             "metrics": self.metrics_,
             "history": self.history_,
         }
-        return {"manifest": manifest, "tensors": numpy_tensors(self.network_)}
+        return {"manifest": manifest, "tensors": stored(numpy_tensors(self.network_), weights)}
 
     @classmethod
     def load(cls, path: str | Path, **settings: Any) -> LanguageModel:
-        """The model in a `.ulmus` file. `settings` as for a new one (device, minutes, ...). Raises BundleError."""
+        """The model in a `.ulmus` file, or the installed one of a name; `settings` as for a new one (device, ...).
+
+        Raises BundleError.
+        """
+        path = find(path)
         opened = bundle.read(path)
         check_kind(opened.manifest, path)
         try:
@@ -284,6 +296,7 @@ class LanguageModel:
             with torch.device("meta"):
                 model.network_ = build(model.config, len(model.tokenizer_))
             torch_tensors(model.network_, opened.tensors)
+            model.card_ = dict(opened.manifest.get("card", {}))
             model.metrics_ = dict(opened.manifest["metrics"])
             model.history_ = list(opened.manifest["history"])
         except (KeyError, TypeError, ValueError, RuntimeError, BundleError) as error:
@@ -359,29 +372,6 @@ def build(settings: LMConfig, vocab_size: int, *, seed: int | None = None) -> LM
     encoder = AWDLSTM(settings.encoder(vocab_size), settings.dropouts)
     decoder = TiedDecoder(vocab_size, settings.embedding, settings.cutoffs)
     return LMNetwork(encoder, decoder, alpha=settings.alpha, beta=settings.beta)
-
-
-def _hold_back(lengths: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Document numbers to train on and to measure on: 1 in 50, at most 500; none of fewer than 10.
-
-    None either when those drawn have no two tokens, of `lengths` (N,), to measure anything on.
-    """
-    documents = len(lengths)
-    held = min(documents // 50, HELD_BACK) or int(documents >= 10)
-    order = np.random.default_rng(seed).permutation(documents)
-    if lengths[order[:held]].sum() < 2:
-        held = 0
-    return np.sort(order[held:]), np.sort(order[:held])
-
-
-def _characters(texts: Iterable[str], documents: np.ndarray | None) -> int:
-    """How many characters the chosen documents have."""
-    if documents is None:
-        return sum(map(len, texts))
-    if isinstance(texts, Sequence):
-        return sum(len(texts[i]) for i in documents)
-    chosen = set(documents.tolist())
-    return sum(len(text) for i, text in enumerate(texts) if i in chosen)
 
 
 def _continued(prompt: str, began: str, text: str) -> str:

@@ -1,6 +1,7 @@
 """What a classifier starts from, and how its minutes are shared out.
 
-Knows no label and no layer: it chooses among training a language model, tuning a given one, and doing neither.
+Knows no label and no layer: it chooses among an installed language model that knows the language of the texts, one
+that is given, one trained on the texts, and none.
 """
 
 from __future__ import annotations
@@ -15,12 +16,13 @@ from typing import Any
 import numpy as np
 
 from ulmus.bundle import read_manifest
+from ulmus.installed import find
 from ulmus.tasks.language_model import LanguageModel, build, check_kind
 from ulmus.tasks.lm_config import LMConfig
 from ulmus.tasks.texts import trained_tokenizer
 from ulmus.text.vocab import UNK
 
-__all__ = ["Budget", "check_given", "starting_model", "told"]
+__all__ = ["Budget", "check_given", "sample_of", "starting_model", "told"]
 
 FAMILIAR = 1.3  # times its own perplexity: up to there, texts are of the kind a language model was made from
 UNKNOWN = 0.1  # share of unknown words above which texts are new to a language model
@@ -75,8 +77,8 @@ def check_given(given: Any) -> None:
     """Raise now rather than after counting words: UsageError for an untrained model, BundleError for a wrong file."""
     if isinstance(given, LanguageModel):
         given.check_fitted()
-    elif given is not None and given != "none":
-        check_kind(read_manifest(given), given)
+    elif given not in (None, "new", "none"):
+        check_kind(read_manifest(find(given)), given)
 
 
 def starting_model(
@@ -88,8 +90,8 @@ def starting_model(
     settings: dict[str, Any],
     say: Callable[[str], None],
 ) -> LanguageModel:
-    """A language model for `texts`: trained on them, given and fine-tuned where they are new to it, or untrained."""
-    if given is None:
+    """A language model for `texts`: given and fine-tuned where they are new to it, trained on them, or untrained."""
+    if given is None or (isinstance(given, str) and given == "new"):
         say("Training a language model on all texts.")
         return LanguageModel(config, **settings).fit(texts)
     if isinstance(given, str) and given == "none":
@@ -118,13 +120,18 @@ def _own(given: LanguageModel, settings: dict[str, Any]) -> LanguageModel:
     return model
 
 
+def sample_of(texts: list[str]) -> list[str]:
+    """Some of the texts, always the same."""
+    return [texts[i] for i in np.random.default_rng(0).permutation(len(texts))[:SAMPLE]]
+
+
 def _knows(model: LanguageModel, texts: list[str], say: Callable[[str], None]) -> bool:
     """Whether the texts are no harder for the model than those it was measured on when it was made.
 
     Words it does not know are easy for it: they are all the same token. So there must be few of them.
     """
     own = model.metrics_.get("perplexity")
-    sample = [texts[i] for i in np.random.default_rng(0).permutation(len(texts))[:SAMPLE]]
+    sample = sample_of(texts)
     unknown = float(np.mean(np.concatenate(model.tokenizer_.encode_batch(sample)) == UNK))
     here = model.perplexity(sample)
     if own is None or here > FAMILIAR * own or unknown > UNKNOWN:

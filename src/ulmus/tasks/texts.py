@@ -7,16 +7,23 @@ tokenizer and ids there and cuts nothing again. Knows no model.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from ulmus.data.store import IdStore, content_key
 from ulmus.errors import DataError, UsageError, VocabMismatch
 from ulmus.storage import whole_file
 from ulmus.text.tokenizer import Tokenizer, TokenizerConfig
 
-__all__ = ["as_list", "as_texts", "check_vocabulary", "cut", "missing", "readable", "trained_tokenizer"]
+__all__ = [
+    "as_list", "as_texts", "characters", "check_vocabulary", "cut", "hold_back", "missing", "readable",
+    "trained_tokenizer",
+]  # fmt: skip
+
+HELD_BACK = 500  # documents, at most, that measure the perplexity when no others are given
 
 
 def as_list(values: Any, what: str = "texts") -> list[Any]:
@@ -115,3 +122,26 @@ def check_vocabulary(tokenizer: Tokenizer, told: Mapping[str, Any]) -> None:
             f"the weights were trained with vocabulary {told['fingerprint']} ({told['size']:,} tokens), the tokenizer "
             f"has {tokenizer.vocab.fingerprint} ({len(tokenizer):,})."
         )
+
+
+def hold_back(lengths: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Document numbers to train on and to measure on: 1 in 50, at most 500; none of fewer than 10.
+
+    None either when those drawn have no two tokens, of `lengths` (N,), to measure anything on.
+    """
+    documents = len(lengths)
+    held = min(documents // 50, HELD_BACK) or int(documents >= 10)
+    order = np.random.default_rng(seed).permutation(documents)
+    if lengths[order[:held]].sum() < 2:
+        held = 0
+    return np.sort(order[held:]), np.sort(order[:held])
+
+
+def characters(texts: Iterable[str], documents: np.ndarray | None) -> int:
+    """How many characters the chosen documents have."""
+    if documents is None:
+        return sum(map(len, texts))
+    if isinstance(texts, Sequence):
+        return sum(len(texts[i]) for i in documents)
+    chosen = set(documents.tolist())
+    return sum(len(text) for i, text in enumerate(texts) if i in chosen)

@@ -13,16 +13,25 @@ import torch
 from torch import Tensor, nn
 
 from ulmus.bundle import BFloat16
-from ulmus.errors import BundleError
+from ulmus.errors import BundleError, ConfigError
 from ulmus.tasks.networks import LMNetwork
 from ulmus.text.vocab import Remap
 
-__all__ = ["numpy_tensors", "remapped", "rows_of", "torch_tensors"]
+__all__ = ["numpy_tensors", "remapped", "rows_of", "stored", "torch_tensors"]
 
 
 def numpy_tensors(network: nn.Module, prefix: str = "") -> dict[str, Any]:
     """The weights of a network by name, as numpy arrays that share its memory where they can."""
     return {prefix + name: t.detach().cpu().contiguous().numpy() for name, t in network.state_dict().items()}
+
+
+def stored(tensors: Mapping[str, Any], weights: str) -> dict[str, Any]:
+    """The arrays as a file holds them: as they are, or matrices in bf16. Raises ConfigError for another type."""
+    if weights not in ("float32", "bf16"):
+        raise ConfigError(f"weights: expected float32 or bf16, got {weights!r}.")
+    if weights == "float32":
+        return dict(tensors)
+    return {name: BFloat16.from_float32(t) if t.ndim > 1 else t for name, t in tensors.items()}
 
 
 def torch_tensors(network: nn.Module, tensors: Mapping[str, Any], prefix: str = "") -> None:

@@ -87,7 +87,7 @@ class Progress(Callback):
         columns = [f"train {self._loss(row['train_loss'])}"]
         if "loss" in row:
             columns.append(f"valid {self._loss(row['loss'])}")
-        known = {"stage", "epoch", "steps", "train_loss", "loss", "lr", "n", "seconds"}
+        known = {"stage", "epoch", "steps", "seen", "train_loss", "loss", "lr", "n", "seconds"}
         columns += [f"{name} {value:.4f}" for name, value in row.items() if name not in known]
         self._mark = (state.elapsed_s, state.total_count)
         self._line(f"{state.stage.name} epoch {row['epoch']}  {'  '.join(columns)}  {_clock(row['seconds'])}")

@@ -161,6 +161,7 @@ class Trainer:
             "stage": state.stage.name,
             "epoch": state.epoch + 1,
             "steps": state.total_steps,
+            "seen": state.total_count,
             "train_loss": state.epoch_loss(),
             "lr": state.lr,
         }

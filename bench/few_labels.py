@@ -1,0 +1,286 @@
+"""What pretraining is worth: accuracy against the number of labels, on four data sets, in seven ways.
+
+    python bench/few_labels.py run [--sets imdb trec ...] [--labels 100 1000 0] [--seeds 3] [--jobs 2]
+    python bench/few_labels.py table          Markdown of what is done      python bench/few_labels.py plot FILE.png
+
+Ways: word counts alone; with LSA of all texts; the encoder from nothing; pretrained; pretrained and fine-tuned on the
+texts; the same with word counts as its teacher; that combined with the counts. 0 labels means all there are.
+Each set's training file is split once (seed 0): at most 5,000 texts, and at most three tenths, are only judged on and
+are in no training, with or without label. The labels of a seed are drawn from the rest, which is unlabelled text
+otherwise. One process and one core a training, --jobs side by side. A run that is in --out already is not repeated; one
+that was stopped goes on from its checkpoint. Needs $ULMUS_DATA (default ../shared/data); a day on 2 cores for all.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+DATA = Path(os.environ.get("ULMUS_DATA", "../shared/data"))
+MODELS = {"imdb": "en-small", "trec": "en-small", "20newsgroups": "en-small", "chnsenticorp": "zh-small"}
+FILES: dict[str, dict[str, Any]] = {
+    "imdb": {"path": "imdb/train.csv.zst", "text": ("text",), "label": "label"},
+    "trec": {
+        "path": "trec/train.txt", "format": "text", "label": "first-word-to-colon", "encoding": "latin-1",
+    },
+    "20newsgroups": {"path": "20newsgroups/train.csv.xz", "text": ("text",), "label": "label"},
+    "chnsenticorp": {"path": "chnsenticorp/train.csv", "text": ("review",), "label": "label"},
+}  # fmt: skip
+MINUTES = {100: 8.0, 1_000: 10.0, 0: 15.0}  # of a training on so many labels
+TUNING = 30.0  # minutes of fine-tuning a language model on all texts of a set, once
+TRAININGS = ("counts", "nothing", "pretrained", "tuned", "taught")
+WAYS = {  # column: (training, part of its classifier)
+    "counts": ("counts", "counts"),
+    "counts, LSA": ("taught", "counts"),
+    "from nothing": ("nothing", "lm"),
+    "pretrained": ("pretrained", "lm"),
+    "and fine-tuned": ("tuned", "lm"),
+    "and taught": ("taught", "lm"),
+    "and combined": ("taught", "combined"),
+}
+
+
+class Run(NamedTuple):
+    """One training."""
+
+    name: str  # of the data set
+    labels: int
+    seed: int
+    training: str
+
+
+class Texts(NamedTuple):
+    """A data set, split."""
+
+    pool: tuple[list[str], list[str]]  # texts, labels
+    judged: tuple[list[str], list[str]]
+    unlabeled: list[str]
+
+
+def load(name: str) -> Texts:
+    """Judged texts, the pool that labels are drawn from, and texts that have none."""
+    from ulmus import Source, read
+
+    settings = dict(FILES[name])
+    records = list(read(Source(DATA / settings.pop("path"), **settings)))
+    order = np.random.default_rng(0).permutation(len(records))
+    judged = order[: min(5_000, 3 * len(records) // 10)]
+    pool = order[len(judged) :]
+    parts = [
+        ([records[i].text for i in part], [str(records[i].label) for i in part]) for part in (pool, judged)
+    ]
+    known, more = set(parts[1][0]), []
+    if name == "imdb":
+        unsup = read(Source(DATA / "imdb/unsup.csv.zst", text=("text",)))
+        more = [record.text for record in unsup if record.text not in known]
+    return Texts(parts[0], parts[1], more)
+
+
+def chosen(run: Run, texts: Texts) -> tuple[list[str], list[str], list[str]]:
+    """The labelled texts of a run with their labels, and all its other texts."""
+    pool, labels = texts.pool
+    order = np.random.default_rng(run.seed).permutation(len(pool))
+    mine = order[: run.labels or len(pool)]
+    rest = [pool[i] for i in order[len(mine) :]]
+    return [pool[i] for i in mine], [labels[i] for i in mine], [*rest, *texts.unlabeled]
+
+
+def tuned(name: str, work: Path) -> dict[str, Any]:
+    """Fine-tune the language model of a set on all its texts but the judged ones."""
+    from ulmus import LanguageModel
+
+    texts = load(name)
+    model = LanguageModel.load(MODELS[name], minutes=TUNING, work_dir=work / f"{name}-tuning", verbose=False)
+    model.fine_tune([*texts.pool[0], *texts.unlabeled]).save(work / f"{name}.ulmus")
+    return model.metrics_
+
+
+def trained(run: Run, work: Path) -> dict[str, Any]:
+    """Train one classifier in this process and judge its parts; accuracies in per cent."""
+    from ulmus import TextClassifier, WordCounts
+    from ulmus.models.count_features import CountConfig
+    from ulmus.tasks.classifier_config import ClassifierConfig
+
+    texts = load(run.name)
+    mine, labels, more = chosen(run, texts)
+    began = time.perf_counter()
+    if run.training == "counts":
+        counts = WordCounts(config=CountConfig(lsa=0)).fit(mine, labels)
+        right = np.array(counts.predict(texts.judged[0])) == np.array(texts.judged[1])
+        parts = {"counts": float(right.mean())}
+    else:
+        model = {"nothing": "none", "pretrained": MODELS[run.name]}.get(
+            run.training, work / f"{run.name}.ulmus"
+        )
+        classifier = TextClassifier(
+            language_model=model if isinstance(model, str) else str(model),
+            tokenizer="unigram" if run.name == "chnsenticorp" else "word",
+            teach="auto" if run.training == "taught" else "none",
+            minutes=MINUTES[run.labels],
+            seed=run.seed,
+            config=ClassifierConfig(tune="none"),
+            work_dir=work / "-".join(map(str, run)),
+            verbose=False,
+        ).fit(mine, labels, unlabeled=more or None)
+        judged = classifier.evaluate(*texts.judged)["parts"]
+        parts = {part: scores["accuracy"] for part, scores in judged.items()}
+    minutes = (time.perf_counter() - began) / 60
+    return run._asdict() | {"minutes": round(minutes, 1), "parts": {k: 100 * v for k, v in parts.items()}}
+
+
+def wanted(options: argparse.Namespace, done: list[dict[str, Any]]) -> Iterator[Run]:
+    """The runs that are not done, the short ones first."""
+    had = {tuple(row[key] for key in Run._fields) for row in done}
+    for labels, training, seed, name in itertools.product(
+        options.labels, TRAININGS, range(options.seeds), options.sets
+    ):
+        run = Run(name, labels, seed, training)
+        if run not in had and not (labels == 0 and (seed or name == "imdb")):
+            yield run
+
+
+def run_all(options: argparse.Namespace) -> None:
+    """Start what is missing, `jobs` at a time; each result is a line of the file as soon as it is there."""
+    options.work.mkdir(parents=True, exist_ok=True)
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    todo: list[list[str]] = [
+        ["tune", name] for name in options.sets if not (options.work / f"{name}.ulmus").exists()
+    ]
+    for waiting in (todo, [["train", *map(str, run)] for run in wanted(options, rows(options.out))]):
+        running: list[tuple[list[str], subprocess.Popen[str]]] = []
+        while waiting or running:
+            while waiting and len(running) < options.jobs:
+                what = waiting.pop(0)
+                print(f"{' '.join(what)}, {len(waiting)} more", flush=True)
+                running.append((what, started(what, options)))
+            time.sleep(0.5)
+            for what, process in [pair for pair in running if pair[1].poll() is not None]:
+                running.remove((what, process))
+                finished(what, process, options.out)
+
+
+def started(what: list[str], options: argparse.Namespace) -> subprocess.Popen[str]:
+    """A process on one core that does one thing and prints its result."""
+    command = [sys.executable, __file__, "child", *what, "--work", str(options.work)]
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
+
+
+def finished(what: list[str], process: subprocess.Popen[str], out: Path) -> None:
+    """Keep the result of a training; a failure is told and left for the next time."""
+    said = process.communicate()[0].strip()
+    if process.returncode:
+        print(f"{' '.join(what)} failed with {process.returncode}", flush=True)
+        return
+    print(said, flush=True)
+    if what[0] == "train":
+        with out.open("a", encoding="utf-8") as file:
+            file.write(said.splitlines()[-1] + "\n")
+
+
+def rows(out: Path) -> list[dict[str, Any]]:
+    """What is done."""
+    return [json.loads(line) for line in out.read_text().splitlines()] if out.exists() else []
+
+
+def cell(done: list[dict[str, Any]], name: str, labels: int, way: str) -> list[float]:
+    """The accuracies of the seeds, in per cent."""
+    training, part = WAYS[way]
+    key = (name, labels, training)
+    return [row["parts"][part] for row in done if (row["name"], row["labels"], row["training"]) == key]
+
+
+def table(options: argparse.Namespace) -> None:
+    """Mean and spread over the seeds as Markdown."""
+    done = rows(options.out)
+    print(f"| data set, labels | {' | '.join(WAYS)} |\n|---|{'---|' * len(WAYS)}")
+    for name, labels in itertools.product(MODELS, (100, 1_000, 0)):
+        cells = [cell(done, name, labels, way) for way in WAYS]
+        if any(cells):
+            shown = (told(values) for values in cells)
+            print(f"| {name}, {labels or 'all'} | {' | '.join(shown)} |")
+
+
+def told(values: list[float]) -> str:
+    """Mean ± standard deviation."""
+    if not values:
+        return "-"
+    spread = f" ± {statistics.stdev(values):.1f}" if len(values) > 1 else ""
+    return f"{statistics.mean(values):.1f}{spread}"
+
+
+def plot(options: argparse.Namespace) -> None:
+    """One panel a data set: accuracy against labels, a line for each way with its spread."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    import matplotlib.pyplot as plt
+
+    done = rows(options.out)
+    names = [name for name in MODELS if any(row["name"] == name for row in done)]
+    figure, axes = plt.subplots(
+        1, len(names), figsize=(4 * len(names), 4), squeeze=False, layout="constrained"
+    )
+    for axis, name in zip(axes[0], names, strict=True):
+        for k, way in enumerate(WAYS):
+            points = [(n, cell(done, name, n, way)) for n in (100, 1_000)]
+            points = [(n, values) for n, values in points if values]
+            if points:
+                means = [statistics.mean(values) for _, values in points]
+                spread = [statistics.stdev(v) if len(v) > 1 else 0 for _, v in points]
+                x = [n * 1.03 ** (k - 3) for n, _ in points]  # beside each other
+                axis.errorbar(x, means, yerr=spread, label=way, marker="o", capsize=2, color=f"C{k}")
+        axis.set(xscale="log", title=name, xlabel="labels", ylabel="accuracy, %")
+        axis.set_xticks([100, 1_000], ["100", "1,000"])
+    axes[0][-1].legend(fontsize=8)
+    figure.savefig(options.file, dpi=130)
+
+
+def child(what: list[str], work: Path) -> None:
+    """Do one thing; its result is the last line."""
+    if what[0] == "tune":
+        print(json.dumps({"tuned": what[1]} | tuned(what[1], work)))
+    else:
+        name, labels, seed, training = what[1:]
+        print(json.dumps(trained(Run(name, int(labels), int(seed), training), work)))
+
+
+def main() -> None:
+    """What the command line asks for."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    steps = parser.add_subparsers(dest="step", required=True)
+    for name in ("run", "table", "plot", "child"):
+        step = steps.add_parser(name)
+        step.add_argument("--out", type=Path, default=Path("bench/results/few-labels.jsonl"))
+        step.add_argument("--work", type=Path, default=Path("runs/few"))
+        step.add_argument("--sets", nargs="+", default=list(MODELS), choices=MODELS)
+        step.add_argument("--labels", nargs="+", type=int, default=[100, 1_000, 0], choices=MINUTES)
+        step.add_argument("--seeds", type=int, default=3)
+        step.add_argument("--jobs", type=int, default=2)
+        if name in ("plot", "child"):
+            step.add_argument("file" if name == "plot" else "what", nargs=1 if name == "plot" else "+")
+    options = parser.parse_args()
+    if options.step == "child":
+        child(options.what, options.work)
+    elif options.step == "plot":
+        options.file = options.file[0]
+        plot(options)
+    else:
+        {"run": run_all, "table": table}[options.step](options)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,80 @@
+"""Which installed language model knows the language of some texts.
+
+Each model's tokenizer says how many bits a byte the texts need, beside the model's own (`text/familiar.py`); the
+nearest model is taken if it is near enough. So every language has its detector as soon as it has a model.
+Costs some tens of milliseconds a model. Loads no weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+from ulmus.bundle import read_manifest, read_tokenizer
+from ulmus.errors import BundleError, DataError
+from ulmus.installed import installed
+from ulmus.tasks.language_model import KIND
+from ulmus.tasks.lm_config import SIZES
+from ulmus.text.familiar import bits_per_byte
+from ulmus.text.tokenizer import Tokenizer
+
+__all__ = ["familiar"]
+
+SAME_LANGUAGE = 1.9  # times the bits of a model's own texts: up to there, texts are in its language
+AS_GOOD = 1.15  # times those of the nearest model: up to there, kind and size decide
+
+
+class Candidate(NamedTuple):
+    """A model and how far from its own texts the given ones are; the best one is the smallest."""
+
+    other_kind: bool  # than words
+    other_size: bool  # than small
+    distance: float  # 1 is like its own texts
+    name: str
+    language: str
+
+
+def familiar(
+    texts: list[str], *, kind: str | None, size: str | None, say: Callable[[str], None]
+) -> str | None:
+    """The name of the installed language model that knows the language of `texts`; None where there is none.
+
+    `kind` of tokens and `size` leave out all others. What was found is told with `say`.
+    """
+    near = [one for one in _candidates(texts, kind, size, say) if one.distance <= SAME_LANGUAGE]
+    if not near:
+        return None
+    best = min(one.distance for one in near)
+    chosen = min(one for one in near if one.distance <= AS_GOOD * best)
+    say(
+        f"The texts look like {chosen.language} (distance from those of {chosen.name}: {chosen.distance:.2f}, "
+        f"1 is none). Starting from {chosen.name}; --language-model says otherwise."
+    )
+    return chosen.name
+
+
+def _candidates(
+    texts: list[str], kind: str | None, size: str | None, say: Callable[[str], None]
+) -> Iterator[Candidate]:
+    """The installed models that read forwards, of this kind and size."""
+    for name, path in installed().items():
+        try:
+            manifest = read_manifest(path)
+            own = manifest.get("card", {}).get("bits_per_byte")
+            if manifest.get("kind") != KIND or manifest["config"]["backwards"] or own is None:
+                continue
+            its_kind, its_size = manifest["config"]["tokenizer"]["kind"], _size(manifest["config"])
+            if kind not in (None, its_kind) or size not in (None, its_size):
+                continue
+            distance = bits_per_byte(Tokenizer.from_json(read_tokenizer(path)), texts) / own
+        except (BundleError, DataError, KeyError, TypeError) as error:
+            say(f"The installed language model {name} cannot be used: {error}")
+            continue
+        language = manifest["card"].get("language") or name
+        yield Candidate(its_kind != "word", its_size != "small", distance, name, language)
+
+
+def _size(config: dict[str, Any]) -> str | None:
+    """The name of the size that a language model of this config has."""
+    shape = [config["embedding"], config["hidden"], config["layers"]]
+    return next((n for n, c in SIZES.items() if [c.embedding, c.hidden, c.layers] == shape), None)
