@@ -96,17 +96,19 @@ def chosen(run: Run, texts: Texts) -> tuple[list[str], list[str], list[str]]:
     return [pool[i] for i in mine], [labels[i] for i in mine], [*rest, *texts.unlabeled]
 
 
-def tuned(name: str, work: Path) -> dict[str, Any]:
+def tuned(name: str, work: Path, share: float) -> dict[str, Any]:
     """Fine-tune the language model of a set on all its texts but the judged ones."""
     from ulmus import LanguageModel
 
     texts = load(name)
-    model = LanguageModel.load(MODELS[name], minutes=TUNING, work_dir=work / f"{name}-tuning", verbose=False)
+    model = LanguageModel.load(
+        MODELS[name], minutes=share * TUNING, work_dir=work / f"{name}-tuning", verbose=False
+    )
     model.fine_tune([*texts.pool[0], *texts.unlabeled]).save(work / f"{name}.ulmus")
     return model.metrics_
 
 
-def trained(run: Run, work: Path) -> dict[str, Any]:
+def trained(run: Run, work: Path, share: float) -> dict[str, Any]:
     """Train one classifier in this process and judge its parts; accuracies in per cent."""
     from ulmus import TextClassifier, WordCounts
     from ulmus.models.count_features import CountConfig
@@ -127,7 +129,7 @@ def trained(run: Run, work: Path) -> dict[str, Any]:
             language_model=model if isinstance(model, str) else str(model),
             tokenizer="unigram" if run.name == "chnsenticorp" else "word",
             teach="auto" if run.training == "taught" else "none",
-            minutes=MINUTES[run.labels],
+            minutes=share * MINUTES[run.labels],
             seed=run.seed,
             config=ClassifierConfig(tune="none"),
             work_dir=work / "-".join(map(str, run)),
@@ -172,9 +174,18 @@ def run_all(options: argparse.Namespace) -> None:
 
 def started(what: list[str], options: argparse.Namespace) -> subprocess.Popen[str]:
     """A process on one core that does one thing and prints its result."""
-    command = [sys.executable, __file__, "child", *what, "--work", str(options.work)]
+    command = [
+        sys.executable,
+        __file__,
+        "child",
+        *what,
+        "--work",
+        options.work,
+        "--share",
+        f"{options.share}",
+    ]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
+    return subprocess.Popen([*map(str, command)], stdout=subprocess.PIPE, text=True, env=environment)
 
 
 def finished(what: list[str], process: subprocess.Popen[str], out: Path) -> None:
@@ -247,13 +258,13 @@ def plot(options: argparse.Namespace) -> None:
     figure.savefig(options.file, dpi=130)
 
 
-def child(what: list[str], work: Path) -> None:
+def child(what: list[str], work: Path, share: float) -> None:
     """Do one thing; its result is the last line."""
     if what[0] == "tune":
-        print(json.dumps({"tuned": what[1]} | tuned(what[1], work)))
+        print(json.dumps({"tuned": what[1]} | tuned(what[1], work, share)))
     else:
         name, labels, seed, training = what[1:]
-        print(json.dumps(trained(Run(name, int(labels), int(seed), training), work)))
+        print(json.dumps(trained(Run(name, int(labels), int(seed), training), work, share)))
 
 
 def main() -> None:
@@ -270,11 +281,12 @@ def main() -> None:
         step.add_argument("--labels", nargs="+", type=int, default=[100, 1_000, 0], choices=MINUTES)
         step.add_argument("--seeds", type=int, default=3)
         step.add_argument("--jobs", type=int, default=2)
+        step.add_argument("--share", type=float, default=1.0, help="of the minutes, to see that it runs")
         if name in ("plot", "child"):
             step.add_argument("file" if name == "plot" else "what", nargs=1 if name == "plot" else "+")
     options = parser.parse_args()
     if options.step == "child":
-        child(options.what, options.work)
+        child(options.what, options.work, options.share)
     elif options.step == "plot":
         options.file = options.file[0]
         plot(options)

@@ -227,7 +227,10 @@ def points(told: dict[str, Any]) -> list[tuple[str, str, float, str, dict[str, A
         for name, cutoffs in (("full softmax", []), ("adaptive", [2_000, 8_000])):
             found.append(("vocabulary", name, words, "vocabulary", {"words": words, "cutoffs": cutoffs}))
     for length in told["lengths"]:
-        for name, kind in (("training step, 8 documents", "learning"), ("predicting 1 document", "predicting")):
+        for name, kind in (
+            ("training step, 8 documents", "learning"),
+            ("predicting 1 document", "predicting"),
+        ):
             found.append(("length", name, length, kind, {"length": length}))
     cores = measure.all_cores()
     for count in [n for n in (1, 2, 4, 8, 16, 32) if n <= cores]:
