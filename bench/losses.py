@@ -1,11 +1,11 @@
 """What speed costs in quality: the same steps in float32 and bf16, with the whole, the sliced and the adaptive softmax.
 
-    python bench/losses.py [--steps 300] [--seeds 3] [--out bench/results/losses.json]
+    python bench/losses.py [--steps 150] [--seeds 3] [--out bench/results/losses.json]
 
 A language model (256/512/2, 10,000 words) reads WikiText-2's training text for so many steps of 64 x 70 tokens, from
 the same start, in the same order; then its perplexity on the validation text is measured in float32. `plain` is the
 reference: float32, torch's own cross-entropy of all logits at once. Needs $ULMUS_DATA (default ../shared/data). About
-a quarter of an hour on 2 cores; a run that is in the file already is not repeated.
+twenty minutes on 2 cores; a run that is in the file already is not repeated.
 """
 
 import argparse
@@ -105,7 +105,7 @@ def run(name: str, seed: int, steps: int, data: tuple[IdStore, IdStore, int]) ->
 def main() -> None:
     """Run what is missing and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--steps", type=int, default=300)
+    parser.add_argument("--steps", type=int, default=150)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--out", type=Path, default=Path("bench/results/losses.json"))
     options = parser.parse_args()
