@@ -135,8 +135,12 @@ def trained(run: Run, work: Path, share: float) -> dict[str, Any]:
             work_dir=work / "-".join(map(str, run)),
             verbose=False,
         ).fit(mine, labels, unlabeled=more or None)
-        judged = classifier.evaluate(*texts.judged)["parts"]
-        parts = {part: scores["accuracy"] for part, scores in judged.items()}
+        known = [pair for pair in zip(*texts.judged, strict=True) if pair[1] in classifier.class_names_]
+        judged = classifier.evaluate(*map(list, zip(*known, strict=True)))["parts"]
+        share_known = len(known) / len(
+            texts.judged[0]
+        )  # a label that was not among the drawn ones is a mistake
+        parts = {part: scores["accuracy"] * share_known for part, scores in judged.items()}
     minutes = (time.perf_counter() - began) / 60
     return run._asdict() | {"minutes": round(minutes, 1), "parts": {k: 100 * v for k, v in parts.items()}}
 
