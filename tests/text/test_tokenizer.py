@@ -11,7 +11,7 @@ import sys
 import numpy as np
 import pytest
 import tokenizers
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from ulmus.errors import ConfigError, DataError, VocabMismatch
@@ -111,6 +111,7 @@ def test_forgetting_changes_nothing(tokenizer: Tokenizer, monkeypatch: pytest.Mo
 
 
 @SLOWLY
+@example("0'Sก isn't中")
 @given(TEXTS)
 def test_words_round_trip(text: str) -> None:
     """Any text comes back from its word ids but for white space, and what comes back has the same ids."""

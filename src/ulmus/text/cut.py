@@ -17,7 +17,7 @@ __all__ = ["Cutter", "expression"]
 # One character of a script that is written without spaces; with its combining marks it is a unit of its own.
 _DENSE = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\p{Tibetan}"
 _LETTER = r"[\p{L}\p{N}\p{M}\u200c\u200d]"  # what a word goes on with; ZWJ and ZWNJ join letters in Persian and Indic
-_END = r"(?![\p{L}\p{N}])"
+_END = rf"(?![[\p{{L}}\p{{N}}]&&[^{_DENSE}]])"  # (what is a unit of its own ends a word as a space does)
 _APOSTROPHE = "['\u2019]"
 _NOT = rf"(?i:n{_APOSTROPHE}t){_END}"
 _CLITIC = rf"{_APOSTROPHE}(?i:s|re|ve|ll|d|m){_END}"
