@@ -35,7 +35,6 @@ _NOT_THE_RUN = {
     "config",
     "log",
     "minutes",
-    "name",
     "language",
     "corpus",
     "licence",
