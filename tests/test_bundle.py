@@ -102,6 +102,36 @@ def test_a_model_file_is_a_zip_that_other_tools_read(tmp_path: Path) -> None:
     assert bundle.read(rezip(tmp_path / "again", listing(content))).tokenizer_json == '{"é": 1}'
 
 
+def test_weights_stay_in_the_file_until_they_are_changed(tmp_path: Path) -> None:
+    """They are mapped, aligned and writable: 64 MB of them cost no memory of one's own, and a change no file."""
+    status = Path("/proc/self/status")
+    if not status.exists() or "RssAnon" not in status.read_text():
+        pytest.skip("this system does not tell mapped memory from a process's own")
+    size = 64 * 2**20
+    path = write(tmp_path / "m.ulmus", tensors={"w": np.ones(size // 4, np.float32)}, tokenizer_json="x" * 77)
+    before = path.read_bytes()
+    program = (
+        "import sys; from pathlib import Path; from ulmus import bundle\n"
+        "own = lambda: int(Path('/proc/self/status').read_text().split('RssAnon:')[1].split()[0]) * 1024\n"
+        "start = own(); w = bundle.read(sys.argv[1]).tensors['w']; used = own() - start\n"
+        "assert w.sum() == w.size and w.ctypes.data % 64 == 0; w += 1; assert w.min() == 2\n"
+        "print(used, own() - start)"
+    )
+    result = subprocess.run([sys.executable, "-c", program, path], check=True, capture_output=True, text=True)
+    used, changed = map(int, result.stdout.split())
+    assert used < size / 16
+    assert changed >= size
+    assert path.read_bytes() == before
+
+
+def test_a_file_whose_weights_are_not_aligned_is_read_too(tmp_path: Path) -> None:
+    """Written by another zip program, or by an Ulmus before they were."""
+    content = members(write(tmp_path / "m.ulmus"))
+    for name in ("a", "ab", "abc"):
+        path = rezip(tmp_path / "other", listing({name: b"", **content}))
+        np.testing.assert_array_equal(bundle.read(path).tensors["encoder.w"], TENSORS["encoder.w"])
+
+
 def test_opening_loads_no_torch(tmp_path: Path) -> None:
     """Reading a bundle in a fresh process imports neither torch nor pickle-based loaders."""
     path = write(tmp_path / "m.ulmus")

@@ -6,9 +6,10 @@
     weights.safetensors   every array
     more members          only those that the manifest lists, e.g. model.onnx
 Opening runs nothing. The members must be stored (a zip bomb needs compression), fill the file from end to end
-without overlap, have plain names, and match their SHA-256; anything else is a BundleError. Weights are read
-into memory, not mapped: what was checked is what is used, even if the file is overwritten in place meanwhile.
-Costs one read and one hash (about 1 GB/s); writing hashes on the way and renames a finished file.
+without overlap, have plain names, and match their SHA-256; anything else is a BundleError. Weights are mapped into
+memory, copy on write: processes share one copy, and changing an array changes no file. So replace a model file as
+`write` does, by renaming a finished one; do not overwrite it in place while it is in use.
+Costs one hash (about 1 GB/s) on the way in and one on the way out.
 Knows no torch, and not what the manifest means.
 """
 
@@ -17,11 +18,13 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import mmap
 import re
 import struct
 import zipfile
 import zlib
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from io import BufferedReader
 from pathlib import Path
@@ -31,7 +34,7 @@ import numpy as np
 
 from ulmus.errors import BundleError
 from ulmus.storage import whole_file
-from ulmus.tensors import BFloat16, Tensor, pack, unpack
+from ulmus.tensors import ALIGNMENT, BFloat16, Tensor, pack, unpack
 
 __all__ = ["BFloat16", "Bundle", "read", "read_manifest", "write"]
 
@@ -46,6 +49,7 @@ END_OF_ZIP = struct.Struct(
 )  # signature, 2 disk numbers, 2 entry counts, size, offset, comment length
 END_OF_ZIP64 = struct.Struct("<4sQ2H2L2Q2Q20s")  # ..., directory size, offset; then the 20-byte locator
 LOCAL_HEADER = struct.Struct("<4s5H3L2H")  # signature, ..., name length, extra length
+PADDING = struct.Struct("<3H")  # zip extra field 0xD935: its id, its size, the alignment; zeros follow
 ASK_AGAIN = "Copy or download it again, or train it anew."
 
 
@@ -97,7 +101,7 @@ def read(path: str | Path) -> Bundle:
         manifest = members.manifest()
         content = {name: members.checked(name, digest) for name, digest in manifest["sha256"].items()}
     try:
-        tokenizer_json = content.pop(TOKENIZER).decode("utf-8")
+        tokenizer_json = str(content.pop(TOKENIZER), "utf-8")
         tensors = unpack(content.pop(WEIGHTS))
     except UnicodeDecodeError as error:
         raise BundleError(f"{path}: {TOKENIZER} is not UTF-8 ({error}). {ASK_AGAIN}") from error
@@ -116,7 +120,7 @@ def read_tokenizer(path: str | Path) -> str:
     """Only the tokenizer's JSON, without reading the weights. Raises BundleError as `read` does."""
     with _open(path) as file:
         members = _Members(file, Path(path))
-        return members.checked(TOKENIZER, members.manifest()["sha256"][TOKENIZER]).decode("utf-8")
+        return str(members.checked(TOKENIZER, members.manifest()["sha256"][TOKENIZER]), "utf-8")
 
 
 class _Members:
@@ -166,9 +170,9 @@ class _Members:
         self._compare({MANIFEST, TOKENIZER, WEIGHTS, *listed}, {MANIFEST, *listed})
         return manifest
 
-    def checked(self, name: str, digest: str) -> bytearray:
-        """The bytes of a member. Raises BundleError when their SHA-256 is not `digest`."""
-        data = self._bytes(name)
+    def checked(self, name: str, digest: str) -> bytearray | memoryview:
+        """The bytes of a member, writable. Raises BundleError when their SHA-256 is not `digest`."""
+        data = self._mapped(name) if name == WEIGHTS else self._bytes(name)
         if hashlib.sha256(data).hexdigest() != digest:
             raise self._wrong(f"the checksum of {name} does not match: a byte was changed")
         return data
@@ -253,6 +257,16 @@ class _Members:
             raise self._wrong(f"{name} is cut short")
         return data
 
+    def _mapped(self, name: str) -> bytearray | memoryview:
+        """The bytes of a member, mapped copy on write; read where they are not aligned or nothing can be mapped."""
+        offset, size = self.places[name]
+        if offset % ALIGNMENT == 0:
+            with suppress(OSError, ValueError):
+                whole = memoryview(mmap.mmap(self.file.fileno(), 0, access=mmap.ACCESS_COPY))
+                if len(whole) >= offset + size:
+                    return whole[offset : offset + size]
+        return self._bytes(name)
+
     def _wrong(self, what: str, advice: str = ASK_AGAIN) -> BundleError:
         return BundleError(f"Cannot open {self.path}: {what}. {advice}")
 
@@ -273,12 +287,20 @@ def _add(archive: zipfile.ZipFile, name: str, chunks: list[bytes | memoryview]) 
     info = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))
     info.create_system, info.external_attr = 3, 0o644 << 16
     info.file_size = sum(len(chunk) for chunk in chunks)  # beyond 4 GB zipfile then takes the 64-bit form
+    if name == WEIGHTS:
+        info.extra = _padding(archive.start_dir + LOCAL_HEADER.size + len(name))
     digest = hashlib.sha256()
     with archive.open(info, "w") as member:
         for chunk in chunks:
             digest.update(chunk)
             member.write(chunk)
     return digest.hexdigest()
+
+
+def _padding(offset: int) -> bytes:
+    """A zip extra field after which the bytes of a member that would begin at `offset` begin aligned."""
+    zeros = -(offset + PADDING.size) % ALIGNMENT
+    return PADDING.pack(0xD935, PADDING.size - 4 + zeros, ALIGNMENT) + bytes(zeros)
 
 
 def _plain(value: Any) -> Any:

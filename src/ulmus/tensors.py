@@ -20,10 +20,11 @@ from numpy.typing import NDArray
 
 from ulmus.errors import BundleError
 
-__all__ = ["BFloat16", "Tensor", "pack", "unpack"]
+__all__ = ["ALIGNMENT", "BFloat16", "Tensor", "pack", "unpack"]
 
 LARGEST_HEADER_BYTES = 16_000_000  # some 100,000 tensors; a larger one only fills the memory
 METADATA = "__metadata__"
+ALIGNMENT = 64  # bytes: the data begins at a multiple of it, so that arrays can be mapped
 DTYPES = {
     "F64": "<f8",
     "F32": "<f4",
@@ -82,12 +83,12 @@ def pack(tensors: Mapping[str, Tensor]) -> list[bytes | memoryview]:
         begin, end = end, end + array.nbytes
         header[name] = {"dtype": dtype, "shape": list(array.shape), "data_offsets": [begin, end]}
     text = json.dumps(header, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 8)
+    text += b" " * (-(8 + len(text)) % ALIGNMENT)
     data = [plain[name][1].reshape(-1).view(np.uint8).data for name in order]
     return [len(text).to_bytes(8, "little") + text, *data]
 
 
-def unpack(data: bytearray) -> dict[str, Tensor]:
+def unpack(data: bytearray | memoryview) -> dict[str, Tensor]:
     """The arrays of a safetensors file; they are views of `data`, writable and aligned.
 
     Raises BundleError when header and data do not fit together exactly.
@@ -118,7 +119,7 @@ def _describe(name: str, tensor: Tensor) -> tuple[str, NDArray[Any]]:
     return NAMES[little], np.ascontiguousarray(array, little).reshape(array.shape)
 
 
-def _read_header(data: bytearray) -> tuple[dict[str, Any], int]:
+def _read_header(data: bytearray | memoryview) -> tuple[dict[str, Any], int]:
     """The header without its free-text metadata, and where the data begins."""
     length = int.from_bytes(data[:8], "little")
     if len(data) < 8 or length > min(len(data) - 8, LARGEST_HEADER_BYTES):

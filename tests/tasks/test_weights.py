@@ -104,6 +104,20 @@ def test_arrays_and_back_is_the_same_network(make_lm_network: Make, make_classif
             assert torch.equal(other.state_dict()[name], t), name
 
 
+def test_weights_of_a_file_stay_mapped_and_read_only_arrays_are_copied(make_lm_network: Make) -> None:
+    """What can be used as it is costs no memory; what cannot be changed is copied, so that it can be trained."""
+    one, other = make_lm_network(seed=0), make_lm_network(seed=1)
+    arrays = numpy_tensors(one)
+    fixed = arrays["decoder.bias"].copy()
+    fixed.flags.writeable = False
+    torch_tensors(other, arrays | {"decoder.bias": fixed})
+    assert other.encoder.embedding.data_ptr() == one.encoder.embedding.data_ptr()
+    with torch.no_grad():
+        other.decoder.bias += 1
+    assert torch.equal(other.decoder.bias, one.decoder.bias + 1)
+    assert np.array_equal(fixed, arrays["decoder.bias"])
+
+
 def test_bf16_arrays_become_float32_weights(make_lm_network: Make) -> None:
     """A model file may hold half-precision weights."""
     one, other = make_lm_network(seed=0), make_lm_network(seed=1)

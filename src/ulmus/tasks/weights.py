@@ -35,10 +35,11 @@ def stored(tensors: Mapping[str, Any], weights: str) -> dict[str, Any]:
 
 
 def torch_tensors(network: nn.Module, tensors: Mapping[str, Any], prefix: str = "") -> None:
-    """Copies of arrays named as `numpy_tensors` does become the weights of a network, which may be on `meta`.
+    """Arrays named as `numpy_tensors` does become the weights of a network, which may be on `meta`.
 
-    Nothing of the size that a config claims is made before the arrays are known to have it. Raises BundleError when
-    they do not fit the network.
+    Those of the network's own type are not copied: they are shared, or stay mapped from the model file. Nothing of the
+    size that a config claims is made before the arrays are known to have it. Raises BundleError when they do not fit
+    the network.
     """
     own = network.state_dict()
     given = {name[len(prefix) :]: t for name, t in tensors.items() if name.startswith(prefix)}
@@ -54,7 +55,7 @@ def torch_tensors(network: nn.Module, tensors: Mapping[str, Any], prefix: str = 
             raise BundleError(
                 f"The weight {name} has shape {array.shape}, its config wants {tuple(t.shape)}. Train it anew."
             )
-        taken[name] = torch.from_numpy(np.array(array)).to(t.dtype)
+        taken[name] = torch.from_numpy(np.require(array, requirements=["C", "A", "W"])).to(t.dtype)
     network.load_state_dict(taken, assign=True)
 
 
