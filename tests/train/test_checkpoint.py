@@ -14,7 +14,7 @@ from unittest.mock import patch
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from safetensors import safe_open
 
@@ -26,6 +26,7 @@ from ulmus.train.schedules import Schedule
 
 STAGES = [Stage("head", 1, Schedule("slanted_triangular", 0.05), unfreeze=1), Stage("all", 2)]
 CONFIG = LoopConfig(device="cpu", clip=1.0, ema=0.8, keep_best=True)
+NT_ASGD = LoopConfig(device="cpu", optimizer="sgd", nt_asgd=0)
 STEPS = 10  # 4 in the first stage, 2 x 3 in the second
 ALWAYS = patch.object(CheckpointFile, "due", lambda _self: True)
 
@@ -84,18 +85,21 @@ def _equal(a: Any, b: Any) -> bool:
     return a[1:] == b[1:] and a[0].keys() == b[0].keys() and all(torch.equal(a[0][k], b[0][k]) for k in a[0])
 
 
-@settings(max_examples=10, deadline=None)
-@given(st.lists(st.integers(1, STEPS), min_size=1, max_size=3))
-def test_a_run_killed_anywhere_ends_with_the_same_weights(train, outcome, kills):
+@settings(max_examples=20, deadline=None)
+@example([8, 8, 5], NT_ASGD)  # (the last time when averaging has begun)
+@given(st.lists(st.integers(1, STEPS), min_size=1, max_size=3), st.sampled_from([CONFIG, NT_ASGD]))
+def test_a_run_killed_anywhere_ends_with_the_same_weights(train, outcome, kills, config):
     """Killed after any steps, any number of times, resumed: weights and history are those of one go, bit by bit."""
+    stages = STAGES if config is CONFIG else [STAGES[0], Stage("all", 6, Schedule("constant", 1.0))]
     with tempfile.TemporaryDirectory() as folder, ALWAYS:
         path = Path(folder) / "run.checkpoint"
         for k in kills:
             try:
-                train(path, _At(k, _kill))
+                train(path, _At(k, _kill), config=config, stages=stages)
             except _KilledError:
                 continue
-        assert _equal(outcome(*train(path)), outcome(*train(None)))
+        again, whole = (outcome(*train(where, config=config, stages=stages)) for where in (path, None))
+        assert _equal(again, whole)
 
 
 def test_kill_9_loses_nothing_but_the_step_under_way(train, outcome, tmp_path):

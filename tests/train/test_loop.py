@@ -248,6 +248,34 @@ def test_averaged_weights_are_judged_and_kept(new_model, new_batches):
     assert not torch.equal(plain.top.weight, model.top.weight)
 
 
+def test_averaging_begins_when_the_loss_no_longer_falls(new_model, new_batches, monkeypatch):
+    """NT-ASGD: the loss of an epoch above the lowest until n epochs before; then the mean of all weights since."""
+    falls = iter([5.0, 4.0, 4.5, 3.9, 4.1, 3.8, 3.7])
+    kept: list[torch.Tensor] = []
+
+    def scripted(model, *_, **__):
+        kept.append(model.top.bias.detach().clone())
+        return {"loss": next(falls), "n": 1, "outputs": None, "targets": None, "index": None}
+
+    monkeypatch.setattr("ulmus.train.stage.evaluate", scripted)
+    config = LoopConfig(device="cpu", optimizer="sgd", nt_asgd=2)
+    stage = Stage("all", 7, Schedule("constant", 0.05))
+    ends: list[torch.Tensor] = []
+
+    class Steps(Callback):
+        def step_ended(self, state: RunState) -> None:
+            if state.epoch >= 5:  # 4.1 > min(5.0, 4.0): averaging starts with the sixth epoch
+                ends.append(model.top.bias.detach().clone())
+
+    model = new_model()
+    Trainer(
+        model, [stage], train=new_batches(3), valid=new_batches(1), config=config, callbacks=[Steps()]
+    ).run()
+    assert len(ends) == 6
+    torch.testing.assert_close(kept[-1], torch.stack(ends).mean(0))
+    torch.testing.assert_close(model.top.bias.detach(), kept[-1])
+
+
 def test_a_loss_that_is_no_number_ends_the_run_with_advice(new_model, new_batches):
     """Diverging is an error that says what to change, not a model full of NaN."""
     batches = new_batches(3)
@@ -265,6 +293,9 @@ def test_a_loss_that_is_no_number_ends_the_run_with_advice(new_model, new_batche
         (lambda: Stage("s", factor=0), "factor must be above 0"),
         (lambda: LoopConfig(clip=0), "clip"),
         (lambda: LoopConfig(ema=1), "between 0 and 1"),
+        (lambda: LoopConfig(nt_asgd=-1), "nt_asgd"),
+        (lambda: LoopConfig(nt_asgd=5, ema=0.9), "no ema beside it"),
+        (lambda: LoopConfig(optimizer="adam"), "adamw or sgd, got 'adam'"),
         (lambda: LoopConfig(patience=0), "at least 1 evaluation"),
         (lambda: Trainer(None, [], train=SimpleNamespace()), "at least one stage"),
         (lambda: Trainer(None, [Stage("s")], train=[1, 2]), "each of the 1 stages, got 2"),

@@ -128,6 +128,28 @@ def test_the_average_is_an_exponential_moving_average():
     assert float(average.average[0]) == pytest.approx(expected)
 
 
+def test_without_a_decay_it_is_the_mean_of_all_updates():
+    """What was there before the first update counts for nothing."""
+    parameter = nn.Parameter(torch.full((1,), 99.0))
+    average = WeightAverage([parameter], decay=None)
+    for value in (1.0, 2.0, 6.0):
+        parameter.data.fill_(value)
+        average.update()
+    assert float(average.average[0]) == pytest.approx(3)
+
+
+def test_sgd_goes_straight_down_the_gradient():
+    """weights <- weights - rate * (gradient + decay * weights), each group at its own rate, matrices alone decay."""
+    low, high = nn.Parameter(torch.ones(1, 1)), nn.Parameter(torch.ones(1))
+    optimizer = make_optimizer([[low], [high]], factor=2, weight_decay=0.1, name="sgd")
+    set_rates(optimizer, 1.0, 0.9)
+    low.grad, high.grad = torch.full((1, 1), 0.25), torch.full((1,), 0.25)
+    optimizer.step()
+    assert low.item() == pytest.approx(1 - 0.5 * (0.25 + 0.1))
+    assert high.item() == pytest.approx(1 - 0.25)
+    assert optimizer_tensors(optimizer) == {}
+
+
 def test_applying_the_average_is_undone():
     """Inside the block the weights are the average, afterwards they are as before, also after an error."""
     parameter = nn.Parameter(torch.ones(2))

@@ -141,7 +141,7 @@ class LanguageModel:
             self.stages(batches.tokens, tuning=tuning),
             train=batches,
             valid=judged,
-            config=self._loop(keep_best=judged is not None),
+            config=self._loop(judged=judged is not None),
             callbacks=[*self.callbacks, *watchers(folder, verbose=self.verbose, unit="tokens")],
             checkpoint=checkpoint(
                 folder,
@@ -162,13 +162,16 @@ class LanguageModel:
             self.metrics_ |= self._measure(judged, size)
         return self
 
-    def _loop(self, *, keep_best: bool = False) -> LoopConfig:
+    def _loop(self, *, judged: bool = False) -> LoopConfig:
         return LoopConfig(
             seed=self.seed,
             device=self.device,
             precision=self.precision,
             clip=self.config.clip,
-            keep_best=keep_best,
+            optimizer=self.config.optimizer,
+            ema=self.config.ema,
+            nt_asgd=self.config.nt_asgd if judged else None,
+            keep_best=judged,
         )
 
     def stages(self, tokens: int, *, tuning: bool = False) -> list[Stage]:

@@ -13,6 +13,7 @@ from ulmus.config import check_range, did_you_mean
 from ulmus.errors import ConfigError
 from ulmus.models.awd_lstm import Dropouts, EncoderConfig
 from ulmus.text.tokenizer import TokenizerConfig
+from ulmus.train.protocol import LoopConfig
 from ulmus.train.schedules import Schedule
 
 __all__ = ["LMConfig", "check_minutes", "lm_config"]
@@ -40,6 +41,11 @@ class LMConfig:
     bptt: int = 70  # T, mean
     schedule: Schedule = field(default_factory=lambda: Schedule("one_cycle", peak=5e-3, turn=0.1))
     epochs: int | None = None  # None: as many as make 20 million tokens, at most 30
+    optimizer: str = "adamw"  # or "sgd"
+    ema: float | None = None  # decay of a running average of the weights, which are judged and kept
+    nt_asgd: int | None = (
+        None  # average all weights since the loss was above that of so many evaluations before
+    )
     weight_decay: float = 0.01
     clip: float = 1.0  # largest norm of the gradient
     tune_peak: float = 2e-3  # highest rate when fine-tuning
@@ -52,6 +58,9 @@ class LMConfig:
         check_range(self, "alpha beta weight_decay", 0)
         check_range(self, "clip tune_peak tune_factor", SMALL)
         self.encoder(1)  # (knows which cells there are)
+        LoopConfig(
+            optimizer=self.optimizer, ema=self.ema, nt_asgd=self.nt_asgd
+        )  # (and the loop which optimizers)
 
     def encoder(self, vocab_size: int) -> EncoderConfig:
         """Shape of the encoder for a vocabulary of this size."""

@@ -69,8 +69,9 @@ class Trainer:
         self.model, self.stages = model, list(stages)
         self.config = config = config or LoopConfig()
         self.train, self.valid = _each(train, len(stages), "train"), _each(valid, len(stages), "valid")
-        if (config.keep_best or config.patience) and not any(v is not None for v in self.valid):
-            raise ConfigError("keep_best and patience need validation batches, and there are none")
+        judging = config.keep_best or config.patience or config.nt_asgd is not None
+        if judging and not any(v is not None for v in self.valid):
+            raise ConfigError("keep_best, patience and nt_asgd need validation batches, and there are none")
         self.callbacks = list(callbacks)
         self.checkpoint = None if checkpoint is None else Path(checkpoint)
         self.history = History()

@@ -1,8 +1,8 @@
-"""Layer groups -> AdamW with one rate per group; freezing; a running average of the weights.
+"""Layer groups -> AdamW or SGD with one rate per group; freezing; a running average of the weights.
 
 Groups come lowest layer first (Howard & Ruder 2018, section 3.2): group k below the top trains at rate
 lr / factor**k. A frozen group has requires_grad False, so it costs no backward pass, and no optimizer state.
-AdamW is the fused kernel: one pass over the weights per step on CPU and GPU. The average costs one more.
+Both are the fused kernel: one pass over the weights per step on CPU and GPU. The average costs one more.
 Knows no schedule, no loss, no model class.
 """
 
@@ -55,8 +55,11 @@ def freeze_to(groups: Groups, unfreeze: int | None = None) -> int:
     return training
 
 
-def make_optimizer(groups: Groups, *, factor: float = 2.6, weight_decay: float = 0.01) -> torch.optim.AdamW:
-    """Fused AdamW over the parameters that train; a param group carries `scale`, its share of the top rate.
+def make_optimizer(
+    groups: Groups, *, factor: float = 2.6, weight_decay: float = 0.01, name: str = "adamw"
+) -> torch.optim.Optimizer:
+    """Fused AdamW or SGD (no momentum) over the parameters that train; a param group carries `scale`, its share of the
+    top rate.
 
     Vectors (biases, norms) get no weight decay. Fresh state: a stage begins with no memory of the one before.
     """
@@ -68,18 +71,21 @@ def make_optimizer(groups: Groups, *, factor: float = 2.6, weight_decay: float =
                 param_groups.append({"params": params, "weight_decay": decay, "scale": scale})
     if not param_groups:
         raise ConfigError("there is nothing to train: the unfrozen layer groups hold no parameters")
+    if name == "sgd":
+        return torch.optim.SGD(param_groups, lr=0.0, fused=True)
     return torch.optim.AdamW(param_groups, lr=0.0, betas=(0.9, BETA2), fused=True)
 
 
 def set_rates(optimizer: torch.optim.Optimizer, lr: float, beta1: float) -> None:
-    """Give each param group lr * its scale, and beta1."""
+    """Give each param group lr * its scale, and AdamW beta1."""
     for group in optimizer.param_groups:
         group["lr"] = lr * group["scale"]
-        group["betas"] = (beta1, group["betas"][1])
+        if "betas" in group:
+            group["betas"] = (beta1, group["betas"][1])
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """AdamW's state as tensors named `{number of the parameter}.{exp_avg | exp_avg_sq | step}`."""
+    """AdamW's state (SGD has none) as tensors named `{number of the parameter}.{exp_avg | exp_avg_sq | step}`."""
     params = [p for group in optimizer.param_groups for p in group["params"]]
     return {f"{i}.{key}": t for i, p in enumerate(params) for key, t in optimizer.state.get(p, {}).items()}
 
@@ -95,12 +101,13 @@ def load_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tenso
 
 
 class WeightAverage:
-    """Exponential moving average of the parameters that train; buffers (batch norm) are not averaged.
+    """Average of the parameters that train over the steps; buffers (batch norm) are not averaged.
 
-    The n-th update uses decay min(decay, (1 + n) / (10 + n)), so short stages are averaged as well.
+    With a decay an exponential moving one: the n-th update uses min(decay, (1 + n) / (10 + n)), so short stages are
+    averaged as well. Without, the mean of all updates (Polyak & Juditsky 1992).
     """
 
-    def __init__(self, parameters: Sequence[nn.Parameter], *, decay: float = 0.999) -> None:
+    def __init__(self, parameters: Sequence[nn.Parameter], *, decay: float | None = 0.999) -> None:
         self.parameters = [p for p in parameters if p.requires_grad]
         self.decay = decay
         self.updates = 0
@@ -109,8 +116,9 @@ class WeightAverage:
     @torch.no_grad()
     def update(self) -> None:
         """Move the average towards the weights as they are now."""
-        decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
-        torch._foreach_lerp_(self.average, [p.detach() for p in self.parameters], 1 - decay)
+        n = self.updates
+        new = 1 / (1 + n) if self.decay is None else 1 - min(self.decay, (1 + n) / (10 + n))
+        torch._foreach_lerp_(self.average, [p.detach() for p in self.parameters], new)
         self.updates += 1
 
     @torch.no_grad()

@@ -15,7 +15,9 @@ from torch import Tensor, nn
 from ulmus.errors import ConfigError
 from ulmus.train.schedules import Schedule
 
-__all__ = ["Batches", "Carries", "LoopConfig", "Stage", "Step", "Trainable"]
+__all__ = ["OPTIMIZERS", "Batches", "Carries", "LoopConfig", "Stage", "Step", "Trainable"]
+
+OPTIMIZERS = ("adamw", "sgd")
 
 
 class Step(NamedTuple):
@@ -110,7 +112,9 @@ class LoopConfig:
     device: str = "auto"  # auto | cpu | cuda
     precision: str = "float32"  # auto | float32 | bf16 | fp16 (fp16 on cuda only)
     clip: float | None = None  # largest norm of the gradient; None = not clipped
+    optimizer: str = "adamw"  # adamw | sgd
     ema: float | None = None  # decay of a running average of the weights, which a stage then ends with
+    nt_asgd: int | None = None  # average all weights since a loss above that of so many evaluations before
     keep_best: bool = False  # a stage ends with the weights of its best evaluation
     patience: int | None = None  # a stage ends after this many evaluations in a row that were no better
     monitor: str = "loss"  # column of the history that says what is best
@@ -123,5 +127,9 @@ class LoopConfig:
             raise ConfigError(f"clip: expected a norm above 0 or nothing, got {self.clip}")
         if self.ema is not None and not 0 < self.ema < 1:
             raise ConfigError(f"ema: expected a decay between 0 and 1, got {self.ema}")
+        if self.nt_asgd is not None and (self.nt_asgd < 0 or self.ema):
+            raise ConfigError(f"nt_asgd: expected a number from 0, and no ema beside it, got {self.nt_asgd}")
+        if self.optimizer not in OPTIMIZERS:
+            raise ConfigError(f"optimizer: expected {' or '.join(OPTIMIZERS)}, got {self.optimizer!r}")
         if self.patience is not None and self.patience < 1:
             raise ConfigError(f"patience: expected at least 1 evaluation, got {self.patience}")

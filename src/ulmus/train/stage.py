@@ -1,6 +1,6 @@
 """One stage of a run: its optimizer, its epochs, its clock. `loop.Trainer` strings stages together.
 
-Per step: rates set, batch moved, forward under autocast, backward, clip, fused AdamW, zero. Nothing is read
+Per step: rates set, batch moved, forward under autocast, backward, clip, optimizer, zero. Nothing is read
 back from the device, except every 50 steps to see that the loss is still a number.
 Knows no files and no other stage.
 """
@@ -43,7 +43,7 @@ FORWARD_SHARE = 0.4  # of a training step's time that the forward pass takes; un
 
 
 class StageRun:
-    """The moving parts of one stage, made new for each: AdamW begins without memory of the stage before."""
+    """The moving parts of one stage, made new for each: the optimizer begins without memory of the stage before."""
 
     def __init__(
         self,
@@ -62,9 +62,12 @@ class StageRun:
         stage = state.stage
         groups = check_groups(model, model.layer_groups())
         freeze_to(groups, stage.unfreeze)
-        self.optimizer = make_optimizer(groups, factor=stage.factor, weight_decay=stage.weight_decay)
+        self.optimizer = make_optimizer(
+            groups, factor=stage.factor, weight_decay=stage.weight_decay, name=config.optimizer
+        )
         self.params = [p for group in self.optimizer.param_groups for p in group["params"]]
         self.average = WeightAverage(self.params, decay=config.ema) if config.ema else None
+        self.losses: list[float] = []  # of the evaluations before averaging began
         self.best = Best(
             keep=config.keep_best, patience=config.patience, higher_is_better=config.higher_is_better
         )
@@ -185,7 +188,17 @@ class StageRun:
         found["loss"], found["n"] = mean_over_processes(found["loss"], found["n"], self.device)
         self._reserve_s = agree(self.accelerator, 1.05 * (time.perf_counter() - began))
         self._judged_s += self._reserve_s
+        self._average_from_now(found["loss"])
         return found
+
+    def _average_from_now(self, loss: float) -> None:
+        """Begin to average when losses no longer fall: NT-ASGD (Merity et al. 2017, algorithm 1)."""
+        back = self.config.nt_asgd
+        if back is None or self.average is not None:
+            return
+        if len(self.losses) > back and loss > min(self.losses[: len(self.losses) - back]):
+            self.average = WeightAverage(self.params, decay=None)
+        self.losses.append(loss)
 
     def evaluation_due(self) -> bool:
         """True after the last epoch, and before it while evaluations keep to their share of a time budget."""
@@ -220,7 +233,8 @@ class StageRun:
             "state": self.state.to_dict() | {"elapsed_s": self.elapsed_s()},
             "batches": self.train.state_dict(),
             "best": {"value": self.best.value, "since": self.best.since},
-            "average_updates": 0 if self.average is None else self.average.updates,
+            "average_updates": None if self.average is None else self.average.updates,
+            "losses": self.losses,
             "reserve_s": self._reserve_s,
             "judged_s": self._judged_s,
             "scaler": None if scaler is None else scaler.state_dict(),
@@ -236,7 +250,9 @@ class StageRun:
         self.train.load_state_dict(run["batches"])
         load_model(self.model, saved.part("model"))
         load_optimizer(self.optimizer, saved.part("optim"))
-        if self.average is not None:
+        self.losses = run["losses"]
+        if run["average_updates"] is not None:
+            self.average = self.average or WeightAverage(self.params, decay=None)
             self.average.load(saved.part("average"), updates=run["average_updates"])
         self.best.value, self.best.since = run["best"]["value"], run["best"]["since"]
         self.best.weights = {name: t.to(self.device) for name, t in saved.part("best").items()}
