@@ -18,13 +18,12 @@ import itertools
 import json
 import os
 import statistics
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import jobs
 import numpy as np
 
 DATA = Path(os.environ.get("ULMUS_DATA", "../shared/data"))
@@ -157,56 +156,13 @@ def wanted(options: argparse.Namespace, done: list[dict[str, Any]]) -> Iterator[
 
 
 def run_all(options: argparse.Namespace) -> None:
-    """Start what is missing, `jobs` at a time; each result is a line of the file as soon as it is there."""
+    """Fine-tune the language models that are missing, then train what is."""
     options.work.mkdir(parents=True, exist_ok=True)
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    todo: list[list[str]] = [
-        ["tune", name] for name in options.sets if not (options.work / f"{name}.ulmus").exists()
-    ]
-    for waiting in (todo, [["train", *map(str, run)] for run in wanted(options, rows(options.out))]):
-        running: list[tuple[list[str], subprocess.Popen[str]]] = []
-        while waiting or running:
-            while waiting and len(running) < options.jobs:
-                what = waiting.pop(0)
-                print(f"{' '.join(what)}, {len(waiting)} more", flush=True)
-                running.append((what, started(what, options)))
-            time.sleep(0.5)
-            for what, process in [pair for pair in running if pair[1].poll() is not None]:
-                running.remove((what, process))
-                finished(what, process, options.out)
-
-
-def started(what: list[str], options: argparse.Namespace) -> subprocess.Popen[str]:
-    """A process on one core that does one thing and prints its result."""
-    command = [
-        sys.executable,
-        __file__,
-        "child",
-        *what,
-        "--work",
-        options.work,
-        "--share",
-        f"{options.share}",
-    ]
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-    return subprocess.Popen([*map(str, command)], stdout=subprocess.PIPE, text=True, env=environment)
-
-
-def finished(what: list[str], process: subprocess.Popen[str], out: Path) -> None:
-    """Keep the result of a training; a failure is told and left for the next time."""
-    said = process.communicate()[0].strip()
-    if process.returncode:
-        print(f"{' '.join(what)} failed with {process.returncode}", flush=True)
-        return
-    print(said, flush=True)
-    if what[0] == "train":
-        with out.open("a", encoding="utf-8") as file:
-            file.write(said.splitlines()[-1] + "\n")
-
-
-def rows(out: Path) -> list[dict[str, Any]]:
-    """What is done."""
-    return [json.loads(line) for line in out.read_text().splitlines()] if out.exists() else []
+    more = ["--work", options.work, "--share", options.share]
+    tuning = [["tune", name] for name in options.sets if not (options.work / f"{name}.ulmus").exists()]
+    jobs.run(__file__, tuning, more, jobs=options.jobs, out=options.work / "tuned.jsonl")
+    training = [["train", *run] for run in wanted(options, jobs.rows(options.out))]
+    jobs.run(__file__, training, more, jobs=options.jobs, out=options.out)
 
 
 def cell(done: list[dict[str, Any]], name: str, labels: int, way: str) -> list[float]:
@@ -218,21 +174,13 @@ def cell(done: list[dict[str, Any]], name: str, labels: int, way: str) -> list[f
 
 def table(options: argparse.Namespace) -> None:
     """Mean and spread over the seeds as Markdown."""
-    done = rows(options.out)
+    done = jobs.rows(options.out)
     print(f"| data set, labels | {' | '.join(WAYS)} |\n|---|{'---|' * len(WAYS)}")
     for name, labels in itertools.product(MODELS, (100, 1_000, 0)):
         cells = [cell(done, name, labels, way) for way in WAYS]
         if any(cells):
-            shown = (told(values) for values in cells)
+            shown = (jobs.told(values) for values in cells)
             print(f"| {name}, {labels or 'all'} | {' | '.join(shown)} |")
-
-
-def told(values: list[float]) -> str:
-    """Mean ± standard deviation."""
-    if not values:
-        return "-"
-    spread = f" ± {statistics.stdev(values):.1f}" if len(values) > 1 else ""
-    return f"{statistics.mean(values):.1f}{spread}"
 
 
 def plot(options: argparse.Namespace) -> None:
@@ -242,7 +190,7 @@ def plot(options: argparse.Namespace) -> None:
     mpl.use("Agg")
     import matplotlib.pyplot as plt
 
-    done = rows(options.out)
+    done = jobs.rows(options.out)
     names = [name for name in MODELS if any(row["name"] == name for row in done)]
     figure, axes = plt.subplots(
         1, len(names), figsize=(4 * len(names), 4), squeeze=False, layout="constrained"
