@@ -19,7 +19,7 @@ import json
 import os
 import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -107,8 +107,8 @@ def tuned(name: str, work: Path, share: float) -> dict[str, Any]:
     return model.metrics_
 
 
-def trained(run: Run, work: Path, share: float) -> dict[str, Any]:
-    """Train one classifier in this process and judge its parts; accuracies in per cent."""
+def trained(run: Run, work: Path, share: float, model: str | None = None) -> dict[str, Any]:
+    """Train one classifier, from a language model, in this process and judge its parts; accuracies in per cent."""
     from ulmus import TextClassifier, WordCounts
     from ulmus.models.count_features import CountConfig
     from ulmus.tasks.classifier_config import ClassifierConfig
@@ -121,11 +121,9 @@ def trained(run: Run, work: Path, share: float) -> dict[str, Any]:
         right = np.array(counts.predict(texts.judged[0])) == np.array(texts.judged[1])
         parts = {"counts": float(right.mean())}
     else:
-        model = {"nothing": "none", "pretrained": MODELS[run.name]}.get(
-            run.training, work / f"{run.name}.ulmus"
-        )
+        known_ways = {"nothing": "none", "pretrained": MODELS[run.name]}
         classifier = TextClassifier(
-            language_model=model if isinstance(model, str) else str(model),
+            language_model=model or known_ways.get(run.training, str(work / f"{run.name}.ulmus")),
             tokenizer="unigram" if run.name == "chnsenticorp" else "word",
             teach="auto" if run.training == "taught" else "none",
             minutes=share * MINUTES[run.labels],
@@ -136,9 +134,7 @@ def trained(run: Run, work: Path, share: float) -> dict[str, Any]:
         ).fit(mine, labels, unlabeled=more or None)
         known = [pair for pair in zip(*texts.judged, strict=True) if pair[1] in classifier.class_names_]
         judged = classifier.evaluate(*map(list, zip(*known, strict=True)))["parts"]
-        share_known = len(known) / len(
-            texts.judged[0]
-        )  # a label that was not among the drawn ones is a mistake
+        share_known = len(known) / len(texts.judged[0])  # a label that was not drawn is a mistake
         parts = {part: scores["accuracy"] * share_known for part, scores in judged.items()}
     minutes = (time.perf_counter() - began) / 60
     return run._asdict() | {"minutes": round(minutes, 1), "parts": {k: 100 * v for k, v in parts.items()}}
@@ -219,31 +215,37 @@ def child(what: list[str], work: Path, share: float) -> None:
         print(json.dumps(trained(Run(name, int(labels), int(seed), training), work, share)))
 
 
-def main() -> None:
-    """What the command line asks for."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+def asked(
+    about: str, name: str, *, sets: list[str], labels: list[int], sizes: Iterable[str] = ()
+) -> argparse.Namespace:
+    """What the command line asks for: of this script, or of one that trains its classifiers for something else."""
+    parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
     steps = parser.add_subparsers(dest="step", required=True)
-    for name in ("run", "table", "plot", "child"):
-        step = steps.add_parser(name)
-        step.add_argument("--out", type=Path, default=Path("bench/results/few-labels.jsonl"))
-        step.add_argument("--work", type=Path, default=Path("runs/few"))
-        step.add_argument("--sets", nargs="+", default=list(MODELS), choices=MODELS)
-        step.add_argument("--labels", nargs="+", type=int, default=[100, 1_000, 0], choices=MINUTES)
+    for step_name in ("run", "table", "plot", "child"):
+        step = steps.add_parser(step_name)
+        step.add_argument("--out", type=Path, default=Path(f"bench/results/{name}.jsonl"))
+        step.add_argument("--work", type=Path, default=Path("runs") / name)
+        step.add_argument("--sets", nargs="+", default=sets, choices=sets)
+        step.add_argument("--labels", nargs="+", type=int, default=labels, choices=labels)
+        if sizes:
+            step.add_argument("--sizes", nargs="+", default=list(sizes), choices=list(sizes))
         step.add_argument("--seeds", type=int, default=3)
         step.add_argument("--jobs", type=int, default=2)
         step.add_argument("--share", type=float, default=1.0, help="of the minutes, to see that it runs")
-        if name in ("plot", "child"):
-            step.add_argument("file" if name == "plot" else "what", nargs=1 if name == "plot" else "+")
-    options = parser.parse_args()
+        if step_name == "plot":
+            step.add_argument("file", type=Path)
+        elif step_name == "child":
+            step.add_argument("what", nargs="+")
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Do it."""
+    options = asked(__doc__, "few-labels", sets=list(MODELS), labels=list(MINUTES))
     if options.step == "child":
         child(options.what, options.work, options.share)
-    elif options.step == "plot":
-        options.file = options.file[0]
-        plot(options)
     else:
-        {"run": run_all, "table": table}[options.step](options)
+        {"run": run_all, "table": table, "plot": plot}[options.step](options)
 
 
 if __name__ == "__main__":
