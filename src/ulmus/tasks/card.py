@@ -7,6 +7,7 @@ what the texts themselves need (`text/familiar.py`): by it the language of other
 from __future__ import annotations
 
 import platform
+import shlex
 import sys
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
@@ -73,5 +74,7 @@ def processor() -> str:
 
 
 def command() -> str:
-    """The command line of this process, without the folders of the program."""
-    return " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])
+    """The command line of this process, without the folders of the program; `python -m ulmus` is `ulmus`."""
+    program = Path(sys.argv[0])
+    name = program.parent.name if program.name == "__main__.py" else program.name
+    return shlex.join([name, *sys.argv[1:]])
