@@ -172,13 +172,16 @@ def test_bf16_weights_make_a_file_of_half_the_size_that_reads_the_same(
 def test_installed_models_are_listed_and_used_by_name(
     language_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: Run
 ) -> None:
-    """`models`, `info`, `tokens` and `generate` know the name."""
+    """`models`, `info`, `tokens` and `generate` know the name; a damaged one is told, and the others are listed."""
     assert "No language model is installed" in run("models").stdout
     monkeypatch.setattr("ulmus.installed.OWN", tmp_path)
     (tmp_path / "xx-tiny.ulmus").write_bytes(language_model.read_bytes())
+    (tmp_path / "xx-broken.ulmus").write_bytes(language_model.read_bytes()[:100])
     listed = run("models")
     assert listed.exit_code == 0, listed.stderr
     assert "xx-tiny" in listed.stdout
+    assert "xx-broken" not in listed.stdout
+    assert "xx-broken.ulmus" in listed.stderr
     assert set(json.loads(run("models", "--json").stdout)["xx-tiny"]) >= {"path", "card", "metrics"}
     for command in (["info"], ["tokens", "a film", "--model"], ["generate", "--words", "3", "--seed", "0"]):
         done = run(*command, "xx-tiny")

@@ -15,7 +15,7 @@ import typer
 
 from ulmus.cli import inputs, show
 from ulmus.cli.options import CommonOptions, ReaderOptions, TextCols, command
-from ulmus.errors import UsageError
+from ulmus.errors import BundleError, UsageError
 
 if TYPE_CHECKING:
     from ulmus.text.tokenizer import Tokenizer
@@ -104,10 +104,9 @@ def info(options: InfoOptions) -> None:
 
 def models(options: ModelsOptions) -> None:
     """List the language models that are installed."""
-    from ulmus.bundle import read_manifest
     from ulmus.installed import installed
 
-    found = {name: (path, read_manifest(path)) for name, path in installed().items()}
+    found = {name: (path, told) for name, path in installed().items() if (told := _readable(path))}
     if options.json:
         show.as_json(
             {name: {"path": str(path), **_told(manifest)} for name, (path, manifest) in found.items()}
@@ -117,6 +116,17 @@ def models(options: ModelsOptions) -> None:
     else:
         columns = ["model", "language", "tokens", "perplexity", "bits a character", "MB", "made from"]
         show.table(columns, [_row(name, *one) for name, one in found.items()], numbers=False)
+
+
+def _readable(path: Path) -> dict[str, Any] | None:
+    """The manifest of an installed model; None, and a word about it, for a file that is damaged."""
+    from ulmus.bundle import read_manifest
+
+    try:
+        return read_manifest(path)
+    except BundleError as error:
+        show.note(str(error))
+        return None
 
 
 def _told(manifest: Mapping[str, Any]) -> dict[str, Any]:
