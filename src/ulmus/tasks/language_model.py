@@ -31,7 +31,7 @@ from ulmus.tasks.checkpoints import checkpoint
 from ulmus.tasks.lm_config import LMConfig, check_minutes, lm_config
 from ulmus.tasks.networks import LMNetwork
 from ulmus.tasks.texts import characters, check_vocabulary, cut, hold_back, readable, trained_tokenizer
-from ulmus.tasks.watch import watchers
+from ulmus.tasks.watch import Reading, watchers
 from ulmus.tasks.weights import numpy_tensors, remapped, stored, torch_tensors
 from ulmus.text.tokenizer import Tokenizer
 from ulmus.text.vocab import BOS, Remap, remap
@@ -93,7 +93,7 @@ class LanguageModel:
 
         Perplexity is measured on `valid`, or on up to 500 documents held back. Raises DataError: no texts.
         """
-        texts = readable(texts)
+        texts = self._reading(texts)
         tokenizer, network = self._begun(texts)
         return self._train(network, tokenizer, texts, valid, tuning=False)
 
@@ -104,7 +104,7 @@ class LanguageModel:
         The model changes when all is done: interrupted, it is what it was.
         """
         self.check_fitted()
-        texts, tokenizer, mapping = readable(texts), self.tokenizer_, self.remap_
+        texts, tokenizer, mapping = self._reading(texts), self.tokenizer_, self.remap_
         if self.config.tokenizer.kind == "word":
             tokenizer = trained_tokenizer(texts, self.config.tokenizer, self._folder())
             mapping = remap(self.tokenizer_.vocab, tokenizer.vocab)
@@ -205,6 +205,9 @@ class LanguageModel:
         store = cut(texts, self.tokenizer_, self._folder(), "lm-ids")
         batches = self._batches(store, np.arange(len(store)))
         return lr_find(self.network_, batches, steps=steps, config=self._loop())
+
+    def _reading(self, texts: Iterable[str]) -> Iterable[str]:
+        return Reading(readable(texts)) if self.verbose else readable(texts)
 
     def _begun(self, texts: Iterable[str]) -> tuple[Tokenizer, LMNetwork]:
         """A tokenizer for `texts` and a network that knows nothing."""

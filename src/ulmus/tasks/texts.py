@@ -16,6 +16,7 @@ import numpy as np
 from ulmus.data.store import IdStore, content_key
 from ulmus.errors import DataError, UsageError, VocabMismatch
 from ulmus.storage import whole_file
+from ulmus.tasks.watch import during
 from ulmus.text.tokenizer import Tokenizer, TokenizerConfig
 
 __all__ = [
@@ -86,10 +87,13 @@ def trained_tokenizer(texts: Iterable[str], config: TokenizerConfig, folder: Pat
 
     Raises DataError when the texts have no tokens at all.
     """
-    path = folder / f"tokenizer-{content_key(config, texts=texts)[:16]}.json" if folder else None
+    path = None
+    if folder is not None:
+        key = content_key(config, texts=during(texts, "looking for a vocabulary of these texts"))
+        path = folder / f"tokenizer-{key[:16]}.json"
     if path is not None and path.exists():
         return Tokenizer.from_json(path.read_text(encoding="utf-8"))
-    tokenizer = Tokenizer.train(texts, config)
+    tokenizer = Tokenizer.train(during(texts, "counting what the vocabulary is made of"), config)
     if path is not None:
         with whole_file(path) as file:
             file.write(tokenizer.to_json().encode())
@@ -103,12 +107,12 @@ def cut(texts: Iterable[str], tokenizer: Tokenizer, folder: Path | None = None, 
     """
 
     def documents() -> Iterator[list[Any]]:
-        return tokenizer.encode_all(texts)
+        return tokenizer.encode_all(during(texts, "cutting the texts"))
 
     if folder is None:
         store = IdStore.from_arrays([ids for batch in documents() for ids in batch])
     else:
-        key = content_key(tokenizer.fingerprint, texts=texts)
+        key = content_key(tokenizer.fingerprint, texts=during(texts, "looking for ids of these texts"))
         store = IdStore.open_or_write(folder / name, key=key, vocab_size=len(tokenizer), batches=documents)
     if not len(store):
         raise DataError("expected texts, got none.")

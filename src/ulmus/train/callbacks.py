@@ -17,7 +17,7 @@ from typing import Any, TextIO
 from ulmus.storage import storage_error
 from ulmus.train.state import RunState
 
-__all__ = ["Callback", "JsonLog", "Progress", "RunState"]
+__all__ = ["Callback", "JsonLog", "Progress", "RunState", "clock"]
 
 
 class Callback:
@@ -80,7 +80,7 @@ class Progress(Callback):
             return
         left_s = state.elapsed_s * (1 - state.pct) / max(state.pct, 1e-9)
         where = f"epoch {state.epoch + 1}/{state.stage.epochs} step {state.step:,}/{state.steps:,}"
-        self._line(f"{state.stage.name} {where} {state.pct:.0%}  {told}  {_clock(left_s)} left")
+        self._line(f"{state.stage.name} {where} {state.pct:.0%}  {told}  {clock(left_s)} left")
 
     def epoch_ended(self, state: RunState, row: dict[str, Any]) -> None:
         """One line that stays, per epoch."""
@@ -90,7 +90,7 @@ class Progress(Callback):
         known = {"stage", "epoch", "steps", "seen", "train_loss", "loss", "lr", "n", "seconds"}
         columns += [f"{name} {value:.4f}" for name, value in row.items() if name not in known]
         self._mark = (state.elapsed_s, state.total_count)
-        self._line(f"{state.stage.name} epoch {row['epoch']}  {'  '.join(columns)}  {_clock(row['seconds'])}")
+        self._line(f"{state.stage.name} epoch {row['epoch']}  {'  '.join(columns)}  {clock(row['seconds'])}")
 
     def run_ended(self) -> None:
         """Leaves the terminal as it was."""
@@ -131,7 +131,7 @@ def _bar(out: TextIO) -> Any:
     return Bar(*columns, console=Console(file=out), transient=True)
 
 
-def _clock(seconds: float) -> str:
+def clock(seconds: float) -> str:
     """125.4 -> 2:05"""
     minutes, rest = divmod(round(min(seconds, 3.6e6)), 60)
     hours, minutes = divmod(minutes, 60)
