@@ -46,7 +46,6 @@ from ulmus.train.schedules import Schedule
 __all__ = ["LanguageModel"]
 
 KIND = "language-model"
-SHORTEST_RUN = 1000  # epochs that a time budget may use: the clock decides
 
 
 class LanguageModel:
@@ -177,8 +176,7 @@ class LanguageModel:
     def stages(self, tokens: int, *, tuning: bool = False) -> list[Stage]:
         """The recipe for a corpus of `tokens`: one stage from nothing, two when fine-tuning."""
         c = self.config
-        epochs = SHORTEST_RUN if self.minutes and not (c.tune_epochs if tuning else c.epochs) else None
-        epochs = epochs or c.epochs_for(tokens, tuning=tuning)
+        epochs = c.epochs_for(None if self.minutes else tokens, tuning=tuning)
         if not tuning:
             return [
                 Stage("language model", epochs, c.schedule, weight_decay=c.weight_decay, minutes=self.minutes)

@@ -66,12 +66,12 @@ class LMConfig:
         """Shape of the encoder for a vocabulary of this size."""
         return EncoderConfig(vocab_size, self.embedding, self.hidden, self.layers, self.cell)
 
-    def epochs_for(self, tokens: int, *, tuning: bool = False) -> int:
-        """How often to read a corpus of so many tokens."""
+    def epochs_for(self, tokens: int | None, *, tuning: bool = False) -> int:
+        """How often to read a corpus of so many tokens; None: the most, for a clock that decides."""
         given, enough, most = (
             (self.tune_epochs, READ_ENOUGH // 4, 10) if tuning else (self.epochs, READ_ENOUGH, MOST_EPOCHS)
         )
-        return given or min(max(1, -(-enough // max(tokens, 1))), most)
+        return given or (most if tokens is None else min(max(1, -(-enough // max(tokens, 1))), most))
 
 
 _SMALL = LMConfig(
