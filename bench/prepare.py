@@ -72,7 +72,7 @@ def write_classifier(path: Path, tokenizer: Tokenizer, counts: WordCounts, confi
     torch.manual_seed(0)
     encoder = AWDLSTM(config.encoder(len(tokenizer)), settings.dropouts)
     head = ClassifierHead(
-        encoder.config.embedding, 2, hidden=settings.head_hidden, drops=settings.head_dropouts
+        encoder.config.pooled(), 2, hidden=settings.head_hidden, drops=settings.head_dropouts
     )
     model.network_ = ClassifierNetwork(encoder, head, max_len=settings.max_len).eval()
     model.tokenizer_, model.counts_ = tokenizer, counts

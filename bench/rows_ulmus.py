@@ -121,7 +121,7 @@ def _classifier_network() -> Any:
 
     torch.manual_seed(0)
     encoder = AWDLSTM(EncoderConfig(measure.VOCABULARY))
-    return ClassifierNetwork(encoder, ClassifierHead(measure.EMBEDDING, 2), max_len=400)
+    return ClassifierNetwork(encoder, ClassifierHead(encoder.config.pooled(), 2), max_len=400)
 
 
 def classifier_step(folder: Path, variant: str) -> None:

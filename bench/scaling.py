@@ -173,7 +173,7 @@ def classifier(words: int) -> Any:
 
     torch.manual_seed(0)
     encoder = AWDLSTM(EncoderConfig(words))
-    return ClassifierNetwork(encoder, ClassifierHead(encoder.config.embedding, 2), max_len=MAX_LEN)
+    return ClassifierNetwork(encoder, ClassifierHead(encoder.config.pooled(), 2), max_len=MAX_LEN)
 
 
 def learning(folder: Path, length: int, **told: Any) -> Point:

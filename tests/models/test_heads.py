@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from ulmus.models import cross_entropy
+from ulmus.models.awd_lstm import EncoderConfig
 from ulmus.models.heads import ClassifierHead, TiedDecoder, concat, pool, start_pooling
 
 V, E = 60, 8
@@ -116,10 +117,10 @@ def test_bf16_autocast_changes_the_loss_by_its_noise_only() -> None:
 
 
 def pooled_in_pieces(output: Tensor, lengths: Tensor, cuts: list[int]) -> Tensor:
-    """Concat pooling (B, 3E) of `output` (B, T, E), handed over in pieces that end at `cuts` and T."""
-    pooled = start_pooling(len(output), output.shape[2], output)
+    """Concat pooling (B, 3E) of one layer's `output` (B, T, E), handed over in pieces that end at `cuts` and T."""
+    pooled = start_pooling(len(output), [output.shape[2]], output)
     for start, end in zip([0, *cuts], [*cuts, output.shape[1]], strict=True):
-        pooled = pool(pooled, output[:, start:end], start, lengths)
+        pooled = pool(pooled, [output[:, start:end]], start, lengths)
     return concat(pooled, lengths)
 
 
@@ -137,6 +138,15 @@ def test_pooling_sees_the_real_tokens_and_nothing_else(data: Any) -> None:
         real = output[row, :n]
         expected = torch.cat([real[-1], real.max(dim=0).values, real.mean(dim=0)])
         torch.testing.assert_close(found[row], expected, rtol=1e-4, atol=1e-5)
+
+
+def test_all_layers_are_pooled_and_the_last_output_is_that_of_the_top_one() -> None:
+    """(B, E + 2 W) for layers that are W wide together."""
+    low, top, lengths = torch.randn(2, 4, 5), torch.randn(2, 4, 3), torch.tensor([4, 4])
+    found = concat(pool(start_pooling(2, [5, 3], low), [low, top], 0, lengths), lengths)
+    expected = [top[:, -1], low.amax(1), top.amax(1), low.mean(1), top.mean(1)]
+    torch.testing.assert_close(found, torch.cat(expected, dim=1))
+    assert found.shape[1] == EncoderConfig(V, embedding=3, hidden=5, layers=2).pooled()
 
 
 def test_a_document_without_tokens_pools_to_zeros() -> None:
@@ -164,8 +174,8 @@ def test_pooling_gradients_reach_real_tokens_only() -> None:
 
 
 def test_the_head_gives_one_logit_a_class_and_knows_how_many() -> None:
-    """(B, 3E) -> (B, C) through 50 hidden units, as published."""
-    head = ClassifierHead(E, 5)
+    """(B, F) -> (B, C) through 50 hidden units, as published."""
+    head = ClassifierHead(3 * E, 5)
     assert head(torch.randn(4, 3 * E)).shape == (4, 5)
     assert head.classes == 5
     assert head.layers[2].out_features == 50

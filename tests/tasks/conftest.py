@@ -178,7 +178,7 @@ def make_classifier_network() -> Callable[..., ClassifierNetwork]:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             encoder = AWDLSTM(EncoderConfig(200, 8, 16, 2), dropouts or Dropouts(mult=0.0))
-            head = ClassifierHead(8, classes, hidden=6, drops=(0.0, 0.0))
+            head = ClassifierHead(encoder.config.pooled(), classes, hidden=6, drops=(0.0, 0.0))
             return ClassifierNetwork(encoder, head, **how)
 
     return make

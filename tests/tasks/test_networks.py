@@ -153,13 +153,17 @@ def shared_network() -> ClassifierNetwork:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         encoder = AWDLSTM(EncoderConfig(200, 8, 16, 2), Dropouts(mult=0.0))
-        return ClassifierNetwork(encoder, ClassifierHead(8, 3, hidden=6))
+        return ClassifierNetwork(encoder, ClassifierHead(encoder.config.pooled(), 3, hidden=6))
 
 
 def one_pass(network: ClassifierNetwork, document: Sequence[int]) -> Tensor:
-    """Concat pooling (3E,) of one document read at once, as the paper writes it."""
-    h = network.encoder(torch.tensor([document])).output[0]
-    return torch.cat([h[-1], h.max(dim=0).values, h.mean(dim=0)])
+    """Concat pooling (F,) of one document read at once, as the paper writes it, of all layers."""
+    return pooled([h[0] for h in network.encoder(torch.tensor([document])).outputs])
+
+
+def pooled(layers: Sequence[Tensor]) -> Tensor:
+    """(F,) of the outputs (T, D) of all layers."""
+    return torch.cat([layers[-1][-1], *(h.amax(0) for h in layers), *(h.mean(0) for h in layers)])
 
 
 @pytest.mark.parametrize("piece", [1, 7, 64, 256])
@@ -223,8 +227,9 @@ def test_the_gradient_is_that_of_the_end_read_from_a_fixed_state(make_classifier
     network.zero_grad()
     with torch.no_grad():
         before = network.encoder(torch.tensor([d[:44]]))
-    h = torch.cat([before.output, network.encoder(torch.tensor([d[44:]]), before.state).output], dim=1)[0]
-    torch.cat([h[-1], h.max(dim=0).values, h.mean(dim=0)]).square().sum().backward()
+    after = network.encoder(torch.tensor([d[44:]]), before.state)
+    layers = [torch.cat(pair, dim=1)[0] for pair in zip(before.outputs, after.outputs, strict=True)]
+    pooled(layers).square().sum().backward()
     for name, p in network.encoder.named_parameters():
         torch.testing.assert_close(found[name], p.grad, rtol=1e-4, atol=1e-6)
 

@@ -67,13 +67,22 @@ class EncoderConfig:
         """Output width of each layer."""
         return [self.hidden] * (self.layers - 1) + [self.embedding]
 
+    def pooled(self) -> int:
+        """F, the features of a document: the last output of the top layer, maximum and mean of every layer."""
+        return self.embedding + 2 * sum(self.widths())
+
 
 class Encoded(NamedTuple):
     """What the encoder gives for B x T tokens."""
 
-    output: Tensor  # (B, T, E) last layer, after its dropout
+    outputs: list[Tensor]  # (B, T, D) of each layer, after its dropout
     raw: Tensor  # (B, T, E) last layer, before it
     state: State
+
+    @property
+    def output(self) -> Tensor:
+        """(B, T, E) of the last layer, after its dropout."""
+        return self.outputs[-1]
 
 
 class AWDLSTM(nn.Module):
@@ -124,11 +133,13 @@ class AWDLSTM(nn.Module):
         x = embedding_dropout(self.embedding, ids, self.dropouts.scaled("embedding"), self.training)
         x = self.between[0](x)
         new: State = []
+        outputs: list[Tensor] = []
         for layer, drop, carried in zip(self.layers, self.between[1:], state, strict=True):
             raw, last = layer(x, carried)
             new.append(last)
             x = drop(raw)
-        return Encoded(x, raw, new)
+            outputs.append(x)
+        return Encoded(outputs, raw, new)
 
     @contextmanager
     def one_draw(self) -> Iterator[None]:

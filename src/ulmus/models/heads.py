@@ -5,7 +5,8 @@ adaptive softmax (Grave et al. 2017) over a vocabulary sorted by frequency, with
 compared only among each other, which costs a sixth of the full softmax at 20,000 words and is still a distribution
 over all of them. The loss never holds all logits (`cross_entropy`). The classifier's
 pooling reads a long document piece by piece, in memory that does not grow with it. Knows no text and no training.
-Axes: B batch, T time, N tokens (B*T), E embedding, V vocabulary, K tail clusters, C classes.
+Axes: B batch, T time, N tokens (B*T), E embedding, D features of a layer, F of a document, V vocabulary, K tail
+clusters, C classes.
 """
 
 from collections.abc import Sequence
@@ -77,27 +78,32 @@ class TiedDecoder(nn.Module):
 
 
 class Pooled(NamedTuple):
-    """Running concat pooling over the real tokens read so far."""
+    """Running concat pooling of one layer over the real tokens read so far."""
 
-    last: Tensor  # (B, E) output at the last real token, zeros while it is not reached
-    max: Tensor  # (B, E)
-    sum: Tensor  # (B, E)
-
-
-def start_pooling(batch: int, width: int, like: Tensor) -> Pooled:
-    """The pooling of nothing."""
-    zeros = like.new_zeros(batch, width, dtype=torch.float32)
-    return Pooled(zeros, torch.full_like(zeros, -torch.inf), torch.zeros_like(zeros))
+    last: Tensor  # (B, D) output at the last real token, zeros while it is not reached
+    max: Tensor  # (B, D)
+    sum: Tensor  # (B, D)
 
 
-def pool(pooled: Pooled, output: Tensor, start: int, lengths: Tensor) -> Pooled:
-    """Takes in `output` (B, T, E): tokens `start` to `start + T` of documents of `lengths` (B,), without padding."""
+def start_pooling(batch: int, widths: Sequence[int], like: Tensor) -> list[Pooled]:
+    """The pooling of nothing, for layers of these widths."""
+    zeros = [like.new_zeros(batch, width, dtype=torch.float32) for width in widths]
+    return [Pooled(zero, torch.full_like(zero, -torch.inf), torch.zeros_like(zero)) for zero in zeros]
+
+
+def pool(pooled: Sequence[Pooled], outputs: Sequence[Tensor], start: int, lengths: Tensor) -> list[Pooled]:
+    """Takes in `outputs` (B, T, D) of each layer: tokens `start` to `start + T` of documents of `lengths` (B,)."""
+    return [_pool(*one, start, lengths) for one in zip(pooled, outputs, strict=True)]
+
+
+def _pool(pooled: Pooled, output: Tensor, start: int, lengths: Tensor) -> Pooled:
+    """The same of one layer, without padding."""
     output = output.float()
     t = torch.arange(start, start + output.shape[1], device=output.device)
     real = (t[None, :] < lengths[:, None]).unsqueeze(2)  # (B, T, 1)
     top = output.masked_fill(~real, -torch.inf).amax(dim=1)
     at = (lengths - 1 - start).clamp(0, output.shape[1] - 1)  # (B,)
-    here = output[torch.arange(len(at), device=at.device), at]  # (B, E)
+    here = output[torch.arange(len(at), device=at.device), at]  # (B, D)
     ends = ((lengths - 1 >= start) & (lengths - 1 < start + output.shape[1])).unsqueeze(1)
     return Pooled(
         torch.where(ends, here, pooled.last),
@@ -106,31 +112,33 @@ def pool(pooled: Pooled, output: Tensor, start: int, lengths: Tensor) -> Pooled:
     )
 
 
-def concat(pooled: Pooled, lengths: Tensor) -> Tensor:
-    """(B, 3E): last, max and mean over real tokens; zeros for a document that has none.
+def concat(pooled: Sequence[Pooled], lengths: Tensor) -> Tensor:
+    """(B, F): last output of the top layer, max and mean over real tokens of each; zeros for a document without any.
 
-    Source: Howard & Ruder 2018, section 3.3.
+    Source: Howard & Ruder 2018, section 3.3, who pool the top layer; lower ones say more of words and their order
+    (Peters et al. 2018, section 5.3), and with few labels they are worth points.
     """
     n = lengths.unsqueeze(1)  # (B, 1)
-    top = pooled.max.masked_fill(n == 0, 0.0)
-    return torch.cat([pooled.last, top, pooled.sum / n.clamp(min=1)], dim=1)
+    tops = [one.max.masked_fill(n == 0, 0.0) for one in pooled]
+    means = [one.sum / n.clamp(min=1) for one in pooled]
+    return torch.cat([pooled[-1].last, *tops, *means], dim=1)
 
 
 class ClassifierHead(nn.Module):
-    """(B, 3E) -> logits (B, C): batch norm, dropout, linear 50, ReLU, batch norm, dropout, linear C.
+    """(B, F) -> logits (B, C): batch norm, dropout, linear 50, ReLU, batch norm, dropout, linear C.
 
     Source: Howard & Ruder 2018, section 3.3 and 4.1.
     """
 
     def __init__(
-        self, width: int, classes: int, *, hidden: int = 50, drops: tuple[float, float] = (0.4, 0.1)
+        self, features: int, classes: int, *, hidden: int = 50, drops: tuple[float, float] = (0.4, 0.1)
     ) -> None:
         super().__init__()
         self.classes = classes
         self.layers = nn.Sequential(
-            nn.BatchNorm1d(3 * width),
+            nn.BatchNorm1d(features),
             nn.Dropout(drops[0]),
-            nn.Linear(3 * width, hidden, bias=False),
+            nn.Linear(features, hidden, bias=False),
             nn.ReLU(),
             nn.BatchNorm1d(hidden),
             nn.Dropout(drops[1]),
@@ -138,6 +146,6 @@ class ClassifierHead(nn.Module):
         )
 
     def forward(self, features: Tensor) -> Tensor:
-        """(B, 3E) -> (B, C)."""
+        """(B, F) -> (B, C)."""
         logits: Tensor = self.layers(features)
         return logits

@@ -91,6 +91,11 @@ class Rounded:
         """Inputs between -`largest` and `largest`, shifted, as uint8."""
         return torch.add(127.5, x, alpha=1 / self._step).to(torch.uint8)
 
+    @staticmethod
+    def restored(whole: Tensor) -> Tensor:
+        """Numbers between -1 and 1, as float32, that `rounded` made uint8 with 1 as the largest."""
+        return (whole.float() - 127) / 127
+
     def of_few(self, x: Tensor) -> Tensor:
         """x (rows, N) float32 between -`largest` and `largest` -> x W^T (rows, M) float32, less `shift`.
 

@@ -4,7 +4,8 @@ The matrices are packed once for all calls, in float32, bf16 or 8-bit numbers. D
 longest first, and a step multiplies only the rows of those that go on: padding costs nothing. A layer reads some
 steps before the next one begins, so its matrix stays in the cache and memory does not grow with the length of a
 document. States are float32 whatever the products are. Knows no strings, no loss, no training.
-Axes: N tokens of all documents (time first), B documents, T time, E embedding, D features, L layers.
+Axes: N tokens of all documents (time first), B documents, T time, E embedding, D features of a layer, F of a document,
+L layers.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ class Reader:
     def __init__(self, encoder: AWDLSTM, precision: str = "float32") -> None:
         if precision not in PRECISIONS:
             raise ConfigError(f"precision: expected one of {', '.join(PRECISIONS)}, got {precision!r}")
-        self.width = encoder.config.embedding
+        self._config = encoder.config
         self._widths = encoder.state_widths()
         self.embedding = encoder.embedding.detach().to(
             torch.bfloat16 if precision == "bf16" else torch.float32
@@ -47,11 +48,11 @@ class Reader:
         self._layers = [_laid_out(encoder, k, precision) for k in range(len(encoder.layers))]
 
     @torch.inference_mode()
-    def read(self, ids: Tensor, sizes: list[int], state: State) -> Tensor:
-        """Tokens (N,) of time 0, then of time 1, ... -> outputs (N, E) of the last layer.
+    def read(self, ids: Tensor, sizes: list[int], state: State) -> list[Tensor]:
+        """Tokens (N,) of time 0, then of time 1, ... -> outputs (N, D) of each layer.
 
         At time t the first `sizes[t]` documents are read; sizes never grow. `state`, L x 2 x (B, D) float32, is moved
-        on in place.
+        on in place. Outputs of lower layers are as the next one takes them, with 8-bit products uint8.
         """
         bottom, *others = self._layers
         if isinstance(bottom, RoundedLSTM):  # what it makes of a word is the same wherever that stands
@@ -59,9 +60,10 @@ class Reader:
             x = bottom.read(self._embedded(words), sizes, *state[0], at=at)
         else:
             x = bottom.read(self._embedded(ids), sizes, *state[0])
+        outputs = [x]
         for layer, (h, c) in zip(others, state[1:], strict=True):
-            x = layer.read(x, sizes, h, c)
-        return x
+            outputs.append(layer.read(outputs[-1], sizes, h, c))
+        return outputs
 
     def _embedded(self, ids: Tensor) -> Tensor:
         return torch.nn.functional.embedding(ids, self.embedding)
@@ -73,18 +75,19 @@ class Reader:
 
     @torch.inference_mode()
     def features(self, ids: Tensor, lengths: Tensor) -> Tensor:
-        """Concat pooling over the real tokens of documents (B, T) of `lengths` (B,) -> (B, 3E) float32."""
+        """Concat pooling over the real tokens of documents (B, T) of `lengths` (B,) -> (B, F) float32."""
         order = lengths.argsort(descending=True, stable=True)
         ids, sorted_lengths = ids[order], lengths[order]
-        state, pooled = self.start(len(ids)), start_pooling(len(ids), self.width, self.embedding)
+        state, pooled = self.start(len(ids)), start_pooling(len(ids), self._config.widths(), self.embedding)
         steps = max(FEWEST, TOKENS // max(len(ids), 1))
         for start in range(0, int(sorted_lengths[0]) if len(ids) else 0, steps):
             piece = ids[:, start : start + steps].t()  # (T', B)
             at = torch.arange(start, start + len(piece), device=ids.device)[:, None]
             real = at < sorted_lengths  # (T', B)
             sizes = [n for n in real.sum(dim=1).tolist() if n]
-            _take_in(pooled, self.read(piece[real], sizes, state), sizes)
-        found = torch.empty(len(ids), 3 * self.width)
+            for one, output in zip(pooled, self.read(piece[real], sizes, state), strict=True):
+                _take_in(one, output, sizes)
+        found = torch.empty(len(ids), self._config.pooled())
         found[order] = concat(pooled, sorted_lengths)
         return found
 
@@ -102,13 +105,18 @@ def _laid_out(encoder: AWDLSTM, k: int, precision: str) -> ReadLSTM | RoundedLST
 
 
 def _take_in(pooled: Pooled, output: Tensor, sizes: list[int]) -> None:
-    """Add `output` (N, E), as `Reader.read` gave it, to the pooling of the first documents, in place."""
+    """Add `output` (N, D), as `Reader.read` gave it, to the pooling of the first documents, in place."""
     reading, end = sizes[0], 0
     for first, steps, n in runs(sizes):
         end = first + steps * n
-        block = output[first:end].view(steps, n, -1).float()  # (T', n, E)
-        pooled.last[n:reading] = output[first - reading + n : first].float()  # these ended the step before
+        block = _floats(output[first:end]).view(steps, n, -1)  # (T', n, D)
+        pooled.last[n:reading] = _floats(output[first - reading + n : first])  # these ended the step before
         pooled.max[:n] = torch.maximum(pooled.max[:n], block.amax(dim=0))
         pooled.sum[:n] += block.sum(dim=0)
         reading = n
-    pooled.last[:reading] = output[end - reading : end].float()
+    pooled.last[:reading] = _floats(output[end - reading : end])
+
+
+def _floats(output: Tensor) -> Tensor:
+    """Outputs of a layer as float32, of one with 8-bit products too."""
+    return Rounded.restored(output) if output.dtype == torch.uint8 else output.float()

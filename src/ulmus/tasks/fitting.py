@@ -105,10 +105,10 @@ class Fitting:
         self.tokenizer = language_model.tokenizer_
         encoder = copy.deepcopy(language_model.network_.encoder)
         encoder.set_dropouts(c.dropouts)
-        width, classes = encoder.config.embedding, len(labels.classes)
+        features, classes = encoder.config.pooled(), len(labels.classes)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.run_settings["seed"])
-            head = ClassifierHead(width, classes, hidden=c.head_hidden, drops=c.head_dropouts)
+            head = ClassifierHead(features, classes, hidden=c.head_hidden, drops=c.head_dropouts)
         network = ClassifierNetwork(
             encoder,
             head,

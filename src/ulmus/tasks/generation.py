@@ -59,7 +59,9 @@ def _reading(network: LMNetwork, samples: int, precision: str) -> Callable[[Tens
     if network.encoder.embedding.device.type == "cpu":
         reader = Reader(network.encoder, precision)
         state = reader.start(samples)
-        return lambda ids: reader.read(ids.t().flatten(), [samples] * ids.shape[1], state)[-samples:].float()
+        return lambda ids: reader.read(ids.t().flatten(), [samples] * ids.shape[1], state)[-1][
+            -samples:
+        ].float()
     kept: list[State | None] = [None]
 
     def read(ids: Tensor) -> Tensor:

@@ -102,7 +102,7 @@ def _network(
     with torch.device("meta"):
         encoder = AWDLSTM(classifier.lm_config_.encoder(len(classifier.tokenizer_)), settings.dropouts)
         head = ClassifierHead(
-            encoder.config.embedding,
+            encoder.config.pooled(),
             len(classifier.class_names_),
             hidden=settings.head_hidden,
             drops=settings.head_dropouts,

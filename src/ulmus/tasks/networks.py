@@ -42,8 +42,9 @@ class LMNetwork(nn.Module):
         x, y = batch
         if self._state is not None and self._state[0][0].shape[0] != x.shape[0]:
             self._state = None
-        output, raw, state = self.encoder(x, self._state)
-        self._state = detach(state)
+        encoded = self.encoder(x, self._state)
+        self._state = detach(encoded.state)
+        output, raw = encoded.output, encoded.raw
         nll = self.decoder.loss(output.flatten(0, 1), self.encoder.embedding, y.flatten())
         loss = nll
         if self.training and self.alpha:
@@ -109,7 +110,7 @@ class ClassifierNetwork(nn.Module):
         return Step(loss, nll.detach(), len(logits), logits, batch.targets)
 
     def features(self, ids: Tensor, lengths: Tensor) -> Tensor:
-        """Concat pooling over the real tokens of documents (B, T) of `lengths` (B,) -> (B, 3E).
+        """Concat pooling over the real tokens of documents (B, T) of `lengths` (B,) -> (B, F).
 
         Each document is skimmed without gradients up to its last `max_len` tokens (less a sixteenth at most, so that
         documents of like length stop together); what is left of it is read with gradients, from the state it was in.
@@ -125,13 +126,13 @@ class ClassifierNetwork(nn.Module):
             if tracked:
                 rest = lengths - skimmed  # (B,)
                 at = skimmed[:, None] + torch.arange(max(1, int(rest.max())), device=ids.device)  # (B, T')
-                output, _, _ = self.encoder(ids.gather(1, at.clamp(max=ids.shape[1] - 1)), state)
-                pooled = pool(pooled, output, 0, rest)
+                outputs = self.encoder(ids.gather(1, at.clamp(max=ids.shape[1] - 1)), state).outputs
+                pooled = pool(pooled, outputs, 0, rest)
         return concat(pooled, lengths)
 
-    def _skim(self, ids: Tensor, lengths: Tensor, skimmed: Tensor) -> tuple[Pooled, State]:
+    def _skim(self, ids: Tensor, lengths: Tensor, skimmed: Tensor) -> tuple[list[Pooled], State]:
         """Pooling and state of each document after its first `skimmed` (B,) tokens, read in pieces."""
-        pooled = start_pooling(len(ids), self.encoder.config.embedding, self.encoder.embedding)
+        pooled = start_pooling(len(ids), self.encoder.config.widths(), self.encoder.embedding)
         state, longest = self.encoder.initial_state(len(ids)), int(skimmed.max())
         stops = set(range(PIECE, longest, PIECE)) | {longest}
         if (
@@ -141,9 +142,12 @@ class ClassifierNetwork(nn.Module):
         start = 0
         for end in sorted(stops - {0}):
             rows = (skimmed > start).nonzero().squeeze(1)  # documents that are not through
-            output, _, now = self.encoder(ids[rows, start:end], [(h[rows], c[rows]) for h, c in state])
-            read = pool(Pooled(*(t[rows] for t in pooled)), output, start, lengths[rows])
-            pooled = Pooled(*(t.index_copy(0, rows, new) for t, new in zip(pooled, read, strict=True)))
+            outputs, _, now = self.encoder(ids[rows, start:end], [(h[rows], c[rows]) for h, c in state])
+            read = pool([Pooled(*(t[rows] for t in one)) for one in pooled], outputs, start, lengths[rows])
+            pooled = [
+                Pooled(*(t.index_copy(0, rows, new) for t, new in zip(*pair, strict=True)))
+                for pair in zip(pooled, read, strict=True)
+            ]
             state = [
                 (h.index_copy(0, rows, new_h.to(h.dtype)), c.index_copy(0, rows, new_c.to(c.dtype)))
                 for (h, c), (new_h, new_c) in zip(state, now, strict=True)
