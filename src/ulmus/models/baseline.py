@@ -10,7 +10,6 @@ Knows no tokenizer, no tensor, no files. Legend: N documents, F n-grams, C class
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any, Literal
@@ -18,12 +17,12 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix, hstack
-from scipy.special import expit, softmax
 
 from ulmus.errors import BundleError, DataError, UsageError
 from ulmus.models.count_features import CountConfig, Counted, CountFeatures
+from ulmus.models.logistic import fit_logistic, out_of_fold, probabilities
 from ulmus.models.ngrams import Ngrams
-from ulmus.models.targets import Label, encode_labels, spread_folds
+from ulmus.models.targets import Label, encode_labels
 
 __all__ = ["WordCounts"]
 
@@ -98,9 +97,7 @@ class WordCounts:
         """Folded weights (F, K) and bias (K,) for class numbers (N,) or zeros and ones (N, C)."""
         used = np.flatnonzero(np.bincount(counted.x.indices, minlength=counted.x.shape[1]))
         design = hstack([counted.x[:, used], csr_matrix(counted.lsa)], format="csr")
-        answers = target.T if target.ndim == 2 else target[None]
-        parts = [_logistic(design, y, weight, C=self._c(), balanced=bool(self.class_weight)) for y in answers]
-        coef, bias = np.concatenate([p[0] for p in parts]), np.concatenate([p[1] for p in parts])
+        coef, bias = fit_logistic(design, target, weight, C=self._c(), balanced=bool(self.class_weight))
         weights = self.features_.basis @ coef[:, len(used) :].T.astype(np.float32)  # (F, L) @ (L, K)
         weights[used] += coef[:, : len(used)].T
         return weights.astype(np.float32), bias.astype(np.float32)
@@ -115,11 +112,7 @@ class WordCounts:
     def proba_of(self, x: csr_matrix) -> Proba:
         """Probabilities (N, C) of texts already counted: `x` (N, F) of `features.transform` or `Counted.x`."""
         scores = np.asarray(x @ self.weights_ + self.bias_, np.float64)  # (N, K)
-        if self.multi_label_:
-            return np.asarray(expit(scores))
-        if len(self.classes_) == 2:
-            return np.asarray(np.column_stack([expit(-scores[:, 0]), expit(scores[:, 0])]))
-        return np.asarray(softmax(scores, axis=1))
+        return probabilities(scores, multi=self.multi_label_)
 
     def predict(self, texts: Sequence[str]) -> list[str] | list[tuple[str, ...]]:
         """The likeliest class of each text; multi-label: all classes with probability of at least 0.5."""
@@ -141,35 +134,18 @@ class WordCounts:
         """Probabilities (N, C) of each text by a model that was not shown its label, for fitting combinations.
 
         `features` (default: those of the fit before) saw the texts but no labels: all folds share them.
-        A class whose every example lies in one fold gets 1 / (examples seen + 1) there.
         """
         features = features or self.features_
-        classes, multi, target = encode_labels(labels)
+        classes, _, target = encode_labels(labels)
         weight = np.ones(len(counted)) if sample_weight is None else np.asarray(sample_weight, np.float64)
-        proba = np.zeros((len(counted), len(classes)))
-        fold_of = spread_folds(target, folds=folds, seed=seed)
-        for fold in range(int(fold_of.max()) + 1):
-            train, held = np.flatnonzero(fold_of != fold), np.flatnonzero(fold_of == fold)
-            seen = (
-                target[train].any(axis=0) if multi else np.bincount(target[train], minlength=len(classes)) > 0
-            )
-            rest = 1.0 / (len(train) + 1)
-            part = np.full((len(held), len(classes)), rest)
-            if multi or seen.sum() > 1:
-                model = WordCounts(C=self.C, class_weight=self.class_weight)
-                model.fit_prepared(
-                    features,
-                    counted.rows(train),
-                    [labels[int(i)] for i in train],
-                    sample_weight=weight[train],
-                )
-                part[:, seen] = model.proba_of(counted.x[held])
-            else:
-                part[:, seen] = 1.0
-            if not multi:
-                part[:, seen] *= 1.0 - rest * (~seen).sum()
-            proba[held] = part
-        return proba
+
+        def learn(train: NDArray[np.int64], held: NDArray[np.int64]) -> Proba:
+            model = WordCounts(C=self.C, class_weight=self.class_weight)
+            names = [labels[int(i)] for i in train]
+            model.fit_prepared(features, counted.rows(train), names, sample_weight=weight[train])
+            return model.proba_of(counted.x[held])
+
+        return out_of_fold(target, len(classes), learn, folds=folds, seed=seed)
 
     def explain(self, text: str, *, top: int = 10) -> dict[str, list[tuple[str, float]]]:
         """For each class the `top` n-grams of the text by what they add to its score (may be negative)."""
@@ -233,23 +209,6 @@ class WordCounts:
                 f"The word counts of the model file are damaged: {len(names)} n-grams, arrays {shapes}."
             )
         return self
-
-
-def _logistic(
-    design: csr_matrix, y: NDArray[np.int64], weight: Proba, *, C: float, balanced: bool
-) -> tuple[Proba, Proba]:
-    """Coefficients (K, D) and bias (K,); a yes/no question with one answer only gets its log odds."""
-    from sklearn.exceptions import ConvergenceWarning
-    from sklearn.linear_model import LogisticRegression
-
-    if y.min() == y.max():
-        odds = np.log((y.sum() + 0.5) / (len(y) - y.sum() + 0.5))
-        return np.zeros((1, design.shape[1])), np.array([odds])
-    model = LogisticRegression(C=C, max_iter=300, class_weight="balanced" if balanced else None)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # 300 steps are enough for its probabilities
-        model.fit(design, y, sample_weight=weight)
-    return model.coef_, model.intercept_
 
 
 def _decode(ngrams: NDArray[Any], offsets: NDArray[Any]) -> list[str]:

@@ -39,6 +39,16 @@ class Counts:
         proba[:, [int(name) for name in model.classes_]] = model.proba_of(x)
         return proba
 
+    def out_of_fold(self, labels: Labels, seed: int) -> np.ndarray:
+        """`proba` of each labelled document by a model that was not shown its label."""
+        model = WordCounts(class_weight=self.class_weight)
+        proba = np.zeros((len(labels), len(labels.classes)))
+        known = np.flatnonzero(labels.counts())
+        proba[:, known] = model.out_of_fold_proba(
+            self.labelled, labels.names(), seed=seed, features=self.features
+        )
+        return proba
+
     def of_labelled(self, model: WordCounts, labels: Labels, documents: np.ndarray) -> np.ndarray:
         """`proba` of labelled documents."""
         return self.proba(model, labels, self.labelled.x[documents])

@@ -34,8 +34,18 @@ from ulmus.tasks.language_model import LanguageModel
 from ulmus.tasks.networks import ClassifierNetwork
 from ulmus.tasks.plan import Budget
 from ulmus.tasks.report import best_threshold, compare
-from ulmus.tasks.stages import Run, padded, probabilities, soft_labels, surest, teach, true_labels
+from ulmus.tasks.stages import (
+    Run,
+    document_features,
+    padded,
+    probabilities,
+    soft_labels,
+    surest,
+    teach,
+    true_labels,
+)
 from ulmus.tasks.texts import cut
+from ulmus.tasks.trust import cross_validated
 
 __all__ = ["PARTS", "Fitting", "Material"]
 
@@ -118,7 +128,16 @@ class Fitting:
         )
         self.run = Run(network, c, **self.run_settings, backwards=language_model.config.backwards)
         self.store: IdStore = cut(self.material.everything, self.tokenizer, self.run.folder, "ids")
+        self.trust = self._trust()
         self.spare = self.budget.share(self.teach)
+
+    def _trust(self) -> Combination:
+        """The weights of the two parts where none can be measured: those of a student are half and half."""
+        m = self.material
+        if len(m.measured) or self.teach or not self.mix:
+            return Combination(multi_label=m.labels.multi_label)
+        features = document_features(self.run, self.store, len(m.texts))
+        return cross_validated(self.counts, features, m.labels, seed=self.run.seed)
 
     def learn(self) -> None:
         """Teach where there is something to teach with, then train on the true labels that are not held back."""
@@ -142,7 +161,7 @@ class Fitting:
     def combine(self) -> Combination:
         """The weights of the two parts, from documents that neither was trained on; the report of all three."""
         m = self.material
-        found = Combination(multi_label=m.labels.multi_label)
+        found = self.trust
         if len(m.measured):
             p_lm = probabilities(self.run, self.store, m.measured)
             x = self.counts.labelled.x[m.held] if m.judged is None else None

@@ -30,7 +30,17 @@ from ulmus.train.evaluate import evaluate
 from ulmus.train.loop import LoopConfig, Stage, Trainer
 from ulmus.train.schedules import Schedule
 
-__all__ = ["Run", "label_stages", "padded", "probabilities", "soft_labels", "surest", "teach", "true_labels"]
+__all__ = [
+    "Run",
+    "document_features",
+    "label_stages",
+    "padded",
+    "probabilities",
+    "soft_labels",
+    "surest",
+    "teach",
+    "true_labels",
+]
 
 
 @dataclass
@@ -218,7 +228,7 @@ def probabilities(
         return np.zeros((0, run.network.classes))
     device = resolve_device(run.device)
     if device.type == "cpu":
-        outputs, index = _read(reader or run.reader(), run.network, batches)
+        outputs, index = _read(reader or run.reader(), batches, run.network.head.to("cpu").eval())
     else:
         found = evaluate(run.network, batches, device=device, precision=run.precision, collect=True)
         outputs, index = np.asarray(found["outputs"]), np.asarray(found["index"])
@@ -231,15 +241,23 @@ def probabilities(
     return np.asarray(shifted / shifted.sum(axis=1, keepdims=True))
 
 
+def document_features(run: Run, store: IdStore, documents: int) -> np.ndarray:
+    """What the encoder makes of the first `documents` of the store, (N, F), read on the CPU."""
+    batches = run.judging(store, None, np.arange(documents))
+    if batches is None:
+        return np.zeros((0, run.network.encoder.config.pooled()), np.float32)
+    features, index = _read(run.reader(), batches, torch.nn.Identity())
+    return np.asarray(features[np.argsort(index)])
+
+
 @torch.no_grad()
-def _read(reader: Reader, network: ClassifierNetwork, batches: LabelBatches) -> tuple[np.ndarray, np.ndarray]:
-    """Logits (N, C) and document numbers (N,) in the order of the batches."""
+def _read(reader: Reader, batches: LabelBatches, head: torch.nn.Module) -> tuple[np.ndarray, np.ndarray]:
+    """What the head makes of the features, (N, .), and document numbers (N,), in the order of the batches."""
     reuse_memory()
-    head = network.head.to("cpu").eval()
     batches.set_epoch(0)
-    logits, index = [], []
+    outputs, index = [], []
     for batch in batches:
         features = reader.features(torch.from_numpy(batch.ids), torch.from_numpy(batch.lengths))
-        logits.append(head(features).numpy())
+        outputs.append(head(features).numpy())
         index.append(batch.index)
-    return np.concatenate(logits), np.concatenate(index)
+    return np.concatenate(outputs), np.concatenate(index)
