@@ -145,6 +145,18 @@ def test_evaluations_take_no_more_than_their_share_of_a_time_budget(new_model, n
     assert clock.now <= 620
 
 
+def test_what_the_clock_cut_short_is_over_although_the_evaluation_took_less_than_was_kept_for_it(
+    new_model, new_batches, monkeypatch
+):
+    """The rate is down by then: more steps would teach nothing, and one more evaluation would tell nothing."""
+    monkeypatch.setattr("ulmus.train.stage.time", _Clock())
+    found = {"loss": 1.0, "n": 1, "outputs": None, "targets": None, "index": None}
+    monkeypatch.setattr("ulmus.train.stage.evaluate", lambda *_a, **_k: dict(found))
+    stage = Stage("all", 1000, FAST, minutes=5)
+    history = Trainer(new_model(), [stage], train=new_batches(1000), valid=new_batches(100), config=CPU).run()
+    assert len(history.rows) == 1
+
+
 def slow_evaluation(clock: _Clock) -> dict[str, Any]:
     """Ten seconds for nothing."""
     clock.now += 10

@@ -99,9 +99,9 @@ class StageRun:
         state = self.state
         for batch in self.train:
             self._look_at_clock()
+            state.pct = max(state.pct, self._progress())
             if state.step >= state.steps or (state.total_steps > 0 and self.time_is_up()):
                 return
-            state.pct = max(state.pct, self._progress())
             yield batch
 
     def step(self, batch: Any, *, scale: float = 1.0) -> None:
@@ -144,7 +144,10 @@ class StageRun:
     def is_over(self) -> bool:
         """True when epochs, minutes or patience are used up and no epoch is under way."""
         state = self.state
-        return state.step == 0 and (state.epoch >= state.stage.epochs or self.time_is_up() or self.best.stop)
+        by_clock = (
+            state.pct >= 1 or self.time_is_up()
+        )  # (once cut short, it stays so, however much time is left)
+        return state.step == 0 and (state.epoch >= state.stage.epochs or by_clock or self.best.stop)
 
     def _look_at_clock(self) -> None:
         """Bring `elapsed_s` up to date; several processes follow the clock of the first, now and then."""
