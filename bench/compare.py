@@ -49,7 +49,7 @@ def peer_python() -> Path:
     if not ready.exists():
         console.print(f"installing fastai in {PEER.relative_to(HERE.parent)} ...")
         venv.create(PEER, with_pip=True, clear=True)
-        constraints = HERE.parent / "constraints.txt"
+        constraints = HERE.parent / ".ci" / "constraints.txt"
         command = [python, "-m", "pip", "install", "-q", "--disable-pip-version-check", "-c", constraints]
         subprocess.run([*map(str, command), "fastai"], check=True)
         ready.touch()
