@@ -4,10 +4,10 @@
     python bench/pretraining_size.py table      Markdown of what is done      python bench/pretraining_size.py plot FILE
 
 Each language model is `small`, word tokens, made from articles drawn at random from the English Wikipedia (the smaller
-draws are in the larger ones), which it reads once or several times; "50M" is the installed model. The classifiers are
-those of `few_labels.py`, way "pretrained": no fine-tuning of the language model, no teacher, the same splits, draws and
-minutes. One process and one core a training, --jobs side by side. What is in --out is not repeated; what was stopped
-goes on from its checkpoint. Needs $ULMUS_DATA (default ../shared/data); half a day on 2 cores for all.
+draws are in the larger ones), which it reads once or several times. The classifiers are those of `few_labels.py`, way
+"pretrained": no fine-tuning of the language model, no teacher, the same splits, draws and minutes. One process and one
+core a training, --jobs side by side. What is in --out is not repeated; what was stopped goes on from its checkpoint.
+Needs $ULMUS_DATA (default ../shared/data); a day on 2 cores for all.
 """
 
 from __future__ import annotations
@@ -26,7 +26,6 @@ import jobs
 import numpy as np
 
 CORPUS = few_labels.DATA / "lm" / "enwiki2015.txt.zst"
-INSTALLED = "en-small"
 
 
 class Size(NamedTuple):
@@ -76,7 +75,7 @@ def file_of(name: str, work: Path) -> Path:
 
 def trained(name: str, run: few_labels.Run, work: Path, share: float) -> dict[str, Any]:
     """Train one classifier from the model of a size."""
-    model = {"0": "none", "50M": INSTALLED}.get(name, str(file_of(name, work)))
+    model = "none" if name == "0" else str(file_of(name, work))
     return {"size": name} | few_labels.trained(run, work / f"on-{name}", share, model)
 
 
@@ -95,8 +94,7 @@ def run_all(options: argparse.Namespace) -> None:
     """Make the language models that are missing, the largest first, then the classifiers."""
     options.work.mkdir(parents=True, exist_ok=True)
     more = ["--work", options.work, "--share", options.share]
-    made = [name for name in options.sizes if name not in ("0", "50M")]
-    made = [name for name in made if not file_of(name, options.work).exists()]
+    made = [name for name in options.sizes if name != "0" and not file_of(name, options.work).exists()]
     made.sort(key=lambda name: -SIZES[name].words * SIZES[name].passes)
     kept = options.out.with_name("pretraining-size-models.jsonl")
     jobs.run(__file__, [["pretrain", name] for name in made], more, jobs=options.jobs, out=kept)

@@ -149,6 +149,15 @@ def test_the_card_says_what_a_model_was_made_from(corpus: Path, tmp_path: Path, 
     assert card["machine"].endswith("threads")
 
 
+def test_the_card_has_the_command_as_one_could_type_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Quoted where it must be, and by the name of the program however that was started."""
+    from ulmus.tasks.card import command
+
+    for program in ("/opt/x/bin/ulmus", "/opt/x/ulmus/__main__.py"):
+        monkeypatch.setattr("sys.argv", [program, "pretrain", "a b.txt"])
+        assert command() == "ulmus pretrain 'a b.txt'"
+
+
 def test_bf16_weights_make_a_file_of_half_the_size_that_reads_the_same(
     corpus: Path, tmp_path: Path, run: Run
 ) -> None:

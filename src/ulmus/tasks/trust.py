@@ -17,9 +17,7 @@ from ulmus.tasks.labels import Labels
 
 __all__ = ["cross_validated"]
 
-PRIOR = (
-    2.0  # nats that half and half is worth: 20, as for few held-back documents, costs reviews three points
-)
+PRIOR = 2.0  # nats that half and half is worth; 20, as for few held-back documents, cost reviews three points
 PENALTY = 0.01  # C of the stand-in: with thousands of features and a hundred labels it must be held tight
 
 

@@ -144,9 +144,7 @@ class StageRun:
     def is_over(self) -> bool:
         """True when epochs, minutes or patience are used up and no epoch is under way."""
         state = self.state
-        by_clock = (
-            state.pct >= 1 or self.time_is_up()
-        )  # (once cut short, it stays so, however much time is left)
+        by_clock = state.pct >= 1 or self.time_is_up()  # (cut short once, it stays so)
         return state.step == 0 and (state.epoch >= state.stage.epochs or by_clock or self.best.stop)
 
     def _look_at_clock(self) -> None:
