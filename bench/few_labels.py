@@ -36,8 +36,8 @@ FILES: dict[str, dict[str, Any]] = {
     "20newsgroups": {"path": "20newsgroups/train.csv.xz", "text": ("text",), "label": "label"},
     "chnsenticorp": {"path": "chnsenticorp/train.csv", "text": ("review",), "label": "label"},
 }  # fmt: skip
-MINUTES = {100: 8.0, 1_000: 10.0, 0: 15.0}  # of a training on so many labels
-TUNING = 30.0  # minutes of fine-tuning a language model on all texts of a set, once
+MINUTES = {100: 5.0, 1_000: 6.0, 0: 12.0}  # of a training on so many labels
+TUNING = 20.0  # minutes of fine-tuning a language model on all texts of a set, once
 TRAININGS = ("counts", "nothing", "pretrained", "tuned", "taught")
 WAYS = {  # column: (training, part of its classifier)
     "counts": ("counts", "counts"),

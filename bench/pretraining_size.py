@@ -5,9 +5,10 @@
 
 Each language model is `small`, word tokens, made from articles drawn at random from the English Wikipedia (the smaller
 draws are in the larger ones), which it reads once or several times. The classifiers are those of `few_labels.py`, way
-"pretrained": no fine-tuning of the language model, no teacher, the same splits, draws and minutes. One process and one
-core a training, --jobs side by side. What is in --out is not repeated; what was stopped goes on from its checkpoint.
-Needs $ULMUS_DATA (default ../shared/data); a day on 2 cores for all.
+"pretrained": no fine-tuning of the language model, no teacher, the same splits, draws and minutes. Its own results are
+the two ends: nothing, and `en-small`, which has read all there is once. One process and one core a training, --jobs
+side by side. What is in --out is not repeated; what was stopped goes on from its checkpoint. Needs $ULMUS_DATA
+(default ../shared/data); six hours on 2 cores for all.
 """
 
 from __future__ import annotations
@@ -43,6 +44,7 @@ SIZES = {
     "10M x 3": Size(10_000_000, 3),
     "50M": Size(50_000_000, 1),
 }
+ENDS = {"nothing": "0", "pretrained": "50M"}  # trainings of `few_labels.py`: the sizes that they are
 
 
 def articles(words: int) -> list[str]:
@@ -75,8 +77,14 @@ def file_of(name: str, work: Path) -> Path:
 
 def trained(name: str, run: few_labels.Run, work: Path, share: float) -> dict[str, Any]:
     """Train one classifier from the model of a size."""
-    model = "none" if name == "0" else str(file_of(name, work))
-    return {"size": name} | few_labels.trained(run, work / f"on-{name}", share, model)
+    return {"size": name} | few_labels.trained(run, work / f"on-{name}", share, str(file_of(name, work)))
+
+
+def results(options: argparse.Namespace) -> list[dict[str, Any]]:
+    """What is done, with the ends."""
+    others = jobs.rows(options.out.with_name("few-labels.jsonl"))
+    ends = [{"size": ENDS[row["training"]]} | row for row in others if row["training"] in ENDS]
+    return jobs.rows(options.out) + ends
 
 
 def wanted(options: argparse.Namespace, done: list[dict[str, Any]]) -> Iterator[tuple[Any, ...]]:
@@ -94,11 +102,11 @@ def run_all(options: argparse.Namespace) -> None:
     """Make the language models that are missing, the largest first, then the classifiers."""
     options.work.mkdir(parents=True, exist_ok=True)
     more = ["--work", options.work, "--share", options.share]
-    made = [name for name in options.sizes if name != "0" and not file_of(name, options.work).exists()]
+    made = [name for name in options.sizes if not file_of(name, options.work).exists()]
     made.sort(key=lambda name: -SIZES[name].words * SIZES[name].passes)
     kept = options.out.with_name("pretraining-size-models.jsonl")
     jobs.run(__file__, [["pretrain", name] for name in made], more, jobs=options.jobs, out=kept)
-    training = [["train", *run] for run in wanted(options, jobs.rows(options.out))]
+    training = [["train", *run] for run in wanted(options, results(options))]
     jobs.run(__file__, training, more, jobs=options.jobs, out=options.out)
 
 
@@ -110,7 +118,7 @@ def cell(done: list[dict[str, Any]], size: str, name: str, labels: int) -> list[
 
 def table(options: argparse.Namespace) -> None:
     """Mean and spread over the seeds as Markdown."""
-    done = jobs.rows(options.out)
+    done = results(options)
     columns = list(itertools.product(options.sets, options.labels))
     heads = (f"{name}, {labels:,}" for name, labels in columns)
     print(f"| words of pretraining | {' | '.join(heads)} |\n|---|{'---|' * len(columns)}")
@@ -127,7 +135,7 @@ def plot(options: argparse.Namespace) -> None:
     mpl.use("Agg")
     import matplotlib.pyplot as plt
 
-    done = jobs.rows(options.out)
+    done = results(options)
     figure, axes = plt.subplots(
         1, len(options.sets), figsize=(5 * len(options.sets), 4), squeeze=False, layout="constrained"
     )
@@ -163,7 +171,11 @@ def child(what: list[str], work: Path, share: float) -> None:
 def main() -> None:
     """What the command line asks for."""
     options = few_labels.asked(
-        __doc__, "pretraining-size", sets=["imdb", "trec"], labels=[100, 1_000], sizes=SIZES
+        __doc__,
+        "pretraining-size",
+        sets=["imdb", "trec"],
+        labels=[100, 1_000],
+        sizes=[size for size in SIZES if size not in ENDS.values()],
     )
     if options.step == "child":
         child(options.what, options.work, options.share)
