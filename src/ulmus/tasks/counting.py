@@ -39,13 +39,13 @@ class Counts:
         proba[:, [int(name) for name in model.classes_]] = model.proba_of(x)
         return proba
 
-    def out_of_fold(self, labels: Labels, seed: int) -> np.ndarray:
-        """`proba` of each labelled document by a model that was not shown its label."""
+    def out_of_fold(self, labels: Labels, documents: np.ndarray, seed: int) -> np.ndarray:
+        """`proba` of each of the chosen labelled documents by a model that was not shown its label."""
         model = WordCounts(class_weight=self.class_weight)
-        proba = np.zeros((len(labels), len(labels.classes)))
-        known = np.flatnonzero(labels.counts())
-        proba[:, known] = model.out_of_fold_proba(
-            self.labelled, labels.names(), seed=seed, features=self.features
+        shown = labels.rows(documents)
+        proba = np.zeros((len(shown), len(labels.classes)))
+        proba[:, np.flatnonzero(shown.counts())] = model.out_of_fold_proba(
+            self.labelled.rows(documents), shown.names(), seed=seed, features=self.features
         )
         return proba
 

@@ -1,8 +1,9 @@
 """One `TextClassifier.fit` under way, step by step; each step is a method that can be read on its own.
 
     count          word counts of all texts, and the teacher: word counts fitted to the labels that are not held back
-    begin          a language model's encoder with a new head
-    learn          soft labels for unlabelled texts (where there are enough), then gradual unfreezing on true labels
+    begin          a language model's encoder with a new head, and a linear probe of what the encoder knows already
+    learn          soft labels for unlabelled texts (where there are enough), by teacher and probe; then gradual
+                   unfreezing on true labels
     combine        weigh language model and word counts on held-back labels; report
     give_back      teaching and true labels once more, with the held-back ones, a teacher that has seen them, and the
                    student's own opinion
@@ -17,7 +18,7 @@ import copy
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -33,6 +34,7 @@ from ulmus.tasks.labels import Labels
 from ulmus.tasks.language_model import LanguageModel
 from ulmus.tasks.networks import ClassifierNetwork
 from ulmus.tasks.plan import Budget
+from ulmus.tasks.probe import Probe
 from ulmus.tasks.report import best_threshold, compare
 from ulmus.tasks.stages import (
     Run,
@@ -45,11 +47,14 @@ from ulmus.tasks.stages import (
     true_labels,
 )
 from ulmus.tasks.texts import cut
-from ulmus.tasks.trust import cross_validated
 
 __all__ = ["PARTS", "Fitting", "Material"]
 
 PARTS = ("combined", "lm", "counts")
+PROBE_MOST = 1_000  # labels; with more the probe has little to add to the word counts, and takes long
+PROBE_WORK = (
+    3e11  # weights times tokens that a minute of a time budget lets it read: 6 seconds at 50 billion a second
+)
 TOO_FEW = (
     "There are too few labels to hold any back, so nothing was measured: give --valid (valid=) to measure."
 )
@@ -86,6 +91,13 @@ class Material:
     def truth(self) -> Labels:
         """Their labels."""
         return self.labels.rows(self.held) if self.judged is None else self.judged
+
+
+class SoftLabels(NamedTuple):
+    """What a teacher says of K unlabelled documents."""
+
+    documents: np.ndarray  # (K,) of 0..M-1
+    proba: np.ndarray  # (K, C)
 
 
 @dataclass
@@ -128,22 +140,31 @@ class Fitting:
         )
         self.run = Run(network, c, **self.run_settings, backwards=language_model.config.backwards)
         self.store: IdStore = cut(self.material.everything, self.tokenizer, self.run.folder, "ids")
-        self.trust = self._trust()
-        self.spare = self.budget.share(self.teach)
+        self.probe = self._probe()
 
-    def _trust(self) -> Combination:
-        """The weights of the two parts where none can be measured: those of a student are half and half."""
+    def _probe(self) -> Probe | None:
+        """What the encoder knows of the labels that are not held back; None where nobody asks."""
         m = self.material
-        if len(m.measured) or self.teach or not self.mix:
-            return Combination(multi_label=m.labels.multi_label)
-        features = document_features(self.run, self.store, len(m.texts))
-        return cross_validated(self.counts, features, m.labels, seed=self.run.seed)
+        asked = self.teach or (self.mix and not len(m.measured))
+        if not asked or len(m.train) > PROBE_MOST:
+            return None
+        labels = m.labels.rows(m.train)
+        probe = Probe(document_features(self.run, self.store, m.train), labels, seed=self.run.seed)
+        p_counts = self.counts.out_of_fold(m.labels, m.train, self.run.seed)
+        self.probe_mix = probe.beside(p_counts, labels.target)
+        return probe
 
     def learn(self) -> None:
         """Teach where there is something to teach with, then train on the true labels that are not held back."""
-        m = self.material
+        m, c = self.material, self.config
+        soft = None
         if self.teach:
-            self._teach("teaching", self.teacher, m.train)
+            soft = self._soft_labels(self.teacher, round(c.teach_texts * c.teach_first), self.run.seed)
+            self._ask_probe(soft)
+        self.spare = self.budget.share(self.teach)
+        if soft is not None:
+            epochs = c.teach_epochs_for(len(soft.documents), first=True)
+            self._teach("teaching", soft, m.train, epochs=epochs, minutes=self.spare.teach)
         self.labels_helped = self._true_labels("labels", m.train, self._judging())
 
     def _true_labels(self, name: str, documents: np.ndarray, valid: LabelBatches | None) -> bool:
@@ -161,7 +182,9 @@ class Fitting:
     def combine(self) -> Combination:
         """The weights of the two parts, from documents that neither was trained on; the report of all three."""
         m = self.material
-        found = self.trust
+        found = Combination(multi_label=m.labels.multi_label)
+        if self.probe is not None and not self.teach:
+            found = self.probe_mix  # (a student's are half and half)
         if len(m.measured):
             p_lm = probabilities(self.run, self.store, m.measured)
             x = self.counts.labelled.x[m.held] if m.judged is None else None
@@ -183,7 +206,17 @@ class Fitting:
         n = len(m.texts)
         final = self.counts.fit(m.labels, np.arange(n))
         if self.teach:
-            self._teach("giving back", final, np.repeat(np.arange(n), c.teach_repeat), self.combination)
+            soft = self._soft_labels(final, c.teach_texts, self.run.seed + 1)
+            p_lm = probabilities(self.run, self.store, n + soft.documents)
+            soft.proba[:] = self.combination.combine(p_lm, soft.proba)  # co-training: Blum & Mitchell 1998
+            self._teach(
+                "giving back",
+                soft,
+                np.repeat(np.arange(n), c.teach_repeat),
+                epochs=c.teach_epochs_for(len(soft.documents), first=False),
+                minutes=self.spare.back,
+                share=c.give_back_taught,
+            )
             if self.labels_helped:
                 self._true_labels("all labels", np.arange(n), None)
         elif len(m.held) and n <= c.give_back_most:
@@ -192,35 +225,34 @@ class Fitting:
             teach(self.run, "giving back", self.store, targets, everything, minutes=back, share=c.give_back)
         return final
 
-    def _teach(
-        self, name: str, teacher: WordCounts, labelled: np.ndarray, student: Combination | None = None
-    ) -> None:
-        """Train on soft labels of unlabelled documents, and on the true labels of `labelled` ones.
-
-        The first time the teacher gives the soft labels alone. With a `student` it is the second time: other
-        documents are drawn, and student and teacher label them together (co-training: Blum & Mitchell 1998).
-        """
-        m, c, first = self.material, self.config, student is None
-        multi = m.labels.multi_label
+    def _soft_labels(self, teacher: WordCounts, most: int, seed: int) -> SoftLabels:
+        """Unlabelled documents, drawn from those of which the teacher is surest, and what it says of them."""
+        m, share = self.material, self.config.teach_confident
         proba = self.counts.proba(teacher, m.labels, self.unlabeled_counts)
-        part = round(c.teach_texts * c.teach_first) if first else c.teach_texts
-        seed = self.run.seed + (0 if first else 1)
-        chosen = surest(proba, most=part, share=c.teach_confident, multi_label=multi, seed=seed)
-        documents = chosen + len(m.texts)
-        if student is not None:
-            p_lm = probabilities(self.run, self.store, documents)
-            proba[chosen] = student.combine(p_lm, proba[chosen])
-        hot = np.concatenate([m.labels.hot(), soft_labels(proba, c.teach_power, multi)])
-        teach(
-            self.run,
-            name,
-            self.store,
-            padded(hot, len(self.store)),
-            np.concatenate([labelled, documents]),
-            epochs=c.teach_epochs_for(len(chosen), first=first),
-            minutes=self.spare.teach if first else self.spare.back,
-            share=1.0 if first else c.give_back_taught,
-        )
+        chosen = surest(proba, most=most, share=share, multi_label=m.labels.multi_label, seed=seed)
+        return SoftLabels(chosen, proba[chosen])
+
+    def _ask_probe(self, soft: SoftLabels) -> None:
+        """Mix what the probe says of the documents, or of as many as there is time to read, into their soft labels."""
+        if self.probe is None or self.probe_mix.weight == 0:
+            return
+        documents = len(self.material.texts) + soft.documents
+        some = np.random.default_rng(self.run.seed).permutation(len(documents))
+        if self.budget.minutes is not None:
+            weights = sum(p.numel() for p in self.run.network.encoder.layers.parameters())
+            tokens = PROBE_WORK * self.budget.minutes / weights
+            some = some[: int(np.searchsorted(np.cumsum(self.store.lengths[documents[some]]), tokens))]
+        features = document_features(self.run, self.store, documents[some])
+        soft.proba[some] = self.probe_mix.combine(self.probe.proba(features), soft.proba[some])
+
+    def _teach(self, name: str, soft: SoftLabels, labelled: np.ndarray, **settings: Any) -> None:
+        """Train on soft labels of unlabelled documents, and on the true labels of `labelled` ones."""
+        m, power = self.material, self.config.teach_power
+        n, multi = len(m.texts), m.labels.multi_label
+        targets = padded(m.labels.hot(), len(self.store))
+        targets[n + soft.documents] = soft_labels(soft.proba, power, multi)
+        documents = np.concatenate([labelled, n + soft.documents])
+        teach(self.run, name, self.store, targets, documents, **settings)
 
     @cached_property
     def unlabeled_counts(self) -> Any:

@@ -241,13 +241,15 @@ def probabilities(
     return np.asarray(shifted / shifted.sum(axis=1, keepdims=True))
 
 
-def document_features(run: Run, store: IdStore, documents: int) -> np.ndarray:
-    """What the encoder makes of the first `documents` of the store, (N, F), read on the CPU."""
-    batches = run.judging(store, None, np.arange(documents))
+def document_features(run: Run, store: IdStore, documents: np.ndarray) -> np.ndarray:
+    """What the encoder makes of documents of the store, (N, F) in their order, read on the CPU."""
+    batches = run.judging(store, None, documents)
     if batches is None:
         return np.zeros((0, run.network.encoder.config.pooled()), np.float32)
     features, index = _read(run.reader(), batches, torch.nn.Identity())
-    return np.asarray(features[np.argsort(index)])
+    place = np.empty(len(store), np.int64)
+    place[index] = np.arange(len(index))
+    return np.asarray(features[place[documents]])
 
 
 @torch.no_grad()
