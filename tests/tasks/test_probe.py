@@ -13,7 +13,6 @@ from ulmus.tasks.labels import Labels
 from ulmus.tasks.probe import Probe
 
 N = 60
-RNG = np.random.default_rng(0)
 KINDS = np.arange(N) % 3
 WORDS = (["plum", "pear"], ["nail", "saw"], ["rain", "snow"])
 TELLING = [f"the {WORDS[k][i % 2]} and the {WORDS[k][i // 2 % 2]} of my friend" for i, k in enumerate(KINDS)]
@@ -22,10 +21,10 @@ SILENT = ["the story of my friend", "a friend and a story"] * (N // 2)
 
 def features(telling: bool) -> np.ndarray:
     """(N, 20) numbers that tell the label, or none."""
-    noise = RNG.normal(size=(N, 20)).astype(np.float32)
+    noise = np.random.default_rng(0).normal(size=(N, 20)).astype(np.float32)
     noise[:, 0] = 5.0  # a feature that is always the same
     if telling:
-        noise[np.arange(N), 1 + KINDS] += 4
+        noise[np.arange(N), 1 + KINDS] += 6
     return noise
 
 
