@@ -79,9 +79,8 @@ class Progress(Callback):
             self._bar.update(self._task, completed=state.pct, told=told)
             return
         left_s = state.elapsed_s * (1 - state.pct) / max(state.pct, 1e-9)
-        of = (
-            f"/{state.stage.epochs}" if state.stage.minutes is None else ""
-        )  # the clock mostly ends it before
+        # with a time budget the clock mostly ends a stage before its last epoch
+        of = f"/{state.stage.epochs}" if state.stage.minutes is None else ""
         where = f"epoch {state.epoch + 1}{of} step {state.step:,}/{state.steps:,}"
         self._line(f"{state.stage.name} {where} {state.pct:.0%}  {told}  {clock(left_s)} left")
 
