@@ -17,6 +17,7 @@ from ulmus import bundle
 from ulmus.errors import BundleError, ConfigError, DataError, UsageError
 from ulmus.tasks.language_model import LanguageModel, build
 from ulmus.tasks.lm_config import lm_config
+from ulmus.text.familiar import spelling_bits
 from ulmus.text.tokenizer import TokenizerConfig
 
 Fit = Callable[..., LanguageModel]
@@ -58,8 +59,8 @@ def test_perplexity_is_exp_of_the_mean_loss_a_token(corpus: Any, language_model:
     nll = -log_probs[torch.arange(len(ids) - 1), torch.from_numpy(ids[1:])]
     found = language_model.evaluate(texts)
     assert found["perplexity"] == pytest.approx(math.exp(float(nll.mean())), rel=1e-4)
-    bits = float(nll.sum()) / math.log(2) / sum(map(len, texts))
-    assert found["bits_per_character"] == pytest.approx(bits, rel=1e-4)
+    bits = float(nll.sum()) / math.log(2) + spelling_bits(language_model.tokenizer_, texts)
+    assert found["bits_per_character"] == pytest.approx(bits / sum(map(len, texts)), rel=1e-4)
 
 
 def test_the_same_seed_trains_the_same_model_and_leaves_torch_alone(corpus: Any, make_lm: Fit) -> None:

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from ulmus.text.familiar import bits_per_byte
+from ulmus.text.familiar import bits_per_byte, spelling_bits
 from ulmus.text.tokenizer import Tokenizer, TokenizerConfig
 
 ENGLISH = """The river runs past the old mill and under the bridge. In the spring the water is high, and the people of
@@ -44,3 +44,22 @@ def test_texts_with_nothing_in_them_are_of_no_language() -> None:
     tokenizer = Tokenizer.train(["a a a"], TokenizerConfig(min_freq=1))
     assert bits_per_byte(tokenizer, []) == math.inf
     assert bits_per_byte(tokenizer, ["", "  "]) == math.inf
+
+
+def test_unknown_words_cost_their_letters() -> None:
+    """Nothing where all is known; a word that comes again costs less; never more than its bytes and a little."""
+    tokenizer = Tokenizer.train([ENGLISH], TokenizerConfig(kind="word", min_freq=1, max_size=200))
+    assert spelling_bits(tokenizer, ["The river runs past the old mill."]) == 0
+    once, often = (spelling_bits(tokenizer, ["quixotic"] * n) for n in (1, 100))
+    assert 8 * 7 < once < 8 * 10  # 9 bytes with the end
+    assert once < often < 60 * once
+
+
+def test_the_code_of_unknown_words_learns_from_what_it_has_spelt() -> None:
+    """The closed form is the sum over the bytes in their order, each by (times it came + 1/2) / (bytes + 128)."""
+    tokenizer = Tokenizer.train([ENGLISH], TokenizerConfig(kind="word", min_freq=1, max_size=200))
+    bits, seen = 0.0, b""
+    for byte in b"quixotic\0zebra\0":
+        bits -= math.log2((seen.count(byte) + 0.5) / (len(seen) + 128))
+        seen += bytes([byte])
+    assert spelling_bits(tokenizer, ["quixotic zebra"]) == pytest.approx(bits)

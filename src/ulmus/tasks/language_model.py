@@ -30,9 +30,10 @@ from ulmus.tasks.card import card
 from ulmus.tasks.checkpoints import checkpoint
 from ulmus.tasks.lm_config import LMConfig, check_minutes, lm_config
 from ulmus.tasks.networks import LMNetwork
-from ulmus.tasks.texts import characters, check_vocabulary, cut, hold_back, readable, trained_tokenizer
+from ulmus.tasks.texts import check_vocabulary, chosen, cut, hold_back, readable, trained_tokenizer
 from ulmus.tasks.watch import Reading, watchers
 from ulmus.tasks.weights import numpy_tensors, remapped, stored, torch_tensors
+from ulmus.text.familiar import spelling_bits
 from ulmus.text.tokenizer import Tokenizer
 from ulmus.text.vocab import BOS, Remap, remap
 from ulmus.train.callbacks import Callback
@@ -132,7 +133,7 @@ class LanguageModel:
             train, held = hold_back(store.lengths, self.seed)
             judged = self._judging(store, held) if len(held) else None
         else:
-            train, held = np.arange(len(store)), None
+            train, held = np.arange(len(store)), np.arange(0)
             judged = self._judging(cut(valid, tokenizer, folder, "lm-valid-ids"))
         batches = self._batches(store, train)
         trainer = Trainer(
@@ -157,8 +158,7 @@ class LanguageModel:
         self.card_ = card(self.about, texts, tokenizer, history, device=device) | made_from
         self.metrics_ = {"tokens": store.tokens, "documents": len(store), "vocabulary": len(tokenizer)}
         if judged is not None:
-            size = sum(map(len, valid)) if valid is not None else characters(texts, held)
-            self.metrics_ |= self._measure(judged, size)
+            self.metrics_ |= self._measure(judged, chosen(texts, held) if valid is None else valid)
         return self
 
     def _loop(self, *, judged: bool = False) -> LoopConfig:
@@ -223,7 +223,7 @@ class LanguageModel:
         self.check_fitted()
         texts = readable(texts)
         judged = self._judging(cut(texts, self.tokenizer_))
-        return self._measure(judged, sum(map(len, texts)))
+        return self._measure(judged, texts)
 
     def generate(
         self,
@@ -339,11 +339,14 @@ class LanguageModel:
             documents=documents,
         )
 
-    def _measure(self, judged: LMBatches, characters: int) -> dict[str, float]:
+    def _measure(self, judged: LMBatches, texts: Iterable[str]) -> dict[str, float]:
+        """What `judged`, the batches of `texts`, cost; the letters of unknown words are in the bits."""
         found = evaluate(self.network_, judged, device=self.device, precision="float32")
+        characters = max(sum(map(len, texts)), 1)
+        bits = bits_per_char(found["loss"] * found["n"], characters)
         return {
             "perplexity": perplexity(found["loss"]),
-            "bits_per_character": bits_per_char(found["loss"] * found["n"], max(characters, 1)),
+            "bits_per_character": bits + spelling_bits(self.tokenizer_, texts) / characters,
             "held_back_tokens": found["n"],
         }
 

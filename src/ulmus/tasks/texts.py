@@ -20,7 +20,7 @@ from ulmus.tasks.watch import during
 from ulmus.text.tokenizer import Tokenizer, TokenizerConfig
 
 __all__ = [
-    "as_list", "as_texts", "characters", "check_vocabulary", "cut", "hold_back", "missing", "readable",
+    "as_list", "as_texts", "check_vocabulary", "chosen", "cut", "hold_back", "missing", "readable",
     "trained_tokenizer",
 ]  # fmt: skip
 
@@ -141,11 +141,9 @@ def hold_back(lengths: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
     return np.sort(order[held:]), np.sort(order[:held])
 
 
-def characters(texts: Iterable[str], documents: np.ndarray | None) -> int:
-    """How many characters the chosen documents have."""
-    if documents is None:
-        return sum(map(len, texts))
+def chosen(texts: Iterable[str], documents: np.ndarray) -> Iterable[str]:
+    """The documents of these numbers, which rise."""
     if isinstance(texts, Sequence):
-        return sum(len(texts[i]) for i in documents)
-    chosen = set(documents.tolist())
-    return sum(len(text) for i, text in enumerate(texts) if i in chosen)
+        return [texts[i] for i in documents]
+    known = set(documents.tolist())
+    return [text for i, text in enumerate(texts) if i in known]

@@ -13,6 +13,7 @@ Source: Mandelbrot 1953, "An informational theory of the statistical structure o
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable
 from itertools import islice
 
@@ -21,11 +22,12 @@ import numpy as np
 from ulmus.text.tokenizer import Tokenizer
 from ulmus.text.vocab import SPECIALS, UNK
 
-__all__ = ["bits_per_byte"]
+__all__ = ["bits_per_byte", "spelling_bits"]
 
 SHIFT = 2.7
 TEXTS, CHARACTERS = 200, 1_000  # that are looked at: so many texts, and of each so much
 BYTE = 8.0  # bits
+BYTES = 256  # that there are
 
 
 def bits_per_byte(tokenizer: Tokenizer, texts: Iterable[str]) -> float:
@@ -44,3 +46,20 @@ def bits_per_byte(tokenizer: Tokenizer, texts: Iterable[str]) -> float:
             total += own
             bits += BYTE * own if name == UNK else costs[name - len(SPECIALS)]
     return float(bits / total) if total else math.inf
+
+
+def spelling_bits(tokenizer: Tokenizer, texts: Iterable[str]) -> float:
+    """Bits that the tokens of `texts` outside the vocabulary need, byte by byte, each with a byte for its end.
+
+    A language model knows of such a token only that it is one. With these bits beside the model's own the texts could
+    be restored, which is what makes bits a character comparable between tokenizers. The code learns as it goes how
+    frequent each byte is. Source: Krichevsky & Trofimov 1981, "The performance of universal encoding".
+    """
+    seen: Counter[int] = Counter()
+    for text in texts:
+        for token in tokenizer.tokens(text):
+            if tokenizer.vocab.id_of(token) == UNK:
+                seen.update(token.encode() + b"\0")
+    nats = math.lgamma(seen.total() + BYTES / 2) - math.lgamma(BYTES / 2)
+    nats -= sum(math.lgamma(count + 0.5) - math.lgamma(0.5) for count in seen.values())
+    return nats / math.log(2)
