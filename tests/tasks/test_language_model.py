@@ -175,13 +175,12 @@ def build_of(model: LanguageModel) -> torch.nn.Module:
 
 
 def test_stages_are_one_from_nothing_and_two_when_tuning(make_lm: Fit) -> None:
-    """Head first, then all at discriminative rates with slanted triangles (Howard & Ruder 2018, section 3.2)."""
+    """Head first, then all at discriminative rates (Howard & Ruder 2018, section 3.2), the head's the highest."""
     (fresh,) = make_lm().stages(1_000)
     assert (fresh.unfreeze, fresh.schedule.name, fresh.epochs) == (None, "one_cycle", 2)
     first, second = make_lm().stages(1_000, tuning=True)
     assert (first.unfreeze, first.epochs) == (1, 1)
-    assert (second.unfreeze, second.factor, second.schedule.name) == (None, 2.6, "slanted_triangular")
-    assert (second.schedule._turn, second.schedule.ratio) == (0.1, 32.0)
+    assert (second.unfreeze, second.factor, second.schedule.name) == (None, 5.0, "one_cycle")
 
 
 def test_small_corpora_are_read_more_often() -> None:

@@ -181,14 +181,11 @@ class LanguageModel:
             return [
                 Stage("language model", epochs, c.schedule, weight_decay=c.weight_decay, minutes=self.minutes)
             ]
-        split = [None if self.minutes is None else share * self.minutes for share in (0.15, 0.85)]
-        schedules = [
-            Schedule("one_cycle", peak=c.tune_peak * 2),
-            Schedule("slanted_triangular", peak=c.tune_peak),
-        ]
+        split = [None if self.minutes is None else share * self.minutes for share in (0.1, 0.9)]
+        first, then = (Schedule("one_cycle", peak=share * c.tune_peak, turn=0.1) for share in (2, 1))
         return [
-            Stage("new words", 1, schedules[0], unfreeze=1, weight_decay=c.weight_decay, minutes=split[0]),
-            Stage("all layers", epochs, schedules[1], None, c.tune_factor, c.weight_decay, split[1]),
+            Stage("new words", 1, first, unfreeze=1, weight_decay=c.weight_decay, minutes=split[0]),
+            Stage("all layers", epochs, then, None, c.tune_factor, c.weight_decay, split[1]),
         ]
 
     def lr_find(self, texts: Iterable[str], *, steps: int = 100) -> LRFind:
