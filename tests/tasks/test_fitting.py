@@ -59,7 +59,7 @@ def test_every_step_can_be_made_by_hand(
     assert 0 <= found.weight <= 1
     assert fitting.report["n"] == 12
     final = fitting.give_back()
-    assert fitting.run.history[4]["stage"] == "giving back"
+    assert fitting.run.history[4]["stage"] == "teaching again"
     assert final is not fitting.teacher
 
 

@@ -109,7 +109,7 @@ def test_one_work_folder_serves_different_runs(
 
 
 def small_fit(model: TextClassifier, corpus: Any) -> TextClassifier:
-    """All stages: language model, teaching, labels, giving back."""
+    """All stages: language model, teaching, labels, teaching again."""
     return model.fit(
         corpus.texts[:40], corpus.labels[:40], corpus.unlabeled, (corpus.test_texts, corpus.test_labels)
     )

@@ -47,8 +47,8 @@ def familiar(
     best = min(one.distance for one in near)
     chosen = min(one for one in near if one.distance <= AS_GOOD * best)
     say(
-        f"The texts look like {chosen.language} (distance from those of {chosen.name}: {chosen.distance:.2f}, "
-        f"1 is none). Starting from {chosen.name}; --language-model says otherwise."
+        f"The texts look like those of {chosen.name} (language {chosen.language}; distance {chosen.distance:.2f}, "
+        f"1 is none). Starting from it; --language-model says otherwise."
     )
     return chosen.name
 

@@ -210,7 +210,7 @@ class Fitting:
             p_lm = probabilities(self.run, self.store, n + soft.documents)
             soft.proba[:] = self.combination.combine(p_lm, soft.proba)  # co-training: Blum & Mitchell 1998
             self._teach(
-                "giving back",
+                "teaching again",
                 soft,
                 np.repeat(np.arange(n), c.teach_repeat),
                 epochs=c.teach_epochs_for(len(soft.documents), first=False),
@@ -222,7 +222,7 @@ class Fitting:
         elif len(m.held) and n <= c.give_back_most:
             targets, everything = padded(m.labels.hot(), len(self.store)), np.arange(n)
             back = self.spare.back
-            teach(self.run, "giving back", self.store, targets, everything, minutes=back, share=c.give_back)
+            teach(self.run, "held-back labels", self.store, targets, everything, minutes=back, share=c.give_back)
         return final
 
     def _soft_labels(self, teacher: WordCounts, most: int, seed: int) -> SoftLabels:
