@@ -40,6 +40,7 @@ class ClassifierConfig:
     top_epochs: int = 1
     all_epochs: int | None = None  # None: 3 for 10,000 labels or more, up to 12 for few
     # teaching
+    start_epochs: int = 20  # of the head alone, on features of documents that were read once
     teach_texts: int = (
         20_000  # unlabelled documents to read with soft labels, again and again where there are fewer
     )
@@ -58,7 +59,9 @@ class ClassifierConfig:
 
     def __post_init__(self) -> None:
         check_range(self, "head_hidden max_len longest batch_size token_budget", 1)
-        check_range(self, "head_epochs top_epochs all_epochs teach_epochs teach_texts teach_repeat", 1)
+        check_range(
+            self, "head_epochs top_epochs all_epochs start_epochs teach_epochs teach_texts teach_repeat", 1
+        )
         check_range(self, "weight_decay", 0)
         check_range(self, "factor clip head_peak top_peak all_peak teach_peak teach_power", SMALL)
         check_range(self, "after_teaching give_back give_back_taught", SMALL)

@@ -42,6 +42,7 @@ from ulmus.tasks.stages import (
     padded,
     probabilities,
     soft_labels,
+    start_head,
     surest,
     teach,
     true_labels,
@@ -160,7 +161,7 @@ class Fitting:
         soft = None
         if self.teach:
             soft = self._soft_labels(self.teacher, round(c.teach_texts * c.teach_first), self.run.seed)
-            self._ask_probe(soft)
+            self._first_look(soft)
         self.spare = self.budget.share(self.teach)
         if soft is not None:
             epochs = c.teach_epochs_for(len(soft.documents), first=True)
@@ -222,7 +223,9 @@ class Fitting:
         elif len(m.held) and n <= c.give_back_most:
             targets, everything = padded(m.labels.hot(), len(self.store)), np.arange(n)
             back = self.spare.back
-            teach(self.run, "held-back labels", self.store, targets, everything, minutes=back, share=c.give_back)
+            teach(
+                self.run, "held-back labels", self.store, targets, everything, minutes=back, share=c.give_back
+            )
         return final
 
     def _soft_labels(self, teacher: WordCounts, most: int, seed: int) -> SoftLabels:
@@ -232,10 +235,11 @@ class Fitting:
         chosen = surest(proba, most=most, share=share, multi_label=m.labels.multi_label, seed=seed)
         return SoftLabels(chosen, proba[chosen])
 
-    def _ask_probe(self, soft: SoftLabels) -> None:
-        """Mix what the probe says of the documents, or of as many as there is time to read, into their soft labels."""
-        if self.probe is None or self.probe_mix.weight == 0:
-            return
+    def _first_look(self, soft: SoftLabels) -> None:
+        """Read the documents once, or as many as there is time for; the head learns from what the encoder made of them.
+
+        Where the probe has a say, it is mixed into their soft labels first.
+        """
         documents = len(self.material.texts) + soft.documents
         some = np.random.default_rng(self.run.seed).permutation(len(documents))
         if self.budget.minutes is not None:
@@ -243,7 +247,13 @@ class Fitting:
             tokens = PROBE_WORK * self.budget.minutes / weights
             some = some[: int(np.searchsorted(np.cumsum(self.store.lengths[documents[some]]), tokens))]
         features = document_features(self.run, self.store, documents[some])
-        soft.proba[some] = self.probe_mix.combine(self.probe.proba(features), soft.proba[some])
+        if self.probe is not None and self.probe_mix.weight > 0:
+            soft.proba[some] = self.probe_mix.combine(self.probe.proba(features), soft.proba[some])
+        start_head(
+            self.run,
+            features,
+            soft_labels(soft.proba[some], self.config.teach_power, self.material.labels.multi_label),
+        )
 
     def _teach(self, name: str, soft: SoftLabels, labelled: np.ndarray, **settings: Any) -> None:
         """Train on soft labels of unlabelled documents, and on the true labels of `labelled` ones."""

@@ -18,7 +18,7 @@ from ulmus.models.awd_lstm import AWDLSTM, State, detach
 from ulmus.models.heads import ClassifierHead, Pooled, TiedDecoder, concat, pool, start_pooling
 from ulmus.train.protocol import Step
 
-__all__ = ["ClassifierNetwork", "LMNetwork"]
+__all__ = ["ClassifierNetwork", "HeadNetwork", "LMNetwork"]
 
 PIECE = 256  # tokens read at a time where no gradient is needed
 
@@ -101,13 +101,17 @@ class ClassifierNetwork(nn.Module):
 
     def forward(self, batch: Any) -> Step:
         """Logits, and losses where the batch has targets."""
-        logits = self.head(self.features(batch.ids, batch.lengths)).float()
-        if batch.targets is None:
+        return self.step(self.features(batch.ids, batch.lengths), batch.targets)
+
+    def step(self, features: Tensor, targets: Tensor | None) -> Step:
+        """What the head makes of features (B, F)."""
+        logits = self.head(features).float()
+        if targets is None:
             nothing = logits.new_zeros(())
             return Step(nothing, nothing, len(logits), logits)
-        nll = self._loss(logits, batch.targets, None)
-        loss = nll if self.class_weight is None else self._loss(logits, batch.targets, self.class_weight)
-        return Step(loss, nll.detach(), len(logits), logits, batch.targets)
+        nll = self._loss(logits, targets, None)
+        loss = nll if self.class_weight is None else self._loss(logits, targets, self.class_weight)
+        return Step(loss, nll.detach(), len(logits), logits, targets)
 
     def features(self, ids: Tensor, lengths: Tensor) -> Tensor:
         """Concat pooling over the real tokens of documents (B, T) of `lengths` (B,) -> (B, F).
@@ -174,3 +178,23 @@ class ClassifierNetwork(nn.Module):
     def layer_groups(self) -> list[list[nn.Parameter]]:
         """Embedding, LSTM layers from the bottom, head."""
         return [*self.encoder.layer_groups(), list(self.head.parameters())]
+
+
+class HeadNetwork(nn.Module):
+    """The head of a classifier on features that its encoder made before: `FeatureBatch(features, targets)` -> Step."""
+
+    def __init__(self, network: ClassifierNetwork) -> None:
+        super().__init__()
+        self.head = network.head
+        self._whole = (network,)  # (in a tuple: its encoder is no part of this)
+
+    def forward(self, batch: Any) -> Step:
+        """Losses and logits (B, C)."""
+        return self._whole[0].step(batch.features, batch.targets)
+
+    def reset(self) -> None:
+        """Nothing is carried from batch to batch."""
+
+    def layer_groups(self) -> list[list[nn.Parameter]]:
+        """The head."""
+        return [list(self.head.parameters())]

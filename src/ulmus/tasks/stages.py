@@ -17,13 +17,14 @@ import numpy as np
 import torch
 
 from ulmus.config import to_dict
+from ulmus.data.feature_batches import FeatureBatches
 from ulmus.data.label_batches import LabelBatches
 from ulmus.data.store import IdStore
 from ulmus.models.reader import Reader
 from ulmus.tasks.checkpoints import checkpoint
 from ulmus.tasks.classifier_config import ClassifierConfig
 from ulmus.tasks.labels import Labels
-from ulmus.tasks.networks import ClassifierNetwork
+from ulmus.tasks.networks import ClassifierNetwork, HeadNetwork
 from ulmus.train.callbacks import Callback
 from ulmus.train.device import resolve_device, resolve_precision, reuse_memory
 from ulmus.train.evaluate import evaluate
@@ -37,6 +38,7 @@ __all__ = [
     "padded",
     "probabilities",
     "soft_labels",
+    "start_head",
     "surest",
     "teach",
     "true_labels",
@@ -161,6 +163,21 @@ def teach(
     schedule = Schedule("one_cycle", peak=c.teach_peak * share)
     stage = Stage(name, epochs, schedule, None, c.factor, c.weight_decay, minutes)
     run.train(name.replace(" ", "-"), [stage], run.batches(store, targets, documents), valid)
+
+
+def start_head(run: Run, features: np.ndarray, targets: np.ndarray) -> None:
+    """Train the head on features (N, F) of documents and `targets` (N, C), before the encoder learns with it.
+
+    A head that knows nothing would first pull the encoder away from what it knows (Kumar et al. 2022, *Fine-Tuning can
+    Distort Pretrained Features*, section 3); on features that are there already it learns in seconds.
+    """
+    c = run.config
+    stage = Stage(
+        "head", c.start_epochs, Schedule("one_cycle", peak=c.head_peak), weight_decay=c.weight_decay
+    )
+    batches = FeatureBatches(features, targets, batch_size=c.batch_size, seed=run.seed)
+    config = LoopConfig(seed=run.seed, device=run.device, clip=c.clip)
+    Trainer(HeadNetwork(run.network), [stage], train=batches, config=config).run()
 
 
 def label_stages(
