@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -78,3 +79,18 @@ def test_the_teacher_never_sees_what_is_held_back(material: Material, settings: 
         material.texts, Labels(material.labels.classes, target, False), material.unlabeled, material.held
     )
     np.testing.assert_array_equal(weights(material), weights(turned))
+
+
+@pytest.mark.parametrize(("minutes", "expected"), [(None, 2_000), (1_000_000, 2_000), (1e-7, 128)])
+def test_little_time_is_spent_on_parts_of_many_documents(
+    corpus: Any, settings: Any, language_model: LanguageModel, minutes: float | None, expected: int
+) -> None:
+    """Where a time budget is too short to read long documents whole, they are cut; where it is not, they are not."""
+    texts = [" ".join([text] * 60) for text in corpus.texts[:30]]
+    m = Material(texts, Labels.of(corpus.labels[:30]), texts * 3, np.arange(0))
+    how = {"seed": 0, "device": "cpu", "precision": "float32", "folder": None, "callbacks": []}
+    fitting = Fitting(m, dataclasses.replace(settings, longest=2_000), Budget(minutes), how)
+    fitting.count(lambda line: None)
+    fitting.begin(language_model)
+    assert fitting.store.lengths.max() > 128
+    assert fitting.run.most_tokens == expected

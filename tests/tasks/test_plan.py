@@ -22,6 +22,8 @@ def test_without_a_budget_nothing_is_limited() -> None:
     assert budget.left() is None
     assert budget.language_model() is None
     assert dataclasses.astuple(budget.share(True)) == (None, None, None)
+    assert budget.tokens(0.1, 1_000_000) == float("inf")
+    assert Budget(2).tokens(0.5, 1_000_000) == 2 * Budget(1).tokens(0.5, 1_000_000) > 0
 
 
 @pytest.mark.parametrize("taught", [True, False])

@@ -18,10 +18,12 @@ from ulmus.tasks.classifier_config import ClassifierConfig
 from ulmus.tasks.labels import Labels
 from ulmus.tasks.stages import (
     Run,
+    document_features,
     label_stages,
     padded,
     probabilities,
     soft_labels,
+    start_head,
     surest,
     teach,
     true_labels,
@@ -129,6 +131,28 @@ def test_training_on_true_labels_learns_them(run: Run, store: IdStore, labels: L
     chosen = np.array([5, 3, 40])
     np.testing.assert_allclose(probabilities(run, store, chosen), proba[chosen], atol=1e-5)
     assert probabilities(run, store, chosen[:0]).shape == (0, 3)
+
+
+def test_the_head_alone_learns_from_features_that_were_read_once(
+    run: Run, store: IdStore, labels: Labels
+) -> None:
+    """Class numbers or soft labels; no weight of the encoder moves."""
+    before = {name: p.detach().clone() for name, p in run.network.encoder.named_parameters()}
+    run.config = dataclasses.replace(run.config, start_epochs=60)
+    features = document_features(run, store, np.arange(N))
+    start_head(run, features, (0.1 / 3 + 0.9 * labels.hot()).astype(np.float32))
+    assert (probabilities(run, store).argmax(1) == labels.target).mean() > 0.8
+    assert all(torch.equal(p, before[name]) for name, p in run.network.encoder.named_parameters())
+
+
+def test_documents_can_be_read_in_part(run: Run, store: IdStore) -> None:
+    """Cut as in training, a long one has other features and probabilities; a short one has the same."""
+    run.longest = 8
+    short = np.flatnonzero(store.lengths <= 8)
+    long = np.flatnonzero(store.lengths > 16)
+    whole, part = (probabilities(run, store, whole=w) for w in (True, False))
+    np.testing.assert_allclose(whole[short], part[short], atol=1e-6)
+    assert (np.abs(whole[long] - part[long]).max(1) > 1e-6).all()
 
 
 def test_teaching_learns_soft_labels(run: Run, store: IdStore, labels: Labels) -> None:

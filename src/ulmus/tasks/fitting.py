@@ -15,6 +15,7 @@ Axes: N labelled documents, M unlabelled, C classes.
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -33,7 +34,7 @@ from ulmus.tasks.counting import Counts
 from ulmus.tasks.labels import Labels
 from ulmus.tasks.language_model import LanguageModel
 from ulmus.tasks.networks import ClassifierNetwork
-from ulmus.tasks.plan import Budget
+from ulmus.tasks.plan import TRAIN, Budget
 from ulmus.tasks.probe import Probe
 from ulmus.tasks.report import best_threshold, compare
 from ulmus.tasks.stages import (
@@ -48,14 +49,13 @@ from ulmus.tasks.stages import (
     true_labels,
 )
 from ulmus.tasks.texts import cut
+from ulmus.train.device import resolve_device
 
 __all__ = ["PARTS", "Fitting", "Material"]
 
 PARTS = ("combined", "lm", "counts")
 PROBE_MOST = 1_000  # labels; with more the probe has little to add to the word counts, and takes long
-PROBE_WORK = (
-    3e11  # weights times tokens that a minute of a time budget lets it read: 6 seconds at 50 billion a second
-)
+LENGTHS = (128, 256, 512, 1_024)  # tokens that documents may be cut to, where time is short
 TOO_FEW = (
     "There are too few labels to hold any back, so nothing was measured: give --valid (valid=) to measure."
 )
@@ -100,6 +100,10 @@ class SoftLabels(NamedTuple):
     documents: np.ndarray  # (K,) of 0..M-1
     proba: np.ndarray  # (K, C)
 
+    def some(self, chosen: np.ndarray) -> SoftLabels:
+        """Those of some of the K."""
+        return SoftLabels(self.documents[chosen], self.proba[chosen])
+
 
 @dataclass
 class Fitting:
@@ -141,7 +145,23 @@ class Fitting:
         )
         self.run = Run(network, c, **self.run_settings, backwards=language_model.config.backwards)
         self.store: IdStore = cut(self.material.everything, self.tokenizer, self.run.folder, "ids")
+        self.run.longest = self._longest()
         self.probe = self._probe()
+
+    def _tokens(self, share: float) -> float:
+        """Tokens that the encoder can read in a share of all minutes."""
+        if resolve_device(self.run.device).type != "cpu":
+            return math.inf
+        return self.budget.tokens(share, sum(p.numel() for p in self.run.network.encoder.layers.parameters()))
+
+    def _longest(self) -> int:
+        """Tokens of a document to train on: in few minutes, many documents in part teach more than few whole ones."""
+        c, n, more = self.config, len(self.material.texts), len(self.material.unlabeled)
+        wanted = min(c.teach_texts * c.teach_first, c.teach_confident * more) if self.teach else 2 * n
+        tokens = self._tokens(0.2 if self.teach else 0.4) / TRAIN
+        lengths = self.store.lengths[: n + more]
+        fits = [k for k in (*LENGTHS, c.longest) if np.minimum(lengths, k).mean() * wanted <= tokens]
+        return min(max(fits, default=LENGTHS[0]), c.longest)
 
     def _probe(self) -> Probe | None:
         """What the encoder knows of the labels that are not held back; None where nobody asks."""
@@ -208,14 +228,16 @@ class Fitting:
         final = self.counts.fit(m.labels, np.arange(n))
         if self.teach:
             soft = self._soft_labels(final, c.teach_texts, self.run.seed + 1)
-            p_lm = probabilities(self.run, self.store, n + soft.documents)
+            soft = soft.some(self._in_time(soft, self._tokens(0.27) / (1 + TRAIN)))
+            began = self.budget.spent()
+            p_lm = probabilities(self.run, self.store, n + soft.documents, whole=False)
             soft.proba[:] = self.combination.combine(p_lm, soft.proba)  # co-training: Blum & Mitchell 1998
             self._teach(
                 "teaching again",
                 soft,
                 np.repeat(np.arange(n), c.teach_repeat),
                 epochs=c.teach_epochs_for(len(soft.documents), first=False),
-                minutes=self.spare.back,
+                minutes=self.spare.back and max(self.spare.back - (self.budget.spent() - began), 0.05),
                 share=c.give_back_taught,
             )
             if self.labels_helped:
@@ -240,20 +262,20 @@ class Fitting:
 
         Where the probe has a say, it is mixed into their soft labels first.
         """
-        documents = len(self.material.texts) + soft.documents
-        some = np.random.default_rng(self.run.seed).permutation(len(documents))
-        if self.budget.minutes is not None:
-            weights = sum(p.numel() for p in self.run.network.encoder.layers.parameters())
-            tokens = PROBE_WORK * self.budget.minutes / weights
-            some = some[: int(np.searchsorted(np.cumsum(self.store.lengths[documents[some]]), tokens))]
-        features = document_features(self.run, self.store, documents[some])
+        some = self._in_time(soft, self._tokens(0.1))
+        documents = len(self.material.texts) + soft.documents[some]
+        features = document_features(self.run, self.store, documents)
         if self.probe is not None and self.probe_mix.weight > 0:
             soft.proba[some] = self.probe_mix.combine(self.probe.proba(features), soft.proba[some])
-        start_head(
-            self.run,
-            features,
-            soft_labels(soft.proba[some], self.config.teach_power, self.material.labels.multi_label),
-        )
+        power, multi = self.config.teach_power, self.material.labels.multi_label
+        start_head(self.run, features, soft_labels(soft.proba[some], power, multi))
+
+    def _in_time(self, soft: SoftLabels, tokens: float) -> np.ndarray:
+        """Some of the K documents, drawn at random: as many as can be read with so many tokens, cut as in training."""
+        drawn = np.random.default_rng(self.run.seed).permutation(len(soft.documents))
+        lengths = self.store.lengths[len(self.material.texts) + soft.documents[drawn]]
+        read = np.cumsum(np.minimum(lengths, self.run.most_tokens))
+        return drawn[: max(int(np.searchsorted(read, tokens, side="right")), 2)]
 
     def _teach(self, name: str, soft: SoftLabels, labelled: np.ndarray, **settings: Any) -> None:
         """Train on soft labels of unlabelled documents, and on the true labels of `labelled` ones."""

@@ -7,6 +7,7 @@ that is given, one trained on the texts, and none.
 from __future__ import annotations
 
 import copy
+import math
 import sys
 import time
 from collections.abc import Callable
@@ -22,12 +23,14 @@ from ulmus.tasks.lm_config import LMConfig
 from ulmus.tasks.texts import trained_tokenizer
 from ulmus.text.vocab import UNK
 
-__all__ = ["Budget", "check_given", "sample_of", "starting_model", "told"]
+__all__ = ["TRAIN", "Budget", "check_given", "sample_of", "starting_model", "told"]
 
 FAMILIAR = 1.3  # times its own perplexity: up to there, texts are of the kind a language model was made from
 UNKNOWN = 0.1  # share of unknown words above which texts are new to a language model
 SAMPLE = 200  # texts that tell
 LM_SHARE = 0.45  # of a time budget
+READ = 5e10  # weights times tokens that one CPU core reads in a second
+TRAIN = 3.0  # times as long as reading, for one pass forth and back
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,13 @@ class Budget:
         """Minutes for the language model."""
         left = self.left()
         return None if left is None else left * LM_SHARE
+
+    def tokens(self, share: float, weights: int) -> float:
+        """Tokens that layers of so many weights read in a share of all minutes; no end without a budget.
+
+        An estimate that is the same in every run, so that a stopped one goes on with what it began.
+        """
+        return math.inf if self.minutes is None else share * self.minutes * 60 * READ / weights
 
     def share(self, taught: bool) -> Spare:
         """What is left, shared among the stages (a tenth is kept for measuring)."""

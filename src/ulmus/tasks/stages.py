@@ -57,6 +57,7 @@ class Run:
     folder: Path | None = None  # of the checkpoints
     callbacks: list[Callback] = field(default_factory=list)
     backwards: bool = False  # documents are read from their end
+    longest: int | None = None  # tokens of a document that training reads; None: those of the config
     history: list[dict[str, Any]] = field(default_factory=list)
 
     def train(
@@ -110,20 +111,31 @@ class Run:
             shuffle=True,
             seed=self.seed,
             documents=documents,
-            max_tokens=self.config.longest,
+            max_tokens=self.most_tokens,
             backwards=self.backwards,
         )
 
+    @property
+    def most_tokens(self) -> int:
+        """Tokens of a document that training reads."""
+        return self.longest or self.config.longest
+
     def judging(
-        self, store: IdStore, targets: np.ndarray | None, documents: np.ndarray
+        self, store: IdStore, targets: np.ndarray | None, documents: np.ndarray, *, whole: bool = True
     ) -> LabelBatches | None:
-        """Whole documents in batches for measuring; None for no documents."""
+        """Documents in batches for measuring, whole or as training reads them; None for no documents."""
         if not len(documents):
             return None
         on_cpu = resolve_device(self.device).type == "cpu"
         budget = None if on_cpu else self.config.token_budget  # (a `Reader` needs no more for long documents)
         return LabelBatches(
-            store, targets, batch_size=64, token_budget=budget, documents=documents, backwards=self.backwards
+            store,
+            targets,
+            batch_size=64,
+            token_budget=budget,
+            documents=documents,
+            max_tokens=None if whole else self.most_tokens,
+            backwards=self.backwards,
         )
 
 
@@ -233,14 +245,19 @@ def padded(targets: np.ndarray, rows: int) -> np.ndarray:
 
 
 def probabilities(
-    run: Run, store: IdStore, documents: np.ndarray | None = None, *, reader: Reader | None = None
+    run: Run,
+    store: IdStore,
+    documents: np.ndarray | None = None,
+    *,
+    reader: Reader | None = None,
+    whole: bool = True,
 ) -> np.ndarray:
-    """Class probabilities (N, C) of documents in their order, whole documents.
+    """Class probabilities (N, C) of documents in their order, read whole or as training reads them.
 
     On a CPU `reader` reads them, by default one made for this call from the network as it is now.
     """
     chosen = np.arange(len(store)) if documents is None else documents
-    batches = run.judging(store, None, chosen)
+    batches = run.judging(store, None, chosen, whole=whole)
     if batches is None:
         return np.zeros((0, run.network.classes))
     device = resolve_device(run.device)
@@ -259,8 +276,8 @@ def probabilities(
 
 
 def document_features(run: Run, store: IdStore, documents: np.ndarray) -> np.ndarray:
-    """What the encoder makes of documents of the store, (N, F) in their order, read on the CPU."""
-    batches = run.judging(store, None, documents)
+    """What the encoder makes of documents of the store, (N, F) in their order, read on the CPU as training does."""
+    batches = run.judging(store, None, documents, whole=False)
     if batches is None:
         return np.zeros((0, run.network.encoder.config.pooled()), np.float32)
     features, index = _read(run.reader(), batches, torch.nn.Identity())
