@@ -262,7 +262,7 @@ class Fitting:
 
         Where the probe has a say, it is mixed into their soft labels first.
         """
-        some = self._in_time(soft, self._tokens(0.1))
+        some = self._in_time(soft, self._tokens(0.1), whole=True)
         documents = len(self.material.texts) + soft.documents[some]
         features = document_features(self.run, self.store, documents)
         if self.probe is not None and self.probe_mix.weight > 0:
@@ -270,11 +270,11 @@ class Fitting:
         power, multi = self.config.teach_power, self.material.labels.multi_label
         start_head(self.run, features, soft_labels(soft.proba[some], power, multi))
 
-    def _in_time(self, soft: SoftLabels, tokens: float) -> np.ndarray:
-        """Some of the K documents, drawn at random: as many as can be read with so many tokens, cut as in training."""
+    def _in_time(self, soft: SoftLabels, tokens: float, *, whole: bool = False) -> np.ndarray:
+        """Some of the K documents, drawn at random: as many as can be read, whole or as training does."""
         drawn = np.random.default_rng(self.run.seed).permutation(len(soft.documents))
         lengths = self.store.lengths[len(self.material.texts) + soft.documents[drawn]]
-        read = np.cumsum(np.minimum(lengths, self.run.most_tokens))
+        read = np.cumsum(lengths if whole else np.minimum(lengths, self.run.most_tokens))
         return drawn[: max(int(np.searchsorted(read, tokens, side="right")), 2)]
 
     def _teach(self, name: str, soft: SoftLabels, labelled: np.ndarray, **settings: Any) -> None:

@@ -276,8 +276,8 @@ def probabilities(
 
 
 def document_features(run: Run, store: IdStore, documents: np.ndarray) -> np.ndarray:
-    """What the encoder makes of documents of the store, (N, F) in their order, read on the CPU as training does."""
-    batches = run.judging(store, None, documents, whole=False)
+    """What the encoder makes of documents of the store, (N, F) in their order, read whole and on the CPU."""
+    batches = run.judging(store, None, documents)
     if batches is None:
         return np.zeros((0, run.network.encoder.config.pooled()), np.float32)
     features, index = _read(run.reader(), batches, torch.nn.Identity())
