@@ -177,6 +177,19 @@ def table(options: argparse.Namespace) -> None:
         if any(cells):
             shown = (jobs.told(values) for values in cells)
             print(f"| {name}, {labels or 'all'} | {' | '.join(shown)} |")
+    print()
+    for other in ("counts", "counts, LSA"):
+        gains = [
+            statistics.mean(ours) - statistics.mean(theirs)
+            for name, labels in itertools.product(MODELS, (100, 1_000))
+            if (ours := cell(done, name, labels, "and combined"))
+            and (theirs := cell(done, name, labels, other))
+        ]
+        if gains:
+            mean, least = statistics.mean(gains), min(gains)
+            print(
+                f"Combined less {other}: {mean:+.1f} on the mean of {len(gains)} cells, {least:+.1f} at least."
+            )
 
 
 def plot(options: argparse.Namespace) -> None:
