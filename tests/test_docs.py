@@ -66,9 +66,14 @@ def test_every_link_leads_somewhere(page: Path) -> None:
     assert [link for link in links if not (page.parent / link).exists()] == []
 
 
-def test_the_speed_table_is_the_one_that_was_measured() -> None:
-    """README has it line by line as `bench/compare.py` makes it of its results."""
-    command = [sys.executable, ROOT / "bench" / "compare.py", "--markdown"]
-    made = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-    assert made.count("\n") > 10
-    assert made in (ROOT / "README.md").read_text(encoding="utf-8")
+@pytest.mark.parametrize(
+    ("command", "page"),
+    [(["compare.py", "--markdown"], "README.md"), (["few_labels.py", "table"], "docs/results.md")],
+    ids=["speed", "accuracy"],
+)
+def test_tables_are_those_that_were_measured(command: list[str], page: str) -> None:
+    """A page has a table line by line as the script in bench makes it of its results."""
+    full = [sys.executable, ROOT / "bench" / command[0], *command[1:]]
+    made = subprocess.run(full, cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
+    assert made.count("\n") > 3
+    assert made in (ROOT / page).read_text(encoding="utf-8")
