@@ -206,16 +206,17 @@ def plot(options: argparse.Namespace) -> None:
     )
     for axis, name in zip(axes[0], names, strict=True):
         for k, way in enumerate(WAYS):
-            points = [(n, cell(done, name, n, way)) for n in (100, 1_000)]
-            points = [(n, values) for n, values in points if values]
-            if points:
-                means = [statistics.mean(values) for _, values in points]
-                spread = [statistics.stdev(v) if len(v) > 1 else 0 for _, v in points]
-                x = [n * 1.03 ** (k - 3) for n, _ in points]  # beside each other
-                axis.errorbar(x, means, yerr=spread, label=way, marker="o", capsize=2, color=f"C{k}")
-        axis.set(xscale="log", title=name, xlabel="labels", ylabel="accuracy, %")
-        axis.set_xticks([100, 1_000], ["100", "1,000"])
-    axes[0][-1].legend(fontsize=8)
+            points = [(x, cell(done, name, n, way)) for x, n in enumerate(MINUTES)]
+            points = [(x, values) for x, values in points if values]
+            means = [statistics.mean(values) for _, values in points]
+            spread = [statistics.stdev(v) if len(v) > 1 else 0 for _, v in points]
+            beside = [x + (k - 3) * 0.03 for x, _ in points]
+            axis.errorbar(beside, means, yerr=spread, label=way, marker="o", capsize=2, color=f"C{k}")
+        axis.set(title=name, xlabel="labels", ylabel="accuracy, %", xlim=(-0.3, len(MINUTES) - 0.7))
+        axis.set_xticks(range(len(MINUTES)), [f"{n:,}" if n else "all" for n in MINUTES])
+    figure.legend(
+        *axes[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=len(WAYS), fontsize=8
+    )
     figure.savefig(options.file, dpi=130)
 
 
