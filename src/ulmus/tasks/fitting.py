@@ -56,6 +56,8 @@ __all__ = ["PARTS", "Fitting", "Material"]
 PARTS = ("combined", "lm", "counts")
 PROBE_MOST = 1_000  # labels; with more the probe has little to add to the word counts, and takes long
 LENGTHS = (128, 256, 512, 1_024)  # tokens that documents may be cut to, where time is short
+# shares of all minutes in which documents are looked at first, taught with, taught with again; without teaching, trained on
+LOOK, TAUGHT, TAUGHT_AGAIN, UNTAUGHT = 0.1, 0.2, 0.27, 0.4
 TOO_FEW = (
     "There are too few labels to hold any back, so nothing was measured: give --valid (valid=) to measure."
 )
@@ -158,7 +160,7 @@ class Fitting:
         """Tokens of a document to train on: in few minutes, many documents in part teach more than few whole ones."""
         c, n, more = self.config, len(self.material.texts), len(self.material.unlabeled)
         wanted = min(c.teach_texts * c.teach_first, c.teach_confident * more) if self.teach else 2 * n
-        tokens = self._tokens(0.2 if self.teach else 0.4) / TRAIN
+        tokens = self._tokens(TAUGHT if self.teach else UNTAUGHT) / TRAIN
         lengths = self.store.lengths[: n + more]
         fits = [k for k in (*LENGTHS, c.longest) if np.minimum(lengths, k).mean() * wanted <= tokens]
         return min(max(fits, default=LENGTHS[0]), c.longest)
@@ -228,7 +230,7 @@ class Fitting:
         final = self.counts.fit(m.labels, np.arange(n))
         if self.teach:
             soft = self._soft_labels(final, c.teach_texts, self.run.seed + 1)
-            soft = soft.some(self._in_time(soft, self._tokens(0.27) / (1 + TRAIN)))
+            soft = soft.some(self._in_time(soft, self._tokens(TAUGHT_AGAIN) / (1 + TRAIN)))
             began = self.budget.spent()
             p_lm = probabilities(self.run, self.store, n + soft.documents, whole=False)
             soft.proba[:] = self.combination.combine(p_lm, soft.proba)  # co-training: Blum & Mitchell 1998
@@ -262,7 +264,7 @@ class Fitting:
 
         Where the probe has a say, it is mixed into their soft labels first.
         """
-        some = self._in_time(soft, self._tokens(0.1), whole=True)
+        some = self._in_time(soft, self._tokens(LOOK), whole=True)
         documents = len(self.material.texts) + soft.documents[some]
         features = document_features(self.run, self.store, documents)
         if self.probe is not None and self.probe_mix.weight > 0:
