@@ -56,7 +56,7 @@ __all__ = ["PARTS", "Fitting", "Material"]
 PARTS = ("combined", "lm", "counts")
 PROBE_MOST = 1_000  # labels; with more the probe has little to add to the word counts, and takes long
 LENGTHS = (128, 256, 512, 1_024)  # tokens that documents may be cut to, where time is short
-# shares of all minutes in which documents are looked at first, taught with, taught with again; without teaching, trained on
+# shares of all minutes for a first look at documents, for teaching, for teaching again; for training without teaching
 LOOK, TAUGHT, TAUGHT_AGAIN, UNTAUGHT = 0.1, 0.2, 0.27, 0.4
 TOO_FEW = (
     "There are too few labels to hold any back, so nothing was measured: give --valid (valid=) to measure."
