@@ -184,10 +184,10 @@ def test_stages_are_one_from_nothing_and_two_when_tuning(make_lm: Fit) -> None:
 
 
 def test_small_corpora_are_read_more_often() -> None:
-    """As many epochs as make 20 million tokens, at most 30; when tuning a quarter of that, at most 10."""
+    """As many epochs as make 20 million tokens, at most 30; when tuning a quarter of that, at most 4."""
     config = lm_config("small")
     assert [config.epochs_for(n) for n in (1_000, 1_000_000, 30_000_000)] == [30, 20, 1]
-    assert [config.epochs_for(n, tuning=True) for n in (1_000, 1_000_000, 30_000_000)] == [10, 5, 1]
+    assert [config.epochs_for(n, tuning=True) for n in (1_000, 1_000_000, 30_000_000)] == [4, 4, 1]
 
 
 def test_a_small_corpus_is_not_read_without_end_because_there_is_time() -> None:
@@ -219,7 +219,7 @@ def test_sizes_are_those_there_are() -> None:
 def test_fine_tune_learns_other_texts_and_tells_what_became_of_the_words(
     corpus: Any, make_lm: Fit, make_texts: Any
 ) -> None:
-    """The vocabulary is made anew; kept, new and dropped add up; perplexity on the new texts falls."""
+    """The vocabulary begins with that of the texts; kept, new and dropped add up; perplexity on the new texts falls."""
     model = make_lm(epochs=3).fit(corpus.texts)
     old = model.tokenizer_.vocab
     other = [text.replace("sea", "lake") + " Zebras graze quietly." for text in make_texts(80, seed=9)[0]]
@@ -234,6 +234,23 @@ def test_fine_tune_learns_other_texts_and_tells_what_became_of_the_words(
     assert [row["stage"] for row in model.history_] == ["new words", "all layers"]
     assert model.history_[-1]["loss"] < model.history_[0]["loss"]
     assert model.perplexity(other[60:]) < 0.8 * len(new)
+
+
+def test_tuning_on_few_texts_keeps_the_words_that_were_known(corpus: Any, make_lm: Fit) -> None:
+    """Where the texts leave room, words that stand in none of them stay after the others, and predict as before."""
+    model = make_lm(epochs=3).fit(corpus.texts)
+    known, before = set(model.tokenizer_.vocab.tokens), model.perplexity(corpus.test_texts)
+    model.fine_tune(corpus.unlabeled[:2])
+    assert known <= set(model.tokenizer_.vocab.tokens)
+    assert model.perplexity(corpus.test_texts) < 1.5 * before
+
+
+def test_tuning_on_few_texts_learns_slowly() -> None:
+    """The peak of the rate goes with the root of the tokens, up to a million; later stages follow it."""
+    model = LanguageModel()
+    peaks = [[stage.schedule.peak for stage in model.stages(n, tuning=True)] for n in (10**4, 10**6, 10**8)]
+    assert peaks[1] == peaks[2] == [2 * model.config.tune_peak, model.config.tune_peak]
+    assert peaks[0] == [pytest.approx(peak / 10) for peak in peaks[1]]
 
 
 def test_only_the_rows_of_the_vocabulary_move_at_first(

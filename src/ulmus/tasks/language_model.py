@@ -98,15 +98,17 @@ class LanguageModel:
         return self._train(network, tokenizer, texts, valid, tuning=False)
 
     def fine_tune(self, texts: Iterable[str], valid: Iterable[str] | None = None) -> LanguageModel:
-        """Go on with other texts: a word vocabulary is made anew from them and the known words keep their rows.
+        """Go on with other texts: a word vocabulary is that of the texts, filled up with the words known before.
 
-        First the rows of the vocabulary alone, then all layers at discriminative rates (Howard & Ruder 2018, 3.2).
+        Known words keep their rows. First the rows of the vocabulary alone, then all layers at discriminative rates
+        (Howard & Ruder 2018, 3.2), lower ones for few texts.
         The model changes when all is done: interrupted, it is what it was.
         """
         self.check_fitted()
         texts, tokenizer, mapping = self._reading(texts), self.tokenizer_, self.remap_
         if self.config.tokenizer.kind == "word":
             tokenizer = trained_tokenizer(texts, self.config.tokenizer, self._folder())
+            tokenizer = tokenizer.filled(self.tokenizer_.vocab.tokens)
             mapping = remap(self.tokenizer_.vocab, tokenizer.vocab)
             network = remapped(self.network_, mapping, build(self.config, len(tokenizer), seed=self.seed))
         else:
@@ -182,7 +184,7 @@ class LanguageModel:
                 Stage("language model", epochs, c.schedule, weight_decay=c.weight_decay, minutes=self.minutes)
             ]
         split = [None if self.minutes is None else share * self.minutes for share in (0.1, 0.9)]
-        first, then = (Schedule("one_cycle", peak=share * c.tune_peak, turn=0.1) for share in (2, 1))
+        first, then = (Schedule("one_cycle", peak=share * c.tune_rate(tokens), turn=0.1) for share in (2, 1))
         return [
             Stage("new words", 1, first, unfreeze=1, weight_decay=c.weight_decay, minutes=split[0]),
             Stage("all layers", epochs, then, None, c.tune_factor, c.weight_decay, split[1]),

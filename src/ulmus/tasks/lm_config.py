@@ -7,6 +7,7 @@ at equal time it has read so much more text that it predicts better. Knows nothi
 from __future__ import annotations
 
 import dataclasses
+import math
 from dataclasses import dataclass, field
 
 from ulmus.config import check_range, did_you_mean
@@ -20,6 +21,7 @@ __all__ = ["LMConfig", "check_minutes", "lm_config"]
 
 READ_ENOUGH = 20_000_000  # tokens that a model from nothing should read, over and over if need be
 MOST_EPOCHS = 30
+TUNED_ALL = 1_000_000  # tokens of texts from which on fine-tuning learns at its full rate
 SMALL = 1e-9  # what must be above 0 is at least this
 
 
@@ -50,8 +52,8 @@ class LMConfig:
     clip: float = 1.0  # largest norm of the gradient
     # fine-tuning: the vocabulary's rows, few of which a step touches, learn at four times the rate from nothing, layers
     # at less and less of that (Howard & Ruder 2018, 3.2); measured for `small`, `base` has the same ratio
-    tune_peak: float = 2e-2
-    tune_epochs: int | None = None  # None: as many as make 5 million tokens, at most 10
+    tune_peak: float = 2e-2  # for a million tokens and more, less for fewer (`tune_rate`)
+    tune_epochs: int | None = None  # None: as many as make 5 million tokens, at most 4
     tune_factor: float = 5.0  # each layer learns at 1/factor of the rate above it
 
     def __post_init__(self) -> None:
@@ -71,9 +73,16 @@ class LMConfig:
     def epochs_for(self, tokens: int | None, *, tuning: bool = False) -> int:
         """How often to read a corpus of so many tokens; None: the most, for a clock that decides."""
         given, enough, most = (
-            (self.tune_epochs, READ_ENOUGH // 4, 10) if tuning else (self.epochs, READ_ENOUGH, MOST_EPOCHS)
+            (self.tune_epochs, READ_ENOUGH // 4, 4) if tuning else (self.epochs, READ_ENOUGH, MOST_EPOCHS)
         )
         return given or (most if tokens is None else min(max(1, -(-enough // max(tokens, 1))), most))
+
+    def tune_rate(self, tokens: int) -> float:
+        """Peak rate of fine-tuning on a corpus of so many tokens: with the root of them, which are soon known by heart.
+
+        52,000 tokens of questions: perplexity 27.4 at a quarter of the rate, 4 epochs; 29.5 at all of it, 10 epochs.
+        """
+        return self.tune_peak * min(1.0, math.sqrt(tokens / TUNED_ALL))
 
 
 _SMALL = LMConfig(

@@ -100,6 +100,12 @@ class Tokenizer:
         """16 hex digits that differ when any token, any rule or the way of cutting differs."""
         return saved.fingerprint(self.to_json())
 
+    def filled(self, tokens: Iterable[str]) -> Tokenizer:
+        """A tokenizer of words with those of `tokens` that it lacks after its own, as far as there is room."""
+        own = self.vocab
+        more = [token for token in tokens if token not in own]
+        return Tokenizer(self.config, Vocab([*own.tokens, *more][: self.config.size]))
+
     def __len__(self) -> int:
         return len(self.vocab)
 
