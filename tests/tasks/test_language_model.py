@@ -194,7 +194,7 @@ def test_a_small_corpus_is_not_read_without_end_because_there_is_time() -> None:
     """With minutes to spend, any corpus may be read as often as the smallest one is without."""
     model = LanguageModel(lm_config("small"), minutes=1_000, verbose=False)
     assert [stage.epochs for stage in model.stages(30_000_000)] == [30]
-    assert [stage.epochs for stage in model.stages(1_000, tuning=True)] == [1, 10]
+    assert [stage.epochs for stage in model.stages(1_000, tuning=True)] == [1, 4]
 
 
 def test_minutes_are_shared_out_among_the_stages(make_lm: Fit) -> None:
