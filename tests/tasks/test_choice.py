@@ -13,6 +13,7 @@ from ulmus import bundle
 from ulmus.tasks.choice import familiar
 from ulmus.tasks.classifier import TextClassifier
 from ulmus.tasks.language_model import LanguageModel
+from ulmus.text.tokenizer import TokenizerConfig
 
 OTHER = "ein kleines Haus steht am Wald und niemand weiß seit wann es dort steht".split()
 
@@ -68,6 +69,29 @@ def test_kind_and_size_that_are_asked_for_leave_out_the_others(
     assert chosen(corpus.texts, kind="unigram")[0] == "en-a-sub"
     assert chosen(corpus.texts, kind="char")[0] is None
     assert chosen(corpus.texts, size="base")[0] is None
+
+
+def test_pieces_are_not_taken_for_a_language_whose_words_are_others(
+    shelf: Any, corpus: Any, lm_settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pieces fit a related language nearly as well as their own: where its words refuse the texts, none is taken."""
+    distances = {"word": 2.1, "unigram": 1.6}
+    monkeypatch.setattr("ulmus.tasks.choice.bits_per_byte", lambda made, texts: distances[made.config.kind])
+    monkeypatch.setattr("ulmus.tasks.card.bits_per_byte", lambda made, texts: 1.0)
+    pieces = dataclasses.replace(lm_settings.tokenizer, kind="unigram")
+    shelf("en-sub", corpus.unlabeled, tokenizer=pieces)
+    assert chosen(corpus.texts)[0] == "en-sub"
+    shelf("en-words", corpus.unlabeled)
+    assert chosen(corpus.texts)[0] is None
+    assert chosen(corpus.texts, kind="unigram")[0] is None
+
+
+def test_a_script_of_its_own_is_another_language(shelf: Any, corpus: Any) -> None:
+    """Whatever the characters cost, Japanese is not taken for Chinese: kana are too frequent in it."""
+    chinese = ["春天河水很高，城里的人都出来看旧磨坊。外面下雨的时候猫在沙发上睡觉。"] * 20
+    shelf("zh-tiny", chinese, tokenizer=TokenizerConfig(kind="char", min_freq=1, max_size=300))
+    assert chosen(chinese[:3])[0] == "zh-tiny"
+    assert chosen(["春の川の水は高くて、人は旧い水車を見に出て来た。"] * 3)[0] is None
 
 
 def test_a_damaged_model_is_told_and_left_out(shelf: Any, corpus: Any) -> None:

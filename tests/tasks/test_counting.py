@@ -48,6 +48,14 @@ def test_several_labels(counts: Counts, corpus: Any) -> None:
     assert ((proba >= 0.5) == labels.target).mean() > 0.95
 
 
+def test_one_document_with_a_label_among_many_without_is_cross_validated(counts: Counts, corpus: Any) -> None:
+    """Where its fold is left out, nothing is known; that is no error."""
+    labels = Labels.of([["a"], *([[]] * (len(corpus.labels) - 1))])
+    proba = counts.out_of_fold(labels, np.arange(len(labels)), 0)
+    assert proba.shape == (len(labels), 1)
+    assert np.isfinite(proba).all()
+
+
 def test_arrays_and_back_gives_the_same_probabilities(counts: Counts, corpus: Any) -> None:
     """Under a prefix, beside the arrays of others."""
     labels = Labels.of(corpus.labels)

@@ -152,6 +152,16 @@ def test_holding_back_keeps_every_class_in_training(values: list[str], seed: int
         assert all(abs(here[k] - 0.2 * n) <= 0.5 for k, n in everywhere.items())
 
 
+@given(some_labels.filter(lambda v: len(v) >= 200), st.integers(0, 5), st.booleans())
+def test_equal_texts_are_held_back_together(values: list[str], seed: int, several: bool) -> None:
+    """What stands in training is not what is measured on, and every class is still in training."""
+    labels = Labels.of([[value] for value in values] if several else values)
+    texts = [f"text {i // 3}" for i in range(len(values))]
+    train, held = held_out(labels, seed, texts)
+    assert not {texts[i] for i in train} & {texts[i] for i in held}
+    assert {values[i] for i in train} == set(values)
+
+
 def test_no_more_than_two_thousand_are_held_back() -> None:
     """More would measure little better and teach less."""
     assert len(held_out(Labels.of(["a", "b"] * 20_000), 0)[1]) == 2_000

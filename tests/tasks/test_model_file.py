@@ -52,6 +52,14 @@ def test_everything_learnt_comes_back(classifier: TextClassifier, saved: Path, c
     assert again.read_bytes() == saved.read_bytes()
 
 
+def test_a_loaded_classifier_that_is_fitted_again_looks_for_an_installed_model(saved: Path) -> None:
+    """As a new one would: the language model that it was loaded with is no wish for a new one of that shape."""
+    loaded = TextClassifier.load(saved)
+    assert loaded.config is not None
+    assert loaded.config.language_model is None
+    assert loaded.config.longest == 100
+
+
 def test_the_file_holds_what_it_must(saved: Path, classifier: TextClassifier) -> None:
     """Manifest with format, kind, labels, config, vocabulary and metrics; the standard tokenizer; no pickle."""
     opened = bundle.read(saved)

@@ -39,6 +39,12 @@ def test_a_word_costs_what_zipfs_law_says() -> None:
     assert bits_per_byte(tokenizer, [" a \n  bé "]) == pytest.approx(8 * 3 / 4)
 
 
+def test_empty_texts_before_the_others_tell_nothing() -> None:
+    """Of the first 200 those are looked at that have something in them."""
+    tokenizer = Tokenizer.train([ENGLISH], TokenizerConfig(min_freq=1))
+    assert bits_per_byte(tokenizer, ["", " \n"] * 200 + [MORE]) == bits_per_byte(tokenizer, [MORE])
+
+
 def test_texts_with_nothing_in_them_are_of_no_language() -> None:
     """Infinitely far from any."""
     tokenizer = Tokenizer.train(["a a a"], TokenizerConfig(min_freq=1))

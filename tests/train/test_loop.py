@@ -145,6 +145,17 @@ def test_evaluations_take_no_more_than_their_share_of_a_time_budget(new_model, n
     assert clock.now <= 620
 
 
+@pytest.mark.parametrize("seconds", range(60, 140, 4))
+def test_weights_at_the_end_of_a_time_budget_are_always_judged(new_model, new_batches, monkeypatch, seconds):
+    """Also when the time runs out in the last step of an epoch: the best weights are never those of long before."""
+    clock = _Clock()
+    monkeypatch.setattr("ulmus.train.stage.time", clock)
+    monkeypatch.setattr("ulmus.train.stage.evaluate", lambda *_a, **_k: slow_evaluation(clock))
+    stage = Stage("all", 1000, FAST, minutes=seconds / 60)
+    history = Trainer(new_model(), [stage], train=new_batches(8), valid=new_batches(1), config=CPU).run()
+    assert "loss" in history.rows[-1]
+
+
 def test_what_the_clock_cut_short_is_over_although_the_evaluation_took_less_than_was_kept_for_it(
     new_model, new_batches, monkeypatch
 ):

@@ -80,7 +80,10 @@ def out_of_fold(
         seen = target[train].any(axis=0) if multi else np.bincount(target[train], minlength=classes) > 0
         rest = 1.0 / (len(train) + 1)
         part = np.full((len(held), classes), rest)
-        part[:, seen] = learn(train, held) if multi or seen.sum() > 1 else 1.0
+        if seen.sum() > (not multi):
+            part[:, seen] = learn(train, held)
+        elif not multi:
+            part[:, seen] = 1.0
         if not multi:
             part[:, seen] *= 1.0 - rest * (~seen).sum()
         proba[held] = part

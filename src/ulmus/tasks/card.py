@@ -6,6 +6,7 @@ what the texts themselves need (`text/familiar.py`): by it the language of other
 
 from __future__ import annotations
 
+import math
 import platform
 import shlex
 import sys
@@ -39,11 +40,12 @@ def card(
 ) -> dict[str, Any]:
     """What is known when the training is over; `about` is what the user says, and `history` the rows of the run."""
     last = {row["stage"]: row for row in history}.values()  # the last row of each stage
+    bits = bits_per_byte(tokenizer, texts)
     return {
         **about,
         "tokens_read": sum(row["seen"] for row in last),
         "minutes": round(sum(row["seconds"] for row in last) / 60, 1),
-        "bits_per_byte": bits_per_byte(tokenizer, texts),
+        "bits_per_byte": bits if math.isfinite(bits) else None,
         "machine": machine(device),
         "versions": {"ulmus": __version__, "torch": torch.__version__, "python": platform.python_version()},
         "date": datetime.now(UTC).date().isoformat(),

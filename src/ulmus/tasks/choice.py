@@ -15,12 +15,13 @@ from ulmus.errors import BundleError, DataError
 from ulmus.installed import installed
 from ulmus.tasks.language_model import KIND
 from ulmus.tasks.lm_config import SIZES
-from ulmus.text.familiar import bits_per_byte
+from ulmus.text.familiar import bits_per_byte, foreign_letters
 from ulmus.text.tokenizer import Tokenizer
 
 __all__ = ["familiar"]
 
 SAME_LANGUAGE = 1.9  # times the bits of a model's own texts: up to there, texts are in its language
+OTHER_SCRIPT = 0.3  # of the letters may be of scripts that the model has seen less of
 AS_GOOD = 1.15  # times those of the nearest model: up to there, kind and size decide
 
 
@@ -32,6 +33,8 @@ class Candidate(NamedTuple):
     distance: float  # 1 is like its own texts
     name: str
     language: str
+    kind: str
+    size: str | None
 
 
 def familiar(
@@ -39,9 +42,19 @@ def familiar(
 ) -> str | None:
     """The name of the installed language model that knows the language of `texts`; None where there is none.
 
-    `kind` of tokens and `size` leave out all others. What was found is told with `say`.
+    `kind` of tokens and `size` leave out all others. Pieces fit a related language nearly as well as their own, words
+    do not: a language whose words are not those of the texts is not theirs. What was found is told with `say`.
     """
-    near = [one for one in _candidates(texts, kind, size, say) if one.distance <= SAME_LANGUAGE]
+    known = list(_candidates(texts, say))
+    others = {one.language for one in known if not one.other_kind and one.distance > SAME_LANGUAGE}
+    near = [
+        one
+        for one in known
+        if one.distance <= SAME_LANGUAGE
+        and one.language not in others
+        and kind in (None, one.kind)
+        and size in (None, one.size)
+    ]
     if not near:
         return None
     best = min(one.distance for one in near)
@@ -53,10 +66,8 @@ def familiar(
     return chosen.name
 
 
-def _candidates(
-    texts: list[str], kind: str | None, size: str | None, say: Callable[[str], None]
-) -> Iterator[Candidate]:
-    """The installed models that read forwards, of this kind and size."""
+def _candidates(texts: list[str], say: Callable[[str], None]) -> Iterator[Candidate]:
+    """The installed models that read forwards and know the script of the texts."""
     for name, path in installed().items():
         try:
             manifest = read_manifest(path)
@@ -64,14 +75,15 @@ def _candidates(
             if manifest.get("kind") != KIND or manifest["config"]["backwards"] or own is None:
                 continue
             its_kind, its_size = manifest["config"]["tokenizer"]["kind"], _size(manifest["config"])
-            if kind not in (None, its_kind) or size not in (None, its_size):
+            tokenizer = Tokenizer.from_json(read_tokenizer(path))
+            distance = bits_per_byte(tokenizer, texts) / own
+            if foreign_letters(tokenizer, texts) > OTHER_SCRIPT:
                 continue
-            distance = bits_per_byte(Tokenizer.from_json(read_tokenizer(path)), texts) / own
         except (BundleError, DataError, KeyError, TypeError) as error:
             say(f"The installed language model {name} cannot be used: {error}")
             continue
         language = manifest["card"].get("language") or name
-        yield Candidate(its_kind != "word", its_size != "small", distance, name, language)
+        yield Candidate(its_kind != "word", its_size != "small", distance, name, language, its_kind, its_size)
 
 
 def _size(config: dict[str, Any]) -> str | None:

@@ -29,7 +29,7 @@ from ulmus.tasks.lm_config import check_minutes, lm_config
 from ulmus.tasks.plan import Budget, check_given, sample_of, starting_model, told
 from ulmus.tasks.report import predicted, scores
 from ulmus.tasks.stages import Run, probabilities
-from ulmus.tasks.texts import as_texts, cut
+from ulmus.tasks.texts import as_texts, cut, others
 from ulmus.tasks.watch import watchers
 from ulmus.train.callbacks import Callback
 from ulmus.train.device import resolve_device
@@ -109,9 +109,11 @@ class TextClassifier(Estimator):
         language_model = self._language_model(material, budget)
         fitting.begin(language_model)
         fitting.learn()
-        self.combination_ = fitting.combine()
-        self.counts_ = fitting.give_back()
-        self.thresholds_ = fitting.thresholds
+        combination = fitting.combine()
+        self.counts_ = (
+            fitting.give_back()
+        )  # from here on nothing takes time: the model changes whole or not at all
+        self.combination_, self.thresholds_ = combination, fitting.thresholds
         self.class_names_, self.multi_label_ = material.labels.classes, material.labels.multi_label
         self.network_, self.tokenizer_ = fitting.run.network.eval(), fitting.tokenizer
         self.lm_config_, self.history_ = language_model.config, fitting.run.history
@@ -132,14 +134,14 @@ class TextClassifier(Estimator):
             raise DataError("expected texts, got only empty ones. Check the text column.")
         self._say(f"{len(given):,} labelled texts of {len(known.classes)} classes, {len(more):,} unlabelled.")
         if valid is None:
-            return Material(given, known, more, held_out(known, self.seed)[1])
+            return Material(given, known, others(more, given), held_out(known, self.seed, given)[1])
         judged_texts, judged = (
             as_texts(valid[0], "valid"),
             Labels.of(valid[1], known.classes, known.multi_label),
         )
         if len(judged_texts) != len(judged):
             raise UsageError(f"valid: got {len(judged_texts)} texts and {len(judged)} labels.")
-        return Material(given, known, more, np.arange(0), judged_texts, judged)
+        return Material(given, known, others(more, given, judged_texts), np.arange(0), judged_texts, judged)
 
     def _language_model(self, material: Material, budget: Budget) -> LanguageModel:
         """The language model whose encoder the classifier takes: given, fine-tuned, trained, or empty."""

@@ -17,7 +17,7 @@ class ClassifierConfig:
     """Reading, teaching and training of the classifier, and the language model below it (used when one is trained)."""
 
     language_model: LMConfig | None = None  # None: the config of the chosen size
-    # Howard & Ruder 2018, section 4.1, halved: models this small and short of text lose more to them than they gain
+    # Howard & Ruder 2018, section 4.1, times 0.4: models this small and short of text lose more to them than they gain
     dropouts: Dropouts = field(
         default_factory=lambda: Dropouts(
             input=0.4, hidden=0.3, output=0.4, embedding=0.05, weight=0.5, mult=0.4

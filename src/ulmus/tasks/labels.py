@@ -6,7 +6,7 @@ user's type (str, int, bool). Knows no text and no model. Axes: N documents, C c
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -99,10 +99,11 @@ def code(number: int) -> str:
     return f"{number:06d}"
 
 
-def held_out(labels: Labels, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def held_out(labels: Labels, seed: int, texts: Sequence[str] = ()) -> tuple[np.ndarray, np.ndarray]:
     """Document numbers to train on and to hold back: a fifth, at most 2,000; none of fewer than 200.
 
-    Single labels are held back class by class; the only example of a class is never held back.
+    Single labels are held back class by class; the only example of a class is never held back. Documents whose `texts`
+    are the same stay together.
     """
     n = len(labels)
     everything = np.arange(n)
@@ -114,13 +115,25 @@ def held_out(labels: Labels, seed: int) -> tuple[np.ndarray, np.ndarray]:
     held = np.zeros(n, bool)
     if labels.multi_label:
         held[order[: int(share * n)]] = True
-        missing = labels.target[~held].sum(axis=0) == 0
-        held &= labels.target[:, missing].sum(axis=1) == 0
     else:
         for k in range(len(labels.classes)):
             mine = order[labels.target[order] == k]
             held[mine[: round(share * len(mine))]] = True
+    numbers: dict[str, int] = {}
+    same = np.array(
+        [numbers.setdefault(text.strip(), i) for i, text in enumerate(texts)] if texts else everything
+    )
+    held = held[same] & ~_only_there(labels, held[same])
+    held = ~np.isin(same, same[~held])
     return everything[~held], everything[held]
+
+
+def _only_there(labels: Labels, held: np.ndarray) -> np.ndarray:
+    """Whether a document (N,) has a label that no document outside `held` (N,) has."""
+    if labels.multi_label:
+        missing = labels.target[~held].sum(axis=0) == 0
+        return np.asarray(labels.target[:, missing].any(axis=1))
+    return ~np.isin(labels.target, labels.target[~held])
 
 
 def _members(row: Any) -> tuple[Any, ...]:

@@ -81,7 +81,7 @@ def _take(
         raise ValueError("classes that come twice, or an unknown combination")
     if not isinstance(manifest["metrics"], dict) or not isinstance(manifest["history"], list):
         raise TypeError("metrics or history of another kind")
-    classifier.config = settings
+    classifier.config = dataclasses.replace(settings, language_model=None)
     classifier.class_names_, classifier.multi_label_ = classes, bool(manifest["multi_label"])
     classifier.combine = manifest["combine"]
     classifier.combination_ = Combination(**manifest["combination"])

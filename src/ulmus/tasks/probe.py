@@ -20,6 +20,7 @@ from ulmus.tasks.labels import Labels
 __all__ = ["Probe"]
 
 PRIOR = 2.0  # nats that half and half is worth; 20, as for few held-back documents, cost reviews three points
+FARTHEST = 6.0  # standard deviations of a feature from its mean that are believed
 PENALTY = 0.01  # C of the regression: with thousands of features and a hundred labels it must be held tight
 
 
@@ -32,7 +33,7 @@ class Probe:
     def __init__(self, features: np.ndarray, labels: Labels, *, seed: int) -> None:
         spread = features.std(axis=0, dtype=np.float64)
         self._mean, self._scale = features.mean(axis=0), np.where(spread > 0, spread, 1)
-        x = (features - self._mean) / self._scale
+        x = self._scaled(features)
         # fewer documents than features lie in a plane of N axes; the regression is the same there, and quicker
         self._axes = np.linalg.qr(x.T)[0] if len(x) < x.shape[1] else None
         self.multi_label, self.classes = labels.multi_label, len(labels.classes)
@@ -49,12 +50,16 @@ class Probe:
     def proba(self, features: np.ndarray) -> np.ndarray:
         """Probabilities (M, C) of any documents from their features (M, F); 0 for a class that no document had."""
         proba = np.zeros((len(features), self.classes))
-        proba[:, self._known] = self._answer(self._turned((features - self._mean) / self._scale))
+        proba[:, self._known] = self._answer(self._turned(self._scaled(features)))
         return proba
 
     def beside(self, p_counts: np.ndarray, target: np.ndarray) -> Combination:
         """The mix that suits the out-of-fold probabilities of the probe and those (N, C) of word counts."""
         return fit_weight(self.out_of_fold, p_counts, target, prior_strength=PRIOR)
+
+    def _scaled(self, features: np.ndarray) -> np.ndarray:
+        """(M, F) in standard deviations; a feature that hardly varied says no more than the others where it does."""
+        return np.asarray(((features - self._mean) / self._scale).clip(-FARTHEST, FARTHEST))
 
     def _turned(self, x: np.ndarray) -> np.ndarray:
         return x if self._axes is None else x @ self._axes

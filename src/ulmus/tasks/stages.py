@@ -43,6 +43,7 @@ __all__ = [
     "teach",
     "true_labels",
 ]
+MOST_IDS = 1_000_000  # of a batch that is judged on a CPU, padding included
 
 
 @dataclass
@@ -97,7 +98,8 @@ class Run:
     def reader(self) -> Reader:
         """The encoder as it is now, laid out for reading on a CPU."""
         cpu = torch.device("cpu")
-        precision = self.precision if self.precision == "int8" else resolve_precision(self.precision, cpu)
+        wanted = "auto" if self.precision == "fp16" else self.precision  # (fp16 is for GPUs)
+        precision = wanted if wanted == "int8" else resolve_precision(wanted, cpu)
         return Reader(self.network.encoder.to(cpu), precision)
 
     def batches(self, store: IdStore, targets: np.ndarray | None, documents: np.ndarray) -> LabelBatches:
@@ -127,7 +129,7 @@ class Run:
         if not len(documents):
             return None
         on_cpu = resolve_device(self.device).type == "cpu"
-        budget = None if on_cpu else self.config.token_budget  # (a `Reader` needs no more for long documents)
+        budget = MOST_IDS if on_cpu else self.config.token_budget  # (a `Reader` splits long documents itself)
         return LabelBatches(
             store,
             targets,

@@ -20,7 +20,7 @@ from ulmus.tasks.watch import during
 from ulmus.text.tokenizer import Tokenizer, TokenizerConfig
 
 __all__ = [
-    "as_list", "as_texts", "check_vocabulary", "chosen", "cut", "hold_back", "missing", "readable",
+    "as_list", "as_texts", "check_vocabulary", "chosen", "cut", "hold_back", "missing", "others", "readable",
     "trained_tokenizer",
 ]  # fmt: skip
 
@@ -50,6 +50,12 @@ def _shape(values: Any) -> str:
 def as_texts(values: Any, what: str = "texts") -> list[str]:
     """A list of str. A missing value (None, NaN, NA) is an empty text. Raises UsageError for anything else."""
     return [_text(value, what, i) for i, value in enumerate(as_list(values, what))]
+
+
+def others(texts: list[str], *known: list[str]) -> list[str]:
+    """Those of `texts` that are none of the `known` ones."""
+    seen = {text.strip() for some in known for text in some}
+    return [text for text in texts if text.strip() not in seen]
 
 
 def readable(texts: Any, what: str = "texts") -> Iterable[str]:

@@ -13,16 +13,18 @@ Source: Mandelbrot 1953, "An informational theory of the statistical structure o
 from __future__ import annotations
 
 import math
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable
 from itertools import islice
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ulmus.text.tokenizer import Tokenizer
 from ulmus.text.vocab import SPECIALS, UNK
 
-__all__ = ["bits_per_byte", "spelling_bits"]
+__all__ = ["bits_per_byte", "foreign_letters", "spelling_bits"]
 
 SHIFT = 2.7
 TEXTS, CHARACTERS = 200, 1_000  # that are looked at: so many texts, and of each so much
@@ -32,11 +34,9 @@ BYTES = 256  # that there are
 
 def bits_per_byte(tokenizer: Tokenizer, texts: Iterable[str]) -> float:
     """Bits that the first 200 of `texts` need for each of their bytes, white space aside; inf where there is none."""
-    size = len(tokenizer) - len(SPECIALS)
-    ranks = np.arange(1, size + 1) + SHIFT
-    costs = np.log2(ranks * (1 / ranks).sum())  # bits of each ordinary token, by id
+    costs = -np.log2(_expected(tokenizer))  # bits of each ordinary token, by id
     bits = total = 0.0
-    for text in islice(texts, TEXTS):
+    for text in islice(filter(str.strip, texts), TEXTS):
         for token in tokenizer.tokens(text[:CHARACTERS]):
             name = tokenizer.vocab.id_of(token)
             if UNK < name < len(SPECIALS):
@@ -46,6 +46,38 @@ def bits_per_byte(tokenizer: Tokenizer, texts: Iterable[str]) -> float:
             total += own
             bits += BYTE * own if name == UNK else costs[name - len(SPECIALS)]
     return float(bits / total) if total else math.inf
+
+
+def _expected(tokenizer: Tokenizer) -> NDArray[np.float64]:
+    """Probability of each token after the special ones, by its rank alone."""
+    chances = 1 / (np.arange(1, len(tokenizer) - len(SPECIALS) + 1) + SHIFT)
+    return np.asarray(chances / chances.sum())
+
+
+def foreign_letters(tokenizer: Tokenizer, texts: Iterable[str]) -> float:
+    """Share of the letters of the first 200 of `texts` that are in scripts beyond what the tokenizer expects of each.
+
+    Japanese has most of its characters from Chinese and yet is another language: half its letters are kana.
+    """
+    ranked = tokenizer.vocab.tokens[len(SPECIALS) :]
+    expected = _scripts(zip(ranked, _expected(tokenizer).tolist(), strict=True))
+    looked_at = islice(filter(str.strip, texts), TEXTS)
+    found = _scripts((text[:CHARACTERS], 1.0) for text in looked_at)
+    return sum(max(0.0, share - expected.get(script, 0.0)) for script, share in found.items())
+
+
+def _scripts(weighed: Iterable[tuple[str, float]]) -> dict[str, float]:
+    """Share of each script (the first word of its letters' names) in texts of these weights."""
+    letters: dict[str, float] = {}
+    for text, weight in weighed:
+        for letter, times in Counter(filter(str.isalpha, text)).items():
+            letters[letter] = letters.get(letter, 0.0) + times * weight
+    total = sum(letters.values())
+    found: dict[str, float] = {}
+    for letter, n in letters.items():
+        script = unicodedata.name(letter, "?").split()[0]
+        found[script] = found.get(script, 0.0) + n / total
+    return found
 
 
 def spelling_bits(tokenizer: Tokenizer, texts: Iterable[str]) -> float:

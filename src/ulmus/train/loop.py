@@ -172,7 +172,9 @@ class Trainer:
                     row |= self._judge(run)
             except Interrupted:
                 self._interrupt(run)
-        state.elapsed_s = run.elapsed_s()
+            state.elapsed_s = (
+                run.elapsed_s()
+            )  # (not where nothing was judged: the clock must not end the stage then)
         return row | {"seconds": state.elapsed_s}
 
     def _judge(self, run: StageRun) -> dict[str, Any]:

@@ -108,7 +108,7 @@ class Stage:
 class LoopConfig:
     """How the loop runs, whatever it trains."""
 
-    seed: int = 0  # stage k draws from seed + k; the caller's random state is left as it was
+    seed: int = 0  # stage k draws from 1000 * seed + k; the caller's random state is left as it was
     device: str = "auto"  # auto | cpu | cuda
     precision: str = "float32"  # auto | float32 | bf16 | fp16 (fp16 on cuda only)
     clip: float | None = None  # largest norm of the gradient; None = not clipped

@@ -206,6 +206,7 @@ class StageRun:
         state = self.state
         if self.valid is None or state.stage.minutes is None:
             return self.valid is not None
+        state.elapsed_s = agree(self.accelerator, self.elapsed_s())
         last = state.epoch + 1 >= state.stage.epochs or self.time_is_up()
         return last or self._judged_s + self._reserve_s <= EVALUATION_SHARE * state.elapsed_s
 
