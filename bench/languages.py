@@ -1,7 +1,6 @@
-"""How far texts are from a tokenizer's own corpus, by `text/familiar.py`: `python bench/languages.py`.
+"""How far texts are from the language models in the box, by `text/familiar.py`: `python bench/languages.py`.
 
-Tokenizers of English (words, pieces) and Chinese (pieces) Wikipedia against data sets in four languages; 1 is like the
-corpus itself. Needs $ULMUS_DATA (default ../shared/data); a minute on 2 cores.
+Data sets in four languages; 1 is like the model's own corpus. Needs $ULMUS_DATA (default ../shared/data); seconds.
 """
 
 import os
@@ -11,16 +10,12 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from ulmus import Source, Tokenizer, TokenizerConfig, read
-from ulmus.text.familiar import bits_per_byte
+from ulmus import Source, Tokenizer, read
+from ulmus.bundle import read_manifest, read_tokenizer
+from ulmus.installed import installed
+from ulmus.text.familiar import bits_per_byte, foreign_letters
 
 DATA = Path(os.environ.get("ULMUS_DATA", "../shared/data"))
-CORPORA = {"enwiki2015": 20_000_000, "zhwiki": 8_000_000}  # characters that are read
-TOKENIZERS = {
-    "English words": ("enwiki2015", TokenizerConfig(max_size=20_000)),
-    "English pieces": ("enwiki2015", TokenizerConfig(kind="unigram", max_size=16_000)),
-    "Chinese pieces": ("zhwiki", TokenizerConfig(kind="unigram", max_size=16_000)),
-}
 SETS = {
     "IMDb": {"path": "imdb/train.csv.zst", "text": ("text",), "label": "label"},
     "TREC": {
@@ -50,17 +45,6 @@ SETS = {
 }
 
 
-def wiki(name: str) -> list[str]:
-    """The first articles."""
-    found, size = [], 0
-    for record in read(Source(DATA / f"lm/{name}.txt.zst")):
-        found.append(record.text)
-        size += len(record.text)
-        if size > CORPORA[name]:
-            break
-    return found
-
-
 def texts(settings: dict) -> list[str]:
     """All texts of a set, in an order of chance."""
     found = [record.text for record in read(Source(**settings | {"path": DATA / settings["path"]}))]
@@ -69,17 +53,26 @@ def texts(settings: dict) -> list[str]:
 
 
 def main() -> None:
-    """Print the distances."""
+    """Print the distances, and the share of foreign letters."""
     sets = {name: texts(settings) for name, settings in SETS.items()}
-    corpora = {name: wiki(name) for name in CORPORA}
-    table = Table("texts", *TOKENIZERS)
+    models = {
+        name: path for name, path in installed().items() if not read_manifest(path)["config"]["backwards"]
+    }
+    table = Table("texts", *models, title="distance, share of letters in other scripts")
     columns = []
-    for corpus, config in TOKENIZERS.values():
-        tokenizer = Tokenizer.train(corpora[corpus], config)
-        own = bits_per_byte(tokenizer, corpora[corpus])
-        columns.append([bits_per_byte(tokenizer, some) / own for some in sets.values()])
+    for path in models.values():
+        tokenizer, own = (
+            Tokenizer.from_json(read_tokenizer(path)),
+            read_manifest(path)["card"]["bits_per_byte"],
+        )
+        columns.append(
+            [
+                (bits_per_byte(tokenizer, some) / own, foreign_letters(tokenizer, some))
+                for some in sets.values()
+            ]
+        )
     for name, row in zip(sets, zip(*columns, strict=True), strict=True):
-        table.add_row(name, *(f"{value:.2f}" for value in row))
+        table.add_row(name, *(f"{distance:.2f}, {letters:.2f}" for distance, letters in row))
     Console().print(table)
 
 

@@ -19,7 +19,7 @@ evaluate() { # NAME FILE OPTION...
   ulmus evaluate "$OUT/$1.ulmus" "$DATA/$2" "${@:3}"
 }
 
-chinese() { # hotel reviews, csv; no spaces between words: pieces of words learnt from the texts
+chinese() { # hotel reviews, csv; no spaces between words: the pieces of the Chinese model in the box
   train chinese chnsenticorp/train.csv --text review --label label --tokenizer unigram
 }
 
