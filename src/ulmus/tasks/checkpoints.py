@@ -2,7 +2,8 @@
 
 Other texts, labels, settings or starting weights give another name. So one work folder serves any number of runs: a run
 goes on from its own checkpoint and never takes another's for it. A time budget is no part of the name: a continuation
-may have more or less time. Costs one pass over the weights. Knows no stage and no loss.
+may have more or less time. (Where it decides how much of each document is read, a very different one begins a
+classifier's stage anew.) Costs one pass over the weights. Knows no stage and no loss.
 """
 
 from __future__ import annotations

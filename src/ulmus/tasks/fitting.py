@@ -172,7 +172,10 @@ class Fitting:
         if not asked or len(m.train) > PROBE_MOST:
             return None
         labels = m.labels.rows(m.train)
-        probe = Probe(document_features(self.run, self.store, m.train), labels, seed=self.run.seed)
+        whole = self.store.lengths[m.train].sum() <= self._tokens(LOOK)
+        probe = Probe(
+            document_features(self.run, self.store, m.train, whole=whole), labels, seed=self.run.seed
+        )
         p_counts = self.counts.out_of_fold(m.labels, m.train, self.run.seed)
         self.probe_mix = probe.beside(p_counts, labels.target)
         return probe

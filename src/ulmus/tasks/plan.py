@@ -27,7 +27,7 @@ __all__ = ["TRAIN", "Budget", "check_given", "sample_of", "starting_model", "tol
 
 FAMILIAR = 1.3  # times its own perplexity: up to there, texts are of the kind a language model was made from
 UNKNOWN = 0.1  # share of unknown words above which texts are new to a language model
-SAMPLE = 200  # texts that tell
+SAMPLE, CHARACTERS = 200, 4_000  # texts that tell, and what is read of each
 LM_SHARE = 0.45  # of a time budget
 READ = 5e10  # weights times tokens that one CPU core reads in a second
 TRAIN = 3.0  # times as long as reading, for one pass forth and back
@@ -131,8 +131,8 @@ def _own(given: LanguageModel, settings: dict[str, Any]) -> LanguageModel:
 
 
 def sample_of(texts: list[str]) -> list[str]:
-    """Some of the texts, always the same."""
-    return [texts[i] for i in np.random.default_rng(0).permutation(len(texts))[:SAMPLE]]
+    """The beginnings of some of the texts, always the same."""
+    return [texts[i][:CHARACTERS] for i in np.random.default_rng(0).permutation(len(texts))[:SAMPLE]]
 
 
 def _knows(model: LanguageModel, texts: list[str], say: Callable[[str], None]) -> bool:

@@ -277,9 +277,9 @@ def probabilities(
     return np.asarray(shifted / shifted.sum(axis=1, keepdims=True))
 
 
-def document_features(run: Run, store: IdStore, documents: np.ndarray) -> np.ndarray:
-    """What the encoder makes of documents of the store, (N, F) in their order, read whole and on the CPU."""
-    batches = run.judging(store, None, documents)
+def document_features(run: Run, store: IdStore, documents: np.ndarray, *, whole: bool = True) -> np.ndarray:
+    """What the encoder makes of documents of the store, (N, F) in their order, read on the CPU."""
+    batches = run.judging(store, None, documents, whole=whole)
     if batches is None:
         return np.zeros((0, run.network.encoder.config.pooled()), np.float32)
     features, index = _read(run.reader(), batches, torch.nn.Identity())
