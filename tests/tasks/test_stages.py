@@ -207,19 +207,31 @@ probas = arrays(np.float64, st.tuples(st.integers(1, 30), st.integers(2, 5)), el
 
 @given(probas, st.floats(0.5, 4))
 def test_soft_labels_are_probabilities_sharpened(raw: np.ndarray, power: float) -> None:
-    """Rows sum to 1, the order of the classes stays; power 1 changes nothing; several labels stay independent."""
+    """Rows sum to 1; power 1 changes nothing; what one document has more of than another it still has more of."""
     proba = raw / raw.sum(1, keepdims=True)
     soft = soft_labels(proba, power, multi_label=False)
     assert soft.dtype == np.float32
     np.testing.assert_allclose(soft.sum(1), 1, atol=1e-5)
     np.testing.assert_allclose(soft_labels(proba, 1.0, multi_label=False), proba, atol=1e-6)
-    picked = np.take_along_axis(proba, soft.argmax(1)[:, None], 1)[:, 0]
-    np.testing.assert_allclose(picked, proba.max(1), rtol=1e-4)
+    order = np.argsort(proba[:, 0] / proba[:, 1])
+    odds = (np.maximum(soft[:, 0], 1e-30) / np.maximum(soft[:, 1], 1e-30))[order]
+    assert (odds[1:] >= odds[:-1] * (1 - 1e-3)).all()
     many = soft_labels(proba, power, multi_label=True)
     assert ((many >= 0) & (many <= 1)).all()
-    # a half is the fixed point: a power above 1 moves away from it, one below 1 towards it
-    away = abs(many - 0.5) - abs(proba - 0.5)
-    assert (away * np.sign(power - 1) >= -1e-6).all()
+    assert (np.diff(many[:, 0][np.argsort(proba[:, 0])]) >= -1e-6).all()
+
+
+@pytest.mark.parametrize("multi_label", [False, True])
+def test_sharpening_lets_no_class_swallow_another(multi_label: bool) -> None:
+    """Where the teacher knows little and one class is frequent, all leans to it; its share does not grow by that."""
+    rng = np.random.default_rng(0)
+    yes = np.clip(rng.normal(0.68, 0.1, 500), 0.01, 0.99)
+    proba = np.stack([yes, 1 - yes], axis=1)
+    plain = proba**2 / (proba**2 + (1 - proba) ** 2)
+    soft = soft_labels(proba, 2.0, multi_label)
+    assert plain.mean(0)[0] > 0.78
+    np.testing.assert_allclose(soft.mean(0), proba.mean(0), atol=1e-3)
+    assert soft.std() > proba.std()
 
 
 def test_the_surest_are_drawn_from_the_share_the_teacher_is_surest_of() -> None:
@@ -234,6 +246,8 @@ def test_the_surest_are_drawn_from_the_share_the_teacher_is_surest_of() -> None:
     assert not np.array_equal(chosen, surest(two, most=30, share=0.5, multi_label=False, seed=1))
     assert len(surest(two, most=1_000, share=0.8, multi_label=False, seed=0)) == 80
     assert len(surest(two[:1], most=10, share=0.1, multi_label=False, seed=0)) == 1
+    rare = np.concatenate([np.tile([0.9, 0.1], (80, 1)), np.tile([0.4, 0.6], (20, 1))])
+    assert (surest(rare, most=100, share=0.5, multi_label=False, seed=0) >= 80).sum() == 10
     many = surest(np.stack([1 - proba, proba], 1), most=30, share=0.5, multi_label=True, seed=0)
     assert many.min() >= 50
 

@@ -43,6 +43,7 @@ __all__ = [
     "teach",
     "true_labels",
 ]
+FITTED = 20  # rounds in which soft labels find the weights of their classes
 MOST_IDS = 1_000_000  # of a batch that is judged on a CPU, padding included
 
 
@@ -142,19 +143,31 @@ class Run:
 
 
 def soft_labels(proba: np.ndarray, power: float, multi_label: bool) -> np.ndarray:
-    """Probabilities (N, C) sharpened: to the power, normalised over the classes (or over yes and no)."""
-    sharp = proba**power
-    rest = (1 - proba) ** power if multi_label else 0.0
-    total = sharp + rest if multi_label else sharp.sum(axis=1, keepdims=True)
-    return np.asarray(sharp / np.maximum(total, 1e-12), np.float32)
+    """Probabilities (N, C) sharpened: to the power, normalised over the classes (or over yes and no).
+
+    Each class has a weight by which it stays as frequent as it was: without, a frequent class would swallow the others,
+    since what little is known of a document leans to it (iterative proportional fitting: Deming & Stephan 1940).
+    """
+    sharp = np.maximum(proba, 1e-12) ** power
+    rest = np.maximum(1 - proba, 1e-12) ** power
+    frequent, weight = np.clip(proba.mean(axis=0), 1e-12, 1 - 1e-12), np.ones(proba.shape[1])
+    for _ in range(FITTED):
+        total = weight * sharp + rest if multi_label else (sharp @ weight)[:, None]
+        found = np.clip((weight * sharp / total).mean(axis=0), 1e-12, 1 - 1e-12)
+        weight *= frequent / found * ((1 - found) / (1 - frequent) if multi_label else 1.0)
+    total = weight * sharp + rest if multi_label else (sharp @ weight)[:, None]
+    return np.asarray(weight * sharp / total, np.float32)
 
 
 def surest(proba: np.ndarray, *, most: int, share: float, multi_label: bool, seed: int) -> np.ndarray:
-    """Up to `most` document numbers, drawn from the `share` of which the teacher is surest."""
+    """Up to `most` document numbers, drawn from the `share` of which the teacher is surest, class by class."""
     sure = np.abs(proba - 0.5).mean(axis=1) if multi_label else proba.max(axis=1)
-    kept = np.argsort(-sure, kind="stable")[: max(1, int(share * len(sure)))]
-    rng = np.random.default_rng(seed)
-    return np.sort(rng.permutation(kept)[:most])
+    likeliest = np.zeros(len(sure), np.int64) if multi_label else proba.argmax(axis=1)
+    kept: list[int] = []
+    for k in np.unique(likeliest):
+        mine = np.flatnonzero(likeliest == k)
+        kept += mine[np.argsort(-sure[mine], kind="stable")[: max(1, int(share * len(mine)))]].tolist()
+    return np.sort(np.random.default_rng(seed).permutation(kept)[:most])
 
 
 def teach(
