@@ -110,11 +110,8 @@ class ClassifierNetwork(nn.Module):
             nothing = logits.new_zeros(())
             return Step(nothing, nothing, len(logits), logits)
         nll = self._loss(logits, targets, None)
-        loss = (
-            nll
-            if self.class_weight is None
-            else self._loss(logits, targets, self.class_weight.to(logits.device))
-        )
+        weight = self.class_weight
+        loss = nll if weight is None else self._loss(logits, targets, weight.to(logits.device))
         return Step(loss, nll.detach(), len(logits), logits, targets)
 
     def features(self, ids: Tensor, lengths: Tensor) -> Tensor:

@@ -172,9 +172,8 @@ class Trainer:
                     row |= self._judge(run)
             except Interrupted:
                 self._interrupt(run)
-            state.elapsed_s = (
-                run.elapsed_s()
-            )  # (not where nothing was judged: the clock must not end the stage then)
+            # not where nothing was judged: the clock must not end the stage then
+            state.elapsed_s = run.elapsed_s()
         return row | {"seconds": state.elapsed_s}
 
     def _judge(self, run: StageRun) -> dict[str, Any]:
