@@ -7,7 +7,6 @@ at equal time it has read so much more text that it predicts better. Knows nothi
 from __future__ import annotations
 
 import dataclasses
-import math
 from dataclasses import dataclass, field
 
 from ulmus.config import check_range, did_you_mean
@@ -78,11 +77,12 @@ class LMConfig:
         return given or (most if tokens is None else min(max(1, -(-enough // max(tokens, 1))), most))
 
     def tune_rate(self, tokens: int) -> float:
-        """Peak rate of fine-tuning on a corpus of so many tokens: with the root of them, which are soon known by heart.
+        """Peak rate of fine-tuning on a corpus of so many tokens: few, which are soon known by heart, at a lower one.
 
-        52,000 tokens of questions: perplexity 27.4 at a quarter of the rate, 4 epochs; 29.5 at all of it, 10 epochs.
+        With their fourth root. 52,000 tokens of questions: perplexity 28.2 at 0.23 of `tune_peak`, 25.4 at 0.46, 27.1
+        at 0.94; 527,000 of docstrings: 32.8 at 0.73, 32.2 at all of it.
         """
-        return self.tune_peak * min(1.0, math.sqrt(tokens / TUNED_ALL))
+        return self.tune_peak * min(1.0, (tokens / TUNED_ALL) ** 0.25)
 
 
 _SMALL = LMConfig(
