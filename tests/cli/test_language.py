@@ -58,6 +58,22 @@ def test_tuning_goes_on_from_a_language_model(
     assert bundle.read_manifest(out)["config"]["tune_epochs"] == 1
 
 
+def test_a_tuned_language_model_says_what_it_was_tuned_on(corpus: Path, tmp_path: Path, run: Run) -> None:
+    """Its card names its own texts, the language stays, and the card that it was tuned from is inside."""
+    first, second = tmp_path / "lm.ulmus", tmp_path / "lm2.ulmus"
+    settings = ("--config", corpus / "lm.toml", "--quiet")
+    about = ("--language", "xx", "--corpus", "letters", "--licence", "CC0")
+    made = run("pretrain", corpus / "train.csv", "--text", "text", "--out", first, *about, *settings)
+    assert made.exit_code == 0, made.stderr
+    done = run("tune", first, corpus / "train.csv", "--out", second, "--corpus", "reviews", *settings)
+    assert done.exit_code == 0, done.stderr
+    card = bundle.read_manifest(second)["card"]
+    assert (card["language"], card["corpus"]) == ("xx", "reviews")
+    assert "licence" not in card
+    assert card["files"][0]["file"] == "train.csv"
+    assert card["tuned_from"]["licence"] == "CC0"
+
+
 def test_generated_texts_begin_with_the_prompt(language_model: Path, run: Run) -> None:
     """Samples are parted by an empty line; the same seed gives the same texts."""
     arguments = ("generate", language_model, "the film was", "--words", 5, "--samples", 2, "--seed", 1)

@@ -45,7 +45,21 @@ Weights = Annotated[
 
 
 @dataclass(frozen=True, kw_only=True)
-class PretrainOptions(RunOptions, ReaderOptions, CommonOptions):
+class ModelOptions(RunOptions, ReaderOptions, CommonOptions):
+    """The options of the commands that make a language model."""
+
+    language: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="For the card: the language of the texts.")
+    ] = None
+    corpus: Annotated[str | None, typer.Option(metavar="TEXT", help="For the card: what the texts are.")] = (
+        None
+    )
+    licence: Annotated[str | None, typer.Option(metavar="TEXT", help="For the card: their licence.")] = None
+    weights: Weights = "float32"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PretrainOptions(ModelOptions):
     """The options of `ulmus pretrain`."""
 
     files: Files
@@ -60,25 +74,16 @@ class PretrainOptions(RunOptions, ReaderOptions, CommonOptions):
         typer.Option(help="Kind of recurrent layer; without it the one the size is best with."),
     ] = None
     backwards: Annotated[bool, typer.Option("--backwards", help="Read every text from its end.")] = False
-    language: Annotated[
-        str | None, typer.Option(metavar="TEXT", help="For the card: the language of the texts.")
-    ] = None
-    corpus: Annotated[str | None, typer.Option(metavar="TEXT", help="For the card: what the texts are.")] = (
-        None
-    )
-    licence: Annotated[str | None, typer.Option(metavar="TEXT", help="For the card: their licence.")] = None
-    weights: Weights = "float32"
 
 
 @dataclass(frozen=True, kw_only=True)
-class TuneOptions(RunOptions, ReaderOptions, CommonOptions):
+class TuneOptions(ModelOptions):
     """The options of `ulmus tune`."""
 
     model: Language
     files: Files
     text: TextCols = field(default_factory=list)
     valid: Valid = None
-    weights: Weights = "float32"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,6 +146,7 @@ def tune(options: TuneOptions) -> None:
         model = LanguageModel.load(given, **_settings(options, folder))
         model.config = _config(model.config, options)
         _log(model, options)
+        model.about = {k: v for k, v in model.card_.items() if k == "language"} | _about(options)
         _finish(model.fine_tune(texts, valid=valid), options, started)
 
 
@@ -170,7 +176,7 @@ def _config(base: LMConfig, options: ComputeOptions) -> LMConfig:
     return merged(base, tables(options.config, ["lm"])["lm"], f"{options.config}: [lm]")
 
 
-def _about(options: PretrainOptions) -> dict[str, Any]:
+def _about(options: PretrainOptions | TuneOptions) -> dict[str, Any]:
     """What the card says of the texts: what the user told, and their files."""
     told = {"language": options.language, "corpus": options.corpus, "licence": options.licence}
     files = [{"file": path.name, "bytes": path.stat().st_size} for path in options.files if path.is_file()]
