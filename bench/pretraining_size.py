@@ -1,7 +1,7 @@
 """What the size of pretraining is worth: accuracy of a pretrained classifier against the words its model had read.
 
     python bench/pretraining_size.py run [--sets imdb trec] [--labels 100 1000] [--seeds 3] [--jobs 2]
-    python bench/pretraining_size.py table      Markdown of what is done      python bench/pretraining_size.py plot FILE
+    python bench/pretraining_size.py table    Markdown of what is done    python bench/pretraining_size.py plot FILE
 
 Each language model is `small`, word tokens, made from articles drawn at random from the English Wikipedia (the smaller
 draws are in the larger ones), which it reads once or several times. The classifiers are those of `few_labels.py`, way
@@ -104,8 +104,7 @@ def run_all(options: argparse.Namespace) -> None:
     more = ["--work", options.work, "--share", options.share]
     made = [name for name in options.sizes if not file_of(name, options.work).exists()]
     made.sort(key=lambda name: -SIZES[name].words * SIZES[name].passes)
-    kept = options.out.with_name("pretraining-size-models.jsonl")
-    jobs.run(__file__, [["pretrain", name] for name in made], more, jobs=options.jobs, out=kept)
+    jobs.run(__file__, [["pretrain", name] for name in made], more, jobs=options.jobs, out=models_of(options))
     training = [["train", *run] for run in wanted(options, results(options))]
     jobs.run(__file__, training, more, jobs=options.jobs, out=options.out)
 
@@ -116,16 +115,32 @@ def cell(done: list[dict[str, Any]], size: str, name: str, labels: int) -> list[
     return [row["parts"]["lm"] for row in done if (row["size"], row["name"], row["labels"]) == key]
 
 
+def models_of(options: argparse.Namespace) -> Path:
+    """The file of what was found of the language models themselves."""
+    out: Path = options.out
+    return out.with_name(f"{out.stem}-models{out.suffix}")
+
+
+def perplexities(options: argparse.Namespace) -> dict[str, float]:
+    """Of each model on articles that it did not read."""
+    from ulmus.bundle import read_manifest
+    from ulmus.installed import find
+
+    whole = read_manifest(find("en-small"))["metrics"]["perplexity"]
+    return {"50M": whole} | {row["size"]: row["perplexity"] for row in jobs.rows(models_of(options))}
+
+
 def table(options: argparse.Namespace) -> None:
     """Mean and spread over the seeds as Markdown."""
-    done = results(options)
+    done, found = results(options), perplexities(options)
     columns = list(itertools.product(options.sets, options.labels))
     heads = (f"{name}, {labels:,}" for name, labels in columns)
-    print(f"| words of pretraining | {' | '.join(heads)} |\n|---|{'---|' * len(columns)}")
+    print(f"| words of pretraining | perplexity | {' | '.join(heads)} |\n|---|---|{'---|' * len(columns)}")
     for size in SIZES:
         cells = [cell(done, size, *column) for column in columns]
         if any(cells):
-            print(f"| {size} | {' | '.join(map(jobs.told, cells))} |")
+            own = jobs.told([found[size]] if size in found else [])
+            print(f"| {size} | {own} | {' | '.join(map(jobs.told, cells))} |")
 
 
 def plot(options: argparse.Namespace) -> None:

@@ -68,12 +68,17 @@ def test_every_link_leads_somewhere(page: Path) -> None:
 
 @pytest.mark.parametrize(
     ("command", "page"),
-    [(["compare.py", "--markdown"], "README.md"), (["few_labels.py", "table"], "docs/results.md")],
-    ids=["speed", "accuracy"],
+    [
+        (["compare.py", "--markdown"], "README.md"),
+        (["few_labels.py", "table"], "docs/results.md"),
+        (["pretraining_size.py", "table"], "docs/results.md"),
+        (["wikitext2.py", "table"], "docs/results.md"),
+    ],
+    ids=["speed", "accuracy", "pretraining", "perplexity"],
 )
 def test_tables_are_those_that_were_measured(command: list[str], page: str) -> None:
     """A page has a table line by line as the script in bench makes it of its results."""
     full = [sys.executable, ROOT / "bench" / command[0], *command[1:]]
     made = subprocess.run(full, cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
-    assert made.count("\n") > 3
+    assert made.count("\n") > 1  # a head and a row at least
     assert made in (ROOT / page).read_text(encoding="utf-8")
