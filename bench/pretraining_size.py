@@ -162,8 +162,9 @@ def plot(options: argparse.Namespace) -> None:
                     spread = statistics.stdev(values) if len(values) > 1 else 0
                     label = f"{labels:,} labels" if size == "0" else None
                     hollow = {"mfc": "white"} if passes > 1 else {}
+                    beside = 1.1 if passes > 1 else 1.0
                     axis.errorbar(
-                        max(words * passes, 1e5), statistics.mean(values), yerr=spread, label=label,
+                        max(beside * words * passes, 1e5), statistics.mean(values), yerr=spread, label=label,
                         marker="o", capsize=2, color=f"C{k}", **hollow,
                     )  # fmt: skip
         axis.set(xscale="log", title=name, xlabel="words read in pretraining", ylabel="accuracy, %")
