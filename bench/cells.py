@@ -33,7 +33,7 @@ def trained(name: str, minutes: float, threads: int) -> dict[str, Any]:
     from prepare import reviews
 
     from ulmus import LanguageModel
-    from ulmus.tasks.lm_config import lm_config
+    from ulmus.tasks.language_model.config import lm_config
 
     torch.set_num_threads(threads)
     config = dataclasses.replace(lm_config("small"), **CANDIDATES[name])

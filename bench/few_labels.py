@@ -110,8 +110,8 @@ def tuned(name: str, work: Path, share: float) -> dict[str, Any]:
 def trained(run: Run, work: Path, share: float, model: str | None = None) -> dict[str, Any]:
     """Train one classifier, from a language model, in this process and judge its parts; accuracies in per cent."""
     from ulmus import TextClassifier, WordCounts
-    from ulmus.models.count_features import CountConfig
-    from ulmus.tasks.classifier_config import ClassifierConfig
+    from ulmus.linear.features import CountConfig
+    from ulmus.tasks.classifier.config import ClassifierConfig
 
     texts = load(run.name)
     mine, labels, more = chosen(run, texts)

@@ -27,9 +27,9 @@ from ulmus import Source, Tokenizer, TokenizerConfig, read
 from ulmus.data.lm_batches import LMBatches
 from ulmus.data.store import IdStore
 from ulmus.models.heads import TiedDecoder
-from ulmus.tasks.language_model import build
-from ulmus.tasks.lm_config import LMConfig
-from ulmus.tasks.texts import cut
+from ulmus.tasks.ids import cut
+from ulmus.tasks.language_model.config import LMConfig
+from ulmus.tasks.language_model.network import build
 from ulmus.train.evaluate import evaluate
 from ulmus.train.loop import LoopConfig, Stage, Trainer
 from ulmus.train.schedules import Schedule

@@ -18,13 +18,13 @@ import numpy as np
 import torch
 
 from ulmus import LanguageModel, Source, TextClassifier, Tokenizer, TokenizerConfig, WordCounts, read
+from ulmus.evaluation.combination import Combination
 from ulmus.models.awd_lstm import AWDLSTM
 from ulmus.models.heads import ClassifierHead
-from ulmus.tasks.classifier_config import ClassifierConfig
-from ulmus.tasks.combination import Combination
-from ulmus.tasks.language_model import build
-from ulmus.tasks.lm_config import LMConfig, lm_config
-from ulmus.tasks.networks import ClassifierNetwork
+from ulmus.tasks.classifier.config import ClassifierConfig
+from ulmus.tasks.classifier.network import ClassifierNetwork
+from ulmus.tasks.language_model.config import LMConfig, lm_config
+from ulmus.tasks.language_model.network import build
 
 FULL = {"texts": 75_000, "many": 5_000, "singles": 1_000, "steps": 6, "warm": 2, "words": 200, "lengths": 640}
 QUICK = {"texts": 2_000, "many": 64, "singles": 5, "steps": 2, "warm": 1, "words": 5, "lengths": 64}

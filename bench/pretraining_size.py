@@ -49,7 +49,7 @@ ENDS = {"nothing": "0", "pretrained": "50M"}  # trainings of `few_labels.py`: th
 
 def articles(words: int) -> list[str]:
     """Articles of so many words together, in an order that is always the same."""
-    from ulmus.text.streams import open_text
+    from ulmus.corpus.streams import open_text
 
     with open_text(CORPUS) as file:
         texts = file.read().decode().split("\n\n")
@@ -61,7 +61,7 @@ def articles(words: int) -> list[str]:
 def pretrained(name: str, work: Path, share: float) -> dict[str, Any]:
     """Make the language model of a size; its perplexity on articles of its own that it did not read."""
     from ulmus import LanguageModel
-    from ulmus.tasks.lm_config import lm_config
+    from ulmus.tasks.language_model.config import lm_config
 
     size = SIZES[name]
     config = dataclasses.replace(lm_config("small"), epochs=size.passes)

@@ -26,7 +26,7 @@ SMALL = {"embedding": 256, "hidden": 512, "layers": 2}
 def text(folder: Path, variant: str) -> None:
     """Raw texts to ids on disk: vocabulary trained, texts cut, id store written; `cut_only` is the last two."""
     from ulmus import TokenizerConfig
-    from ulmus.tasks.texts import cut, trained_tokenizer
+    from ulmus.tasks.ids import cut, trained_tokenizer
 
     raw = measure.texts(folder, "texts.jsonl")
     with tempfile.TemporaryDirectory() as out:
@@ -83,8 +83,8 @@ def lm_step(folder: Path, variant: str) -> None:
     """A step of the language model, 64 streams of 72 tokens, 30,000 words; full or adaptive softmax."""
     import torch
 
-    from ulmus.tasks.language_model import build
-    from ulmus.tasks.lm_config import LMConfig
+    from ulmus.tasks.language_model.config import LMConfig
+    from ulmus.tasks.language_model.network import build
 
     ids = torch.from_numpy(np.load(folder / "lm.npy")).to(measure.device())
     adaptive = variant.startswith("adaptive")
@@ -117,7 +117,7 @@ def _classifier_network() -> Any:
 
     from ulmus.models.awd_lstm import AWDLSTM, EncoderConfig
     from ulmus.models.heads import ClassifierHead
-    from ulmus.tasks.networks import ClassifierNetwork
+    from ulmus.tasks.classifier.network import ClassifierNetwork
 
     torch.manual_seed(0)
     encoder = AWDLSTM(EncoderConfig(measure.VOCABULARY))

@@ -69,7 +69,7 @@ class Lines:
 def corpus(folder: Path, megabytes: float, **_: Any) -> Point:
     """Vocabulary trained, texts cut, id store written; `cut_s` is the last two."""
     from ulmus import TokenizerConfig
-    from ulmus.tasks.texts import cut, trained_tokenizer
+    from ulmus.tasks.ids import cut, trained_tokenizer
 
     out = folder / f"store-{megabytes}"
     shutil.rmtree(out, ignore_errors=True)
@@ -86,8 +86,8 @@ def corpus(folder: Path, megabytes: float, **_: Any) -> Point:
 def corpus_step(folder: Path, megabytes: float, **told: Any) -> Point:
     """Training steps of the small language model on batches from that store."""
     from ulmus import IdStore, LMBatches
-    from ulmus.tasks.language_model import build
-    from ulmus.tasks.lm_config import lm_config
+    from ulmus.tasks.language_model.config import lm_config
+    from ulmus.tasks.language_model.network import build
 
     store = IdStore.open(folder / f"store-{megabytes}" / "ids")
     batches = iter(LMBatches(store, batch_size=told["batch"], bptt=told["bptt"], random_bptt=False))
@@ -96,8 +96,8 @@ def corpus_step(folder: Path, megabytes: float, **told: Any) -> Point:
 
 def vocabulary(folder: Path, words: int, cutoffs: list[int], **told: Any) -> Point:
     """Training steps of the base language model; rarer words are read as unknown."""
-    from ulmus.tasks.language_model import build
-    from ulmus.tasks.lm_config import LMConfig
+    from ulmus.tasks.language_model.config import LMConfig
+    from ulmus.tasks.language_model.network import build
 
     return lm_steps(
         build(replace(LMConfig(), cutoffs=tuple(cutoffs)), words, seed=0),
@@ -110,8 +110,8 @@ def threads(folder: Path, count: int, size: str, **told: Any) -> Point:
     """Training steps of a language model on so many threads."""
     import torch
 
-    from ulmus.tasks.language_model import build
-    from ulmus.tasks.lm_config import lm_config
+    from ulmus.tasks.language_model.config import lm_config
+    from ulmus.tasks.language_model.network import build
 
     torch.set_num_threads(count)
     words = max(told["vocabularies"][:2])
@@ -169,7 +169,7 @@ def classifier(words: int) -> Any:
 
     from ulmus.models.awd_lstm import AWDLSTM, EncoderConfig
     from ulmus.models.heads import ClassifierHead
-    from ulmus.tasks.networks import ClassifierNetwork
+    from ulmus.tasks.classifier.network import ClassifierNetwork
 
     torch.manual_seed(0)
     encoder = AWDLSTM(EncoderConfig(words))
@@ -192,8 +192,9 @@ def learning(folder: Path, length: int, **told: Any) -> Point:
 
 def predicting(folder: Path, length: int, **told: Any) -> Point:
     """Probabilities of one document, as `TextClassifier` computes them from ids."""
-    from ulmus.tasks.classifier_config import ClassifierConfig
-    from ulmus.tasks.stages import Run, probabilities
+    from ulmus.tasks.classifier.config import ClassifierConfig
+    from ulmus.tasks.classifier.inference import probabilities
+    from ulmus.tasks.classifier.training import Run
 
     words = max(told["vocabularies"][:2])
     store = documents(folder, 1, length, words)

@@ -31,8 +31,8 @@ DOCUMENTS = 256  # that are predicted
 def step_of(folder: Path, work: str) -> Callable[[], object]:
     """One step, ready to be called again and again."""
     from ulmus.data.label_batches import Batch
-    from ulmus.tasks.language_model import build
-    from ulmus.tasks.lm_config import LMConfig
+    from ulmus.tasks.language_model.config import LMConfig
+    from ulmus.tasks.language_model.network import build
     from ulmus.train.device import to_device
 
     if work.startswith("predict-"):

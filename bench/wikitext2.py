@@ -40,8 +40,8 @@ PUBLISHED = {"input": 0.65, "hidden": 0.2, "output": 0.4, "embedding": 0.1, "wei
 
 def stores() -> tuple[dict[str, Any], int]:
     """The ids of train, valid and test, each one document; ids by frequency; and the size of the vocabulary."""
+    from ulmus.corpus.streams import open_text
     from ulmus.data.store import IdStore
-    from ulmus.text.streams import open_text
 
     words = {}
     for part in ("train", "valid", "test"):
@@ -59,7 +59,7 @@ def stores() -> tuple[dict[str, Any], int]:
 def settings(recipe: str) -> tuple[Any, Any]:
     """Config of the language model, and the schedule of its rate."""
     from ulmus.models.awd_lstm import Dropouts
-    from ulmus.tasks.lm_config import lm_config
+    from ulmus.tasks.language_model.config import lm_config
     from ulmus.train.schedules import Schedule
 
     changes = dict(RECIPES[recipe])
@@ -74,10 +74,10 @@ def settings(recipe: str) -> tuple[Any, Any]:
 def trained(recipe: str, seed: int, epochs: int, work: Path) -> dict[str, Any]:
     """Train by a recipe; perplexities on both texts, and of each epoch."""
     from ulmus.data.lm_batches import LMBatches
-    from ulmus.tasks.language_model import build
+    from ulmus.evaluation.metrics import perplexity
+    from ulmus.tasks.language_model.network import build
     from ulmus.train.evaluate import evaluate
     from ulmus.train.loop import LoopConfig, Stage, Trainer
-    from ulmus.train.metrics import perplexity
 
     texts, size = stores()
     config, schedule = settings(recipe)

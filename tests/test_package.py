@@ -43,7 +43,7 @@ TORCHLESS = [
     name
     for name in MODULES
     if re.match(
-        r"ulmus\.(text|data|serve|cli)\b|ulmus\.(?!train|tasks|models|__main__)\w+$|ulmus\.models\.baseline$",
+        r"ulmus\.(corpus|text|data|linear|evaluation|serve|cli)\b|ulmus\.(?!train|tasks|models|__main__)\w+$",
         name,
     )
 ]

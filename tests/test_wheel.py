@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from ulmus import LanguageModel
-from ulmus.tasks.lm_config import LMConfig
+from ulmus.tasks.language_model.config import LMConfig
 
 ROOT = Path(__file__).parents[1]
 TINY = LMConfig(embedding=4, hidden=4, layers=1, epochs=1)

@@ -9,14 +9,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from ulmus.corpus.source import Source, read
     from ulmus.data.label_batches import LabelBatches
     from ulmus.data.lm_batches import LMBatches
     from ulmus.data.store import IdStore
     from ulmus.errors import UlmusError
-    from ulmus.models.baseline import WordCounts
-    from ulmus.tasks.classifier import TextClassifier
-    from ulmus.tasks.language_model import LanguageModel
-    from ulmus.text.corpus import Source, read
+    from ulmus.linear.word_counts import WordCounts
+    from ulmus.tasks.classifier.model import TextClassifier
+    from ulmus.tasks.language_model.model import LanguageModel
     from ulmus.text.tokenizer import Tokenizer, TokenizerConfig
     from ulmus.text.vocab import Vocab
 
@@ -39,11 +39,11 @@ __all__ = [
 ]
 
 _HOMES = {
-    "TextClassifier": "tasks.classifier",
-    "LanguageModel": "tasks.language_model",
-    "WordCounts": "models.baseline",
-    "read": "text.corpus",
-    "Source": "text.corpus",
+    "TextClassifier": "tasks.classifier.model",
+    "LanguageModel": "tasks.language_model.model",
+    "WordCounts": "linear.word_counts",
+    "read": "corpus.source",
+    "Source": "corpus.source",
     "Tokenizer": "text.tokenizer",
     "TokenizerConfig": "text.tokenizer",
     "Vocab": "text.vocab",

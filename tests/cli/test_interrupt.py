@@ -85,7 +85,7 @@ def test_ctrl_c_before_the_first_checkpoint_leaves_nothing(
     corpus: Path, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """There is nothing to go on from, and the message says so."""
-    from ulmus.tasks.language_model import LanguageModel
+    from ulmus.tasks.language_model.model import LanguageModel
 
     def stop(self: LanguageModel, *arguments: object, **named: object) -> None:
         raise KeyboardInterrupt
@@ -102,7 +102,7 @@ def test_ctrl_c_while_predicting_leaves_no_half_file(
 ) -> None:
     """The second batch never comes: the first is not left behind as if it were all."""
     from ulmus.cli import predict
-    from ulmus.tasks.classifier import TextClassifier
+    from ulmus.tasks.classifier.model import TextClassifier
 
     labels_of, calls = TextClassifier.labels_of, []
 

@@ -167,7 +167,7 @@ def test_the_card_says_what_a_model_was_made_from(corpus: Path, tmp_path: Path, 
 
 def test_the_card_has_the_command_as_one_could_type_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """Quoted where it must be, and by the name of the program however that was started."""
-    from ulmus.tasks.card import command
+    from ulmus.tasks.language_model.card import command
 
     for program in ("/opt/x/bin/ulmus", "/opt/x/ulmus/__main__.py"):
         monkeypatch.setattr("sys.argv", [program, "pretrain", "a b.txt"])
@@ -185,7 +185,7 @@ def test_bf16_weights_make_a_file_of_half_the_size_that_reads_the_same(
             *("--config", corpus / "lm.toml", "--quiet"),
         )
         assert done.exit_code == 0, done.stderr
-    from ulmus.tasks.language_model import LanguageModel
+    from ulmus.tasks.language_model.model import LanguageModel
 
     texts = ["the film was lovely", "a dull film"] * 20
     exact, short = (LanguageModel.load(path).perplexity(texts) for path in files.values())

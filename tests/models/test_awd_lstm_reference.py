@@ -20,7 +20,7 @@ from ulmus.data.lm_batches import LMBatches
 from ulmus.data.store import IdStore
 from ulmus.models.awd_lstm import AWDLSTM, Dropouts, EncoderConfig
 from ulmus.models.heads import TiedDecoder
-from ulmus.tasks.networks import LMNetwork
+from ulmus.tasks.language_model.network import LMNetwork
 from ulmus.train.callbacks import Callback, RunState
 from ulmus.train.loop import LoopConfig, Stage, Trainer
 from ulmus.train.schedules import Schedule

@@ -14,11 +14,12 @@ import torch
 
 from ulmus.models.awd_lstm import AWDLSTM, Dropouts, EncoderConfig
 from ulmus.models.heads import ClassifierHead, TiedDecoder
-from ulmus.tasks.classifier import TextClassifier
-from ulmus.tasks.classifier_config import ClassifierConfig
-from ulmus.tasks.language_model import LanguageModel
-from ulmus.tasks.lm_config import LMConfig
-from ulmus.tasks.networks import ClassifierNetwork, LMNetwork
+from ulmus.tasks.classifier.config import ClassifierConfig
+from ulmus.tasks.classifier.model import TextClassifier
+from ulmus.tasks.classifier.network import ClassifierNetwork
+from ulmus.tasks.language_model.config import LMConfig
+from ulmus.tasks.language_model.model import LanguageModel
+from ulmus.tasks.language_model.network import LMNetwork
 from ulmus.text.tokenizer import TokenizerConfig
 from ulmus.train.callbacks import Callback, RunState
 

@@ -14,7 +14,7 @@ from sklearn.metrics import get_scorer, log_loss
 from sklearn.model_selection import GridSearchCV, cross_val_predict, cross_val_score
 
 from ulmus.errors import UsageError
-from ulmus.tasks.classifier import TextClassifier
+from ulmus.tasks.classifier.model import TextClassifier
 
 Fit = Callable[..., TextClassifier]
 
@@ -73,5 +73,5 @@ def test_two_classes_have_a_curve(make: Fit, corpus: Any, score: str) -> None:
 
 def test_importing_the_classifier_does_not_import_scikit_learn() -> None:
     """Its base class would add a second to every start."""
-    code = "import sys, ulmus.tasks.classifier; sys.exit('sklearn' in sys.modules)"
+    code = "import sys, ulmus.tasks.classifier.model; sys.exit('sklearn' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -15,8 +15,8 @@ from ulmus.bundle import BFloat16
 from ulmus.errors import BundleError
 from ulmus.models.awd_lstm import AWDLSTM, Dropouts, EncoderConfig
 from ulmus.models.heads import TiedDecoder
-from ulmus.tasks.networks import LMNetwork
-from ulmus.tasks.weights import numpy_tensors, remapped, rows_of, torch_tensors
+from ulmus.models.weights import numpy_tensors, remapped, rows_of, torch_tensors
+from ulmus.tasks.language_model.network import LMNetwork
 from ulmus.text.vocab import SPECIALS, Vocab, remap
 
 Make = Callable[..., LMNetwork]
@@ -50,7 +50,7 @@ def test_known_words_keep_their_row_and_new_ones_get_the_mean(old: list[str], ne
     assert mapping.kept + mapping.new == len(after)
     assert mapping.kept + mapping.dropped == len(before)
     one = network_for(before)
-    other = remapped(one, mapping, network_for(after, seed=1))
+    other = remapped(one, mapping.index, network_for(after, seed=1))
     for mine, theirs in (
         (other.encoder.embedding, one.encoder.embedding),
         (other.decoder.bias, one.decoder.bias),
@@ -64,7 +64,7 @@ def test_everything_but_the_vocabulary_is_taken_over(make_lm_network: Make) -> N
     """The LSTM layers are those of the old network; a fresh one's random weights are gone."""
     before, after = vocab_of(WORDS[:20]), vocab_of(WORDS[10:])
     one = network_for(before)
-    other = remapped(one, remap(before, after), network_for(after, seed=1))
+    other = remapped(one, remap(before, after).index, network_for(after, seed=1))
     for name, t in one.encoder.layers.state_dict().items():
         assert torch.equal(other.encoder.layers.state_dict()[name], t)
 
@@ -73,9 +73,9 @@ def test_the_rows_of_tails_go_over_where_there_are_as_many() -> None:
     """A vocabulary too small for a tail starts its clusters anew; the mapping itself does not fail."""
     before, small = vocab_of(WORDS), vocab_of(WORDS[:3])
     one = network_for(before, cutoffs=(15, 25))
-    same = remapped(one, remap(before, before), network_for(before, seed=1, cutoffs=(15, 25)))
+    same = remapped(one, remap(before, before).index, network_for(before, seed=1, cutoffs=(15, 25)))
     assert torch.equal(same.decoder.clusters, one.decoder.clusters)
-    fewer = remapped(one, remap(before, small), network_for(small, seed=1, cutoffs=(15, 25)))
+    fewer = remapped(one, remap(before, small).index, network_for(small, seed=1, cutoffs=(15, 25)))
     assert fewer.decoder.tails == 0
 
 
@@ -83,7 +83,7 @@ def test_a_remapped_network_over_the_same_vocabulary_predicts_the_same() -> None
     """Nothing is lost on the way."""
     vocab = vocab_of(WORDS)
     one = network_for(vocab).eval()
-    other = remapped(one, remap(vocab, vocab), network_for(vocab, seed=1)).eval()
+    other = remapped(one, remap(vocab, vocab).index, network_for(vocab, seed=1)).eval()
     batch = (torch.randint(39, (2, 5)), torch.randint(39, (2, 5)))
     assert torch.equal(one(batch).nll, other(batch).nll)
 
@@ -91,8 +91,8 @@ def test_a_remapped_network_over_the_same_vocabulary_predicts_the_same() -> None
 def test_rows_of_gives_shapes_of_the_new_vocabulary() -> None:
     """For vectors and matrices alike."""
     mapping = remap(vocab_of(["a", "b"]), vocab_of(["b", "c", "d"]))
-    assert rows_of(torch.randn(11, 4), mapping).shape == (12, 4)
-    assert rows_of(torch.randn(11), mapping).shape == (12,)
+    assert rows_of(torch.randn(11, 4), mapping.index).shape == (12, 4)
+    assert rows_of(torch.randn(11), mapping.index).shape == (12,)
 
 
 def test_arrays_and_back_is_the_same_network(make_lm_network: Make, make_classifier_network: Any) -> None:

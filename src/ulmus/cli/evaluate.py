@@ -31,7 +31,7 @@ from ulmus.cli.train import PARTS
 from ulmus.errors import DataError, UsageError
 
 if TYPE_CHECKING:
-    from ulmus.tasks.classifier import TextClassifier
+    from ulmus.tasks.classifier.model import TextClassifier
 
 _DELIMITERS = (",", ";", "|", " ")  # what several labels in one cell may have between them
 
@@ -60,7 +60,7 @@ def evaluate(options: EvaluateOptions) -> None:
     """Score a classifier on labelled texts."""
     source = inputs.source(options.data, options, inputs.Columns(options.text, options.label))
     inputs.probe([source])
-    from ulmus.tasks.classifier import TextClassifier
+    from ulmus.tasks.classifier.model import TextClassifier
 
     classifier = TextClassifier.load(options.model, device=options.device, precision=options.precision)
     given = inputs.labelled(source)
@@ -134,7 +134,7 @@ def _scores_with_strangers(classifier: TextClassifier, texts: list[str], labels:
 
 def _counted(labels: list[Any], predicted: list[Any], multi_label: bool) -> dict[str, float]:
     """Accuracy and F1 of any names, known to the model or not."""
-    from ulmus.train import metrics
+    from ulmus.evaluation import metrics
 
     if not multi_label:
         truth, guess = [str(label) for label in labels], [str(label) for label in predicted]

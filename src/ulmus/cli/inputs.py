@@ -20,7 +20,7 @@ from ulmus.cli.show import note
 from ulmus.errors import DataError
 
 if TYPE_CHECKING:
-    from ulmus.text.corpus import Source
+    from ulmus.corpus.source import Source
 
 Label = str | tuple[str, ...]
 _COMPRESSED = {".gz", ".zst", ".xz"}
@@ -52,7 +52,7 @@ class Texts:
         self.sources = sources
 
     def __iter__(self) -> Iterator[str]:
-        from ulmus.text.corpus import read
+        from ulmus.corpus.source import read
 
         for source in self.sources:
             for record in read(source):
@@ -61,7 +61,7 @@ class Texts:
 
 def source(path: Path, options: ReaderOptions, columns: Columns, *, like: Path | None = None) -> Source:
     """How to read `path`. `like` is the file that the options were given for, where that is another one."""
-    from ulmus.text.corpus import Source
+    from ulmus.corpus.source import Source
 
     mine, text = options, tuple(columns.text)
     if like is not None and _kind(path) != _kind(like):
@@ -87,7 +87,7 @@ def source(path: Path, options: ReaderOptions, columns: Columns, *, like: Path |
 
 def probe(sources: Iterable[Source]) -> None:
     """Open every file and look its columns up: errors come now and not after the training."""
-    from ulmus.text.corpus import read
+    from ulmus.corpus.source import read
 
     for item in sources:
         next(read(item))
@@ -95,7 +95,7 @@ def probe(sources: Iterable[Source]) -> None:
 
 def labelled(item: Source) -> Labelled:
     """All of a labelled file. Raises DataError where no row has a label."""
-    from ulmus.text.corpus import read
+    from ulmus.corpus.source import read
 
     found = Labelled([], [], [])
     for record in read(item):
@@ -130,7 +130,7 @@ def known_only(given: Labelled, classes: Iterable[Label], name: str) -> tuple[La
 def batches(item: Source | None, size: int) -> Iterator[list[str]]:
     """The texts of a file, or of stdin one a line, `size` at a time."""
     if item is not None:
-        from ulmus.text.corpus import read_batches
+        from ulmus.corpus.source import read_batches
 
         for records in read_batches(item, size=size):
             yield [record.text for record in records]

@@ -27,8 +27,8 @@ from ulmus.cli.options import (
 from ulmus.cli.settings import merged, tables
 
 if TYPE_CHECKING:
-    from ulmus.tasks.language_model import LanguageModel
-    from ulmus.tasks.lm_config import LMConfig
+    from ulmus.tasks.language_model.config import LMConfig
+    from ulmus.tasks.language_model.model import LanguageModel
 
 Files = Annotated[
     list[Path], typer.Argument(metavar="FILE...", help="Files or folders of texts.", show_default=False)
@@ -122,8 +122,8 @@ def pretrain(options: PretrainOptions) -> None:
     outputs.claim_model(options)
     texts, valid = _texts(options)
     with outputs.work_folder(options, [*options.files, *filter(None, [options.valid])]) as folder:
-        from ulmus.tasks.language_model import LanguageModel
-        from ulmus.tasks.lm_config import lm_config
+        from ulmus.tasks.language_model.config import lm_config
+        from ulmus.tasks.language_model.model import LanguageModel
 
         base = lm_config(options.size, kind=options.tokenizer, backwards=options.backwards, cell=options.cell)
         model = LanguageModel(_config(base, options), **_settings(options, folder))
@@ -141,7 +141,7 @@ def tune(options: TuneOptions) -> None:
 
     given = find(options.model)
     with outputs.work_folder(options, [given, *options.files, *filter(None, [options.valid])]) as folder:
-        from ulmus.tasks.language_model import LanguageModel
+        from ulmus.tasks.language_model.model import LanguageModel
 
         model = LanguageModel.load(given, **_settings(options, folder))
         model.config = _config(model.config, options)
@@ -152,7 +152,7 @@ def tune(options: TuneOptions) -> None:
 
 def generate(options: GenerateOptions) -> None:
     """Let a language model go on writing."""
-    from ulmus.tasks.language_model import LanguageModel
+    from ulmus.tasks.language_model.model import LanguageModel
 
     model = LanguageModel.load(options.model, device=options.device)
     texts = model.generate(
@@ -212,7 +212,7 @@ def _texts(options: PretrainOptions | TuneOptions) -> tuple[inputs.Texts, inputs
 
 def _finish(model: LanguageModel, options: PretrainOptions | TuneOptions, started: float) -> None:
     """Save the model, with texts of its own in its card, and report its scores."""
-    from ulmus.tasks.card import samples
+    from ulmus.tasks.language_model.card import samples
 
     model.card_["samples"] = samples(model, options.seed)
     model.save(options.out, weights=options.weights)

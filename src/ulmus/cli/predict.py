@@ -30,8 +30,8 @@ from ulmus.cli.options import (
 from ulmus.cli.writers import CsvWriter, JsonLinesWriter, JsonWriter, Writer
 
 if TYPE_CHECKING:
-    from ulmus.tasks.classifier import TextClassifier
-    from ulmus.text.corpus import Source
+    from ulmus.corpus.source import Source
+    from ulmus.tasks.classifier.model import TextClassifier
 
 _BATCH = 1024  # texts read at a time
 _BATCH_OF_STDIN = 64  # texts; a program that waits for answers gets them sooner
@@ -77,7 +77,7 @@ def predict(options: PredictOptions) -> None:
         inputs.probe([source])
     if options.output is not None:
         outputs.claim(options.output, (".csv", ".jsonl"))
-    from ulmus.tasks.classifier import TextClassifier
+    from ulmus.tasks.classifier.model import TextClassifier
 
     classifier = TextClassifier.load(options.model, device=options.device, precision=options.precision)
     counts: Counter[str] = Counter()

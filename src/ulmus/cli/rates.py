@@ -17,7 +17,7 @@ from ulmus.cli.options import CommonOptions, ComputeOptions, ReaderOptions, Text
 from ulmus.cli.settings import merged, tables
 
 if TYPE_CHECKING:
-    from ulmus.tasks.language_model import LanguageModel
+    from ulmus.tasks.language_model.model import LanguageModel
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,8 +63,8 @@ def find_rate(options: RatesOptions) -> None:
 
 def _model(options: RatesOptions) -> LanguageModel:
     """The model given, or a new one by the options and the table [lm] of the config file."""
-    from ulmus.tasks.language_model import LanguageModel
-    from ulmus.tasks.lm_config import lm_config
+    from ulmus.tasks.language_model.config import lm_config
+    from ulmus.tasks.language_model.model import LanguageModel
 
     settings: dict[str, Any] = {
         "seed": options.seed,

@@ -27,9 +27,9 @@ from ulmus.cli.settings import merged, tables
 from ulmus.errors import UsageError
 
 if TYPE_CHECKING:
-    from ulmus.tasks.classifier import TextClassifier
-    from ulmus.tasks.classifier_config import ClassifierConfig
-    from ulmus.text.corpus import Source
+    from ulmus.corpus.source import Source
+    from ulmus.tasks.classifier.config import ClassifierConfig
+    from ulmus.tasks.classifier.model import TextClassifier
 
 PARTS = {"counts": "word counts", "lm": "language model", "combined": "combined"}
 
@@ -157,8 +157,8 @@ def _check_language_model(options: TrainOptions) -> list[Path]:
 
 def _config(options: TrainOptions) -> ClassifierConfig:
     """Settings of the recipe: the tables [classifier] and [lm] of the config file over the defaults."""
-    from ulmus.tasks.classifier_config import ClassifierConfig
-    from ulmus.tasks.lm_config import lm_config
+    from ulmus.tasks.classifier.config import ClassifierConfig
+    from ulmus.tasks.language_model.config import lm_config
 
     given = tables(options.config, ["classifier", "lm"])
     config = merged(ClassifierConfig(), given["classifier"], f"{options.config}: [classifier]")
@@ -171,7 +171,7 @@ def _config(options: TrainOptions) -> ClassifierConfig:
 
 
 def _classifier(options: TrainOptions, settings: ClassifierConfig, folder: Path) -> TextClassifier:
-    from ulmus.tasks.classifier import TextClassifier
+    from ulmus.tasks.classifier.model import TextClassifier
     from ulmus.train.callbacks import JsonLog
 
     classifier = TextClassifier(

@@ -1,1 +1,1 @@
-"""Batches -> tensors: encoders, heads, and the word-count baseline. Importing the package loads nothing heavy."""
+"""Batches -> tensors: encoders, heads, packed weights for inference. Importing the package loads nothing heavy."""

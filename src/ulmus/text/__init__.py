@@ -1,1 +1,1 @@
-"""str -> tokens -> ids: corpus readers, named rules, tokenizers, vocabulary. Knows no tensors and no model."""
+"""str -> tokens -> ids: named rules, tokenizers, vocabulary. Knows no tensors and no model."""

@@ -1,0 +1,75 @@
+"""Columns as users hold them -> lists of str: lists, numpy arrays, pandas and polars columns, Arrow arrays.
+
+Anything that can be iterated twice, such as files read as a stream, is a column of texts too: then nothing is held in
+memory. Knows no model and no label.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from ulmus.errors import UsageError
+
+__all__ = ["as_list", "as_texts", "missing", "others", "readable"]
+
+
+def as_list(values: Any, what: str = "texts") -> list[Any]:
+    """A plain list of a list, tuple, array, pandas/polars column or Arrow array. Raises UsageError for a table."""
+    if isinstance(values, (str, bytes)):
+        raise UsageError(
+            f"{what}: expected a list of them, got a single {type(values).__name__}. Put it in a list."
+        )
+    if isinstance(values, Mapping) or len(getattr(values, "shape", (0,))) != 1:
+        raise UsageError(
+            f"{what}: expected one column or a list, got a {type(values).__name__}{_shape(values)}."
+        )
+    for name in ("to_pylist", "to_list", "tolist"):  # Arrow; pandas and polars; numpy
+        if hasattr(values, name):
+            return list(getattr(values, name)())
+    return list(values)
+
+
+def _shape(values: Any) -> str:
+    return f" of shape {tuple(values.shape)}" if hasattr(values, "shape") else ""
+
+
+def as_texts(values: Any, what: str = "texts") -> list[str]:
+    """A list of str. A missing value (None, NaN, NA) is an empty text. Raises UsageError for anything else."""
+    return [_text(value, what, i) for i, value in enumerate(as_list(values, what))]
+
+
+def others(texts: list[str], *known: list[str]) -> list[str]:
+    """Those of `texts` that are none of the `known` ones."""
+    seen = {text.strip() for some in known for text in some}
+    return [text for text in texts if text.strip() not in seen]
+
+
+def readable(texts: Any, what: str = "texts") -> Iterable[str]:
+    """Texts that can be read several times: columns as lists, streams as they are. Raises UsageError for others."""
+    if isinstance(texts, Iterator):
+        raise UsageError(
+            f"{what}: expected texts that can be read several times, got a {type(texts).__name__} that "
+            "ends after the first. Put them in a list."
+        )
+    column = isinstance(texts, (str, bytes, list, tuple, Mapping)) or hasattr(texts, "shape")
+    return as_texts(texts, what) if column or hasattr(texts, "to_pylist") else texts
+
+
+def missing(value: Any) -> bool:
+    """Whether a value of a column is none: None, NaN, pandas' NA or NaT."""
+    return (
+        value is None
+        or (isinstance(value, float) and value != value)
+        or type(value).__name__ in ("NAType", "NaTType")
+    )
+
+
+def _text(value: Any, what: str, i: int) -> str:
+    if isinstance(value, str):
+        return str(value)
+    if missing(value):
+        return ""
+    raise UsageError(
+        f"{what}: expected str, got {type(value).__name__} at position {i} ({str(value)[:40]!r})."
+    )

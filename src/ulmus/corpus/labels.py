@@ -1,0 +1,113 @@
+"""Labels as users hold them -> class numbers; which labelled documents to hold back.
+
+One value a document is a single label; a list, tuple or set of values is several (multi-label). Class names keep the
+user's type (str, int, bool). Knows no text and no model. Axes: N documents, C classes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ulmus.corpus.columns import as_list, missing
+from ulmus.errors import DataError, UsageError
+
+__all__ = ["Labels"]
+_SEVERAL = (list, tuple, set, frozenset, np.ndarray)  # how several labels of a document come
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Class names (C,) in order, and what each of N documents is: (N,) numbers, or (N, C) zeros and ones."""
+
+    classes: tuple[Any, ...]
+    target: np.ndarray
+    multi_label: bool
+
+    @classmethod
+    def of(
+        cls, values: Any, classes: tuple[Any, ...] | None = None, multi_label: bool | None = None
+    ) -> Labels:
+        """Labels of documents. Raises DataError for one class only or a class not in `classes`, UsageError for None."""
+        rows = as_list(values, "labels")
+        found = any(isinstance(row, _SEVERAL) for row in rows)
+        multi = found if multi_label is None else multi_label
+        if found and not multi:
+            raise UsageError(
+                "labels: expected one value a text, as this model has learnt, got a list of them."
+            )
+        sets = [_members(row) for row in rows]
+        if any(missing(label) for row in sets for label in row):
+            raise UsageError("labels: a document has none (None). Give texts without a label as `unlabeled`.")
+        for label in (label for row in sets for label in row):
+            if not isinstance(label, (str, int, float)):
+                raise UsageError(
+                    f"labels: expected str, int, float or bool, got {type(label).__name__} ({label})."
+                )
+        names = classes if classes is not None else _in_order(label for row in sets for label in row)
+        number = {name: i for i, name in enumerate(names)}
+        unknown = sorted({str(label) for row in sets for label in row if label not in number})
+        if unknown:
+            raise DataError(
+                f"labels: {', '.join(unknown[:5])} is not a class of this model ({_listed(names)})."
+            )
+        if len(names) < (1 if multi else 2):
+            raise DataError(
+                f"expected labels of at least two classes, got only {_listed(names)!r}. Check the labels."
+            )
+        if not multi:
+            return cls(names, np.array([number[label] for (label,) in sets], np.int64), multi)
+        target = np.zeros((len(rows), len(names)), np.int64)
+        for i, row in enumerate(sets):
+            target[i, [number[label] for label in row]] = 1
+        return cls(names, target, multi)
+
+    def rows(self, index: np.ndarray) -> Labels:
+        """The same classes, fewer documents."""
+        return Labels(self.classes, self.target[index], self.multi_label)
+
+    def hot(self) -> np.ndarray:
+        """(N, C) float32: 1 for the classes of a document, else 0."""
+        if self.multi_label:
+            return self.target.astype(np.float32)
+        return np.asarray(np.eye(len(self.classes), dtype=np.float32)[self.target])
+
+    def names(self) -> list[str] | list[tuple[str, ...]]:
+        """Codes of the labels as strings that sort as the classes do, for models that want strings."""
+        if self.multi_label:
+            return [tuple(code(int(k)) for k in np.flatnonzero(row)) for row in self.target]
+        return [code(int(k)) for k in self.target]
+
+    def counts(self) -> np.ndarray:
+        """How many documents each class has, (C,)."""
+        if self.multi_label:
+            return np.asarray(self.target.sum(axis=0))
+        return np.bincount(self.target, minlength=len(self.classes))
+
+    def __len__(self) -> int:
+        return len(self.target)
+
+
+def code(number: int) -> str:
+    """A class number as a string; strings sort as numbers do."""
+    return f"{number:06d}"
+
+
+def _members(row: Any) -> tuple[Any, ...]:
+    """The labels of one document; scalars of numpy become Python's."""
+    members = as_list(row, "labels") if isinstance(row, _SEVERAL) else (row,)
+    return tuple(label.item() if isinstance(label, np.generic) else label for label in members)
+
+
+def _in_order(names: Iterable[Any]) -> tuple[Any, ...]:
+    try:
+        return tuple(sorted(set(names)))
+    except TypeError:
+        raise UsageError("labels: expected all of one type (str, int or bool), got a mixture.") from None
+
+
+def _listed(names: Iterable[Any]) -> str:
+    return ", ".join(map(str, names))

@@ -1,0 +1,1 @@
+"""The word-count model: n-grams, TF-IDF, LSA, logistic regression. Works without torch."""

@@ -1,0 +1,177 @@
+"""Texts -> what the word-count model sees: TF-IDF (N, F) sparse and its LSA (N, K) dense. Sees no labels.
+
+How: n-gram counts (`ngrams.py`), saturated (a word said five times says little more than said twice: BM25's
+formula, Robertson & Zaragoza 2009, section 3.4, without its length), inverse document frequency from all texts
+(labelled or not), rows scaled to length 1; LSA (Deerwester et al. 1990) is the projection on the K strongest
+directions of the texts (randomised SVD, Halko et al. 2011, seeded), scaled so that its rows have mean length 1 and
+*not* normalised one by one: it stays linear in the TF-IDF row, so a classifier on both folds into one weight per
+n-gram. Fitted once, it serves any number of fits and folds.
+Costs: 70,000 film reviews, 150,000 n-grams: 40 s to fit and count, 20 s for K = 100, one core; 1.5 GB.
+Knows no labels, no classifier, no files.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix, hstack
+
+from ulmus.errors import ConfigError, DataError
+from ulmus.linear.ngrams import Ngrams, Unit
+
+__all__ = ["CountConfig", "CountFeatures", "Counted", "spaces_missing"]
+
+Floats = NDArray[np.float32]
+SATURATION = 0.5  # BM25's k: 0 asks only whether an n-gram is there, a large one counts every time alike
+LSA = 100  # dimensions where there are unlabelled texts: more lose with 100 labels, fewer with 20 classes
+
+
+@dataclass(frozen=True)
+class CountConfig:
+    """What is counted. `auto` looks at the texts: their number, and whether they are written with spaces."""
+
+    ngrams: Literal["auto", "word", "char", "word+subword"] = "auto"
+    min_df: int | Literal["auto"] = "auto"  # documents an n-gram must stand in
+    max_features: int = 150_000  # n-grams of each unit
+    lsa: int | Literal["auto"] = "auto"  # dimensions, 0 for none
+    lsa_texts: int = 100_000  # at most this many texts, drawn at random, decide the LSA directions
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.ngrams not in _UNITS and self.ngrams != "auto":
+            raise ConfigError(f"ngrams must be auto, {', '.join(_UNITS)}; got {self.ngrams!r}.")
+        for name, least in (("min_df", 1), ("max_features", 1), ("lsa", 0), ("lsa_texts", 1)):
+            value = getattr(self, name)
+            if value != "auto" and (not isinstance(value, int) or value < least):
+                raise ConfigError(f"{name} must be a whole number of at least {least}, got {value!r}.")
+
+
+_UNITS: dict[str, tuple[tuple[Unit, int], ...]] = {
+    "word": (("word", 2),),
+    "char": (("char", 4),),
+    "word+subword": (("word", 2), ("subword", 5)),
+}
+
+
+@dataclass(frozen=True)
+class Counted:
+    """Texts as the classifier sees them: `x` (N, F) sparse, rows of length 1 (or 0); `lsa` (N, K)."""
+
+    x: csr_matrix
+    lsa: Floats
+
+    def __len__(self) -> int:
+        return int(self.x.shape[0])
+
+    def rows(self, index: NDArray[np.int64]) -> Counted:
+        """Some of the texts, by number."""
+        return Counted(self.x[index], self.lsa[index])
+
+
+class CountFeatures:
+    """`fit` on all texts there are; `prepare` any texts for a classifier; `transform` for prediction.
+
+    blocks: the n-grams, unit by unit. idf: (F,) float32. basis: (F, K) float32, the scaled LSA directions.
+    """
+
+    def __init__(self, config: CountConfig | None = None) -> None:
+        self.config = config or CountConfig()
+        self.blocks: list[Ngrams] = []
+        self.idf: Floats = np.zeros(0, np.float32)
+        self.basis: Floats = np.zeros((0, 0), np.float32)
+
+    @property
+    def size(self) -> int:
+        """Number of n-grams F."""
+        return sum(len(block) for block in self.blocks)
+
+    def names(self) -> list[str]:
+        """The F n-grams in the order of the columns."""
+        return [name for block in self.blocks for name in block.names]
+
+    def fit(self, texts: Sequence[str], *, unlabeled: Sequence[str] = ()) -> CountFeatures:
+        """Choose n-grams, their idf and the LSA directions from `texts` and `unlabeled` together.
+
+        Raises DataError when there are no texts or nothing in them can be counted.
+        """
+        everything = [*texts, *unlabeled]
+        if not everything:
+            raise DataError("Counting words needs texts: expected at least one, got none.")
+        min_df = _min_df(len(everything)) if self.config.min_df == "auto" else self.config.min_df
+        units = _UNITS[_choose(everything) if self.config.ngrams == "auto" else self.config.ngrams]
+        self.blocks = []
+        for unit, high in units:
+            block = Ngrams(unit, high=high)
+            self.blocks.append(block.fit(everything, min_df=min_df, max_features=self.config.max_features))
+        self.idf = np.ones(self.size, np.float32)
+        x = self._counts(everything)
+        df = np.bincount(x.indices, minlength=self.size)
+        self.idf = (np.log((1 + len(everything)) / (1 + df)) + 1).astype(
+            np.float32
+        )  # scikit-learn's smooth idf
+        self._fit_lsa(_weigh(x, self.idf), bool(len(unlabeled)))
+        return self
+
+    def _fit_lsa(self, x: csr_matrix, more_texts: bool) -> None:
+        wanted = (LSA if more_texts else 0) if self.config.lsa == "auto" else self.config.lsa
+        k = min(wanted, min(x.shape) // 4)
+        if k < 1:
+            self.basis = np.zeros((self.size, 0), np.float32)
+            return
+        from sklearn.utils.extmath import randomized_svd
+
+        if x.shape[0] > self.config.lsa_texts:
+            rng = np.random.default_rng(self.config.seed)
+            x = x[np.sort(rng.choice(x.shape[0], self.config.lsa_texts, replace=False))]
+        _, _, directions = randomized_svd(x, k, n_iter=2, random_state=self.config.seed)
+        basis = np.ascontiguousarray(directions.T, np.float32)  # (F, K)
+        length = np.linalg.norm(x @ basis, axis=1).mean()
+        self.basis = basis / max(float(length), 1e-6)
+
+    def _counts(self, texts: Sequence[str]) -> csr_matrix:
+        parts = [block.transform(texts) for block in self.blocks]
+        return parts[0] if len(parts) == 1 else hstack(parts, format="csr")
+
+    def transform(self, texts: Sequence[str]) -> csr_matrix:
+        """TF-IDF (N, F) float32, each row of length 1, or 0 where no n-gram is known."""
+        return _weigh(self._counts(texts), self.idf)
+
+    def prepare(self, texts: Sequence[str]) -> Counted:
+        """TF-IDF and its LSA, for fitting; count the texts once and use the result for every fit and fold."""
+        x = self.transform(texts)
+        return Counted(x, np.asarray(x @ self.basis, np.float32))
+
+
+def _weigh(x: csr_matrix, idf: Floats) -> csr_matrix:
+    """Counts -> saturated TF-IDF with rows of length 1; in place."""
+    x.data *= (1 + SATURATION) / (x.data + SATURATION) * idf[x.indices]
+    squares = csr_matrix((x.data**2, x.indices, x.indptr), shape=x.shape)
+    length = np.sqrt(np.asarray(squares.sum(axis=1))).ravel()
+    x.data /= np.repeat(np.maximum(length, 1e-12), np.diff(x.indptr)).astype(np.float32)
+    return x
+
+
+def _min_df(texts: int) -> int:
+    return 1 if texts < 2_000 else min(max(2, texts // 7_500), 10)
+
+
+def _choose(texts: Sequence[str]) -> str:
+    return "char" if spaces_missing(texts) else "word"
+
+
+def spaces_missing(texts: Sequence[str], *, sample: int = 1_000) -> bool:
+    """True where the writing has no spaces between words (Chinese, Japanese, Thai, Khmer...).
+
+    Looks at `sample` texts spread evenly: fewer than one space in 10 letters (combining marks are letters here) is
+    without. English has one in 4.5, German one in 6; Thai social media texts one in 15, Chinese none.
+    """
+    letters = spaces = 0
+    for text in texts[:: max(1, len(texts) // sample)]:
+        letters += sum(unicodedata.category(c)[0] in "LM" for c in text[:10_000])
+        spaces += max(len(text[:10_000].split()) - 1, 0)
+    return letters > 10 * spaces and letters > 0

@@ -1,0 +1,85 @@
+"""Weights of networks <-> plain arrays of a model file; rows of one vocabulary -> rows of another.
+
+Knows no files: `bundle` writes the arrays. Axes: V vocabulary, E embedding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ulmus.bundle import BFloat16
+from ulmus.errors import BundleError, ConfigError
+
+__all__ = ["numpy_tensors", "remapped", "rows_of", "stored", "torch_tensors"]
+
+Network = TypeVar("Network", bound=nn.Module)
+
+
+def numpy_tensors(network: nn.Module, prefix: str = "") -> dict[str, Any]:
+    """The weights of a network by name, as numpy arrays that share its memory where they can."""
+    return {prefix + name: t.detach().cpu().contiguous().numpy() for name, t in network.state_dict().items()}
+
+
+def stored(tensors: Mapping[str, Any], weights: str) -> dict[str, Any]:
+    """The arrays as a file holds them: as they are, or matrices in bf16. Raises ConfigError for another type."""
+    if weights not in ("float32", "bf16"):
+        raise ConfigError(f"weights: expected float32 or bf16, got {weights!r}.")
+    if weights == "float32":
+        return dict(tensors)
+    return {name: BFloat16.from_float32(t) if t.ndim > 1 else t for name, t in tensors.items()}
+
+
+def torch_tensors(network: nn.Module, tensors: Mapping[str, Any], prefix: str = "") -> None:
+    """Arrays named as `numpy_tensors` does become the weights of a network, which may be on `meta`.
+
+    Those of the network's own type are not copied: they are shared, or stay mapped from the model file. Nothing of the
+    size that a config claims is made before the arrays are known to have it. Raises BundleError when they do not fit
+    the network.
+    """
+    own = network.state_dict()
+    given = {name[len(prefix) :]: t for name, t in tensors.items() if name.startswith(prefix)}
+    if given.keys() != own.keys():
+        odd = ", ".join(sorted(given.keys() ^ own.keys())[:3])
+        raise BundleError(
+            f"The weights do not belong to this config: {odd} are too many or missing. Train it anew."
+        )
+    taken = {}
+    for name, t in own.items():
+        array = given[name].to_float32() if isinstance(given[name], BFloat16) else np.asarray(given[name])
+        if array.shape != tuple(t.shape):
+            raise BundleError(
+                f"The weight {name} has shape {array.shape}, its config wants {tuple(t.shape)}. Train it anew."
+            )
+        taken[name] = torch.from_numpy(np.require(array, requirements=["C", "A", "W"])).to(t.dtype)
+    network.load_state_dict(taken, assign=True)
+
+
+def rows_of(old: Tensor, index: np.ndarray) -> Tensor:
+    """Rows (V_old, ...) for a new vocabulary (V_new, ...): shared tokens keep theirs, new ones get the mean row.
+
+    `index` (V_new,) is the old row of each new token, or -1.
+
+    Source: Howard & Ruder 2018, section 3.2.
+    """
+    place = torch.from_numpy(index).to(old.device)
+    rows = old[place.clamp(min=0)]
+    rows[place < 0] = old.mean(dim=0)
+    return rows
+
+
+@torch.no_grad()
+def remapped(network: nn.Module, index: np.ndarray, fresh: Network) -> Network:
+    """`fresh`, built for the new vocabulary, with all that `network` knows; `index` as for `rows_of`."""
+    old = network.state_dict()
+    by_word = {"encoder.embedding", "decoder.bias"}
+    for name, t in fresh.state_dict().items():
+        if name in by_word:
+            t.copy_(rows_of(old[name], index))
+        elif t.shape == old[name].shape:  # tails of another number start anew
+            t.copy_(old[name])
+    return fresh

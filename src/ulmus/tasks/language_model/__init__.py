@@ -1,0 +1,1 @@
+"""Raw texts -> a language model: pretrain, fine-tune, measure, generate, save."""

@@ -1,0 +1,98 @@
+"""A language model and the beginning of a text -> how it goes on, sampled token by token.
+
+All samples run as one batch and the state is carried, so a token costs one step whatever came before it. Tokens that
+start a document or pad it are never drawn. Knows no files and no strings: ids in, ids out.
+Axes: S samples, T prompt tokens, V vocabulary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from ulmus.errors import UsageError
+from ulmus.models.awd_lstm import State
+from ulmus.models.inference import Reader
+from ulmus.tasks.language_model.network import LMNetwork
+from ulmus.text.vocab import BOS, EOS, PAD, UNK
+
+__all__ = ["filtered", "sample"]
+
+COLDEST = 1e-4  # below this temperature only the likeliest token has a chance
+
+
+@torch.no_grad()
+def sample(
+    network: LMNetwork,
+    prompt: list[int],
+    *,
+    tokens: int,
+    samples: int,
+    temperature: float,
+    top_k: int,
+    top_p: float,
+    no_unk: bool,
+    seed: int | None,
+    precision: str = "float32",
+) -> list[list[int]]:
+    """`samples` continuations of `prompt` (T ids, at least one), each of `tokens` ids or up to the end of the text."""
+    device = network.encoder.embedding.device
+    rng = torch.Generator(device=device)
+    rng.manual_seed(seed) if seed is not None else rng.seed()
+    network.eval()
+    step = torch.tensor([prompt], device=device).expand(samples, -1)  # (S, T)
+    banned = [PAD, BOS] + [UNK] * no_unk
+    read, drawn = _reading(network, samples, precision), []
+    for _ in range(tokens):
+        scores = network.decoder.log_probs(read(step), network.encoder.embedding)  # (S, V)
+        scores[:, banned] = -torch.inf
+        step = _draw(scores, temperature, top_k, top_p, rng)  # (S, 1)
+        drawn.append(step)
+    rows = torch.cat(drawn, dim=1).tolist()  # S x tokens
+    return [row[: row.index(EOS)] if EOS in row else row for row in rows]
+
+
+def _reading(network: LMNetwork, samples: int, precision: str) -> Callable[[Tensor], Tensor]:
+    """A function that reads on, ids (S, T) -> the last outputs (S, E) float32, from where it was."""
+    if network.encoder.embedding.device.type == "cpu":
+        reader = Reader(network.encoder, precision)
+        state = reader.start(samples)
+        return lambda ids: reader.read(ids.t().flatten(), [samples] * ids.shape[1], state)[-1][
+            -samples:
+        ].float()
+    kept: list[State | None] = [None]
+
+    def read(ids: Tensor) -> Tensor:
+        encoded = network.encoder(ids, kept[0])
+        kept[0] = encoded.state
+        return torch.as_tensor(encoded.output[:, -1])
+
+    return read
+
+
+def _draw(scores: Tensor, temperature: float, top_k: int, top_p: float, rng: torch.Generator) -> Tensor:
+    """One id for each row of log-probabilities (S, V) -> (S, 1)."""
+    cold = temperature < COLDEST
+    allowed = filtered(scores / (1.0 if cold else temperature), top_k, top_p)
+    if cold:
+        return allowed.argmax(dim=1, keepdim=True)
+    return torch.multinomial(allowed.softmax(1), 1, generator=rng)
+
+
+def filtered(scores: Tensor, top_k: int, top_p: float) -> Tensor:
+    """Scores (S, V) with -inf outside the `top_k` likeliest and outside the nucleus that holds `top_p`.
+
+    Nucleus sampling: Holtzman et al. 2020, section 3.1. Raises UsageError for top_p outside (0, 1] or top_k below 0.
+    """
+    if not 0 < top_p <= 1 or top_k < 0:
+        raise UsageError(f"expected 0 < top_p <= 1 and top_k >= 0, got top_p={top_p} and top_k={top_k}.")
+    if 0 < top_k < scores.shape[1]:
+        scores = scores.masked_fill(scores < scores.topk(top_k, dim=1).values[:, -1:], -torch.inf)
+    if top_p < 1:
+        ordered, order = scores.sort(dim=1, descending=True)
+        probs = ordered.softmax(dim=1)
+        outside = probs.cumsum(dim=1) - probs >= top_p  # the first is always inside
+        scores = scores.masked_fill(outside.scatter(1, order, outside), -torch.inf)
+    return scores

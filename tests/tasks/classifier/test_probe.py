@@ -1,0 +1,88 @@
+"""The linear probe: it learns labels from features, and the part that knows the labels gets the say."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ulmus.corpus.labels import Labels
+from ulmus.evaluation.combination import Combination
+from ulmus.tasks.classifier.counting import Counts
+from ulmus.tasks.classifier.probe import Probe
+
+N = 60
+KINDS = np.arange(N) % 3
+WORDS = (["plum", "pear"], ["nail", "saw"], ["rain", "snow"])
+TELLING = [f"the {WORDS[k][i % 2]} and the {WORDS[k][i // 2 % 2]} of my friend" for i, k in enumerate(KINDS)]
+SILENT = ["the story of my friend", "a friend and a story"] * (N // 2)
+
+
+def features(telling: bool) -> np.ndarray:
+    """(N, 20) numbers that tell the label, or none."""
+    noise = np.random.default_rng(0).normal(size=(N, 20)).astype(np.float32)
+    noise[:, 0] = 5.0  # a feature that is always the same
+    if telling:
+        noise[np.arange(N), 1 + KINDS] += 6
+    return noise
+
+
+def labels(multi: bool) -> Labels:
+    """Three classes, or several labels a text, one of which only one text has."""
+    single: list[Any] = [str(k) for k in KINDS]
+    return Labels.of(
+        [(k, "all") if i else (k, "all", "rare") for i, k in enumerate(single)] if multi else single
+    )
+
+
+def weighed(texts: list[str], seen: np.ndarray, y: Labels) -> Combination:
+    """The weights of probe and word counts."""
+    p_counts = Counts(texts, [], None).out_of_fold(y, np.arange(len(y)), 0)
+    return Probe(seen, y, seed=0).beside(p_counts, y.target)
+
+
+@pytest.mark.parametrize("multi", [False, True])
+def test_the_part_that_knows_the_labels_has_the_say(multi: bool) -> None:
+    """Telling words and silent features, the other way round, and both alike."""
+    y = labels(multi)
+    found = {
+        (words, seen): weighed(TELLING if words else SILENT, features(seen), y).weight
+        for words in (False, True)
+        for seen in (False, True)
+    }
+    assert found[True, False] < 0.3
+    assert found[False, True] > 0.7
+    assert found[True, False] <= found[True, True] <= found[False, True]
+
+
+def test_two_documents_are_enough() -> None:
+    """Then nothing is known, and each part has half of the say."""
+    found = weighed(["a plum", "a nail"], features(False)[:2], Labels.of(["0", "1"]))
+    assert 0.3 < found.weight < 0.7
+
+
+@pytest.mark.parametrize("documents", [N, 15])
+@pytest.mark.parametrize("multi", [False, True])
+def test_it_knows_documents_that_it_has_not_seen(documents: int, multi: bool) -> None:
+    """From more documents than features and from fewer; a class that none of them had is never named."""
+    shown, truth = np.arange(1, documents), labels(multi)  # (the first one alone is rare)
+    proba = Probe(features(True)[shown], truth.rows(shown), seed=0).proba(features(True))
+    assert proba.shape == (N, len(truth.classes))
+    kinds = [truth.classes.index(str(k)) for k in range(3)]
+    by_chance, share = 1 / 3, np.mean(proba[:, kinds].argmax(axis=1) == KINDS)
+    assert share > (0.9 if documents == N else 1.5 * by_chance)
+    if multi:
+        assert not proba[:, truth.classes.index("rare")].any()
+        assert (proba[:, truth.classes.index("all")] > 0.9).all()
+    else:
+        assert proba.sum(axis=1) == pytest.approx(1)
+
+
+def test_fewer_documents_than_features_are_the_same_regression() -> None:
+    """Features that say nothing more, always 0, change nothing."""
+    few, y = features(True)[:30], labels(False).rows(np.arange(30))
+    wide = np.concatenate([few, np.zeros((30, 40), np.float32)], axis=1)
+    np.testing.assert_allclose(
+        Probe(wide, y, seed=0).proba(wide), Probe(few, y, seed=0).proba(few), atol=1e-3
+    )

@@ -1,0 +1,187 @@
+"""Stopped by Ctrl-C and called again: what goes on, to which weights, and what is never mixed up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from ulmus.tasks.classifier.model import TextClassifier
+from ulmus.tasks.language_model.model import LanguageModel
+
+FitLM = Callable[..., LanguageModel]
+Fit = Callable[..., TextClassifier]
+StopAt = Callable[..., Any]
+
+
+def same(one: Any, other: Any) -> bool:
+    """Whether two models are equal to the last bit."""
+    mine, theirs = one.network_.state_dict(), other.network_.state_dict()
+    return mine.keys() == theirs.keys() and all(torch.equal(t, theirs[name]) for name, t in mine.items())
+
+
+@pytest.mark.parametrize("step", [1, 3, 8])
+def test_a_stopped_fit_goes_on_to_the_same_weights(
+    step: int, corpus: Any, make_lm: FitLM, stop_at: StopAt, tmp_path: Path
+) -> None:
+    """Ctrl-C after some steps, the same call again: every weight is that of a run never stopped."""
+    expected = make_lm(stop_at()).fit(corpus.texts[:60])
+    total = expected.callbacks[0].steps  # type: ignore[attr-defined]
+    with pytest.raises(KeyboardInterrupt):
+        make_lm(stop_at(step), work_dir=tmp_path).fit(corpus.texts[:60])
+    rest = stop_at()
+    resumed = make_lm(rest, work_dir=tmp_path).fit(corpus.texts[:60])
+    assert rest.steps == total - step
+    assert same(resumed, expected)
+    assert resumed.metrics_ == expected.metrics_
+    assert [row["train_loss"] for row in resumed.history_] == [row["train_loss"] for row in expected.history_]
+
+
+def test_a_stopped_fine_tune_goes_on_to_the_same_weights(
+    corpus: Any, make_lm: FitLM, stop_at: StopAt, tmp_path: Path
+) -> None:
+    """Also in the same object, as in a notebook: run the cell again."""
+    expected = make_lm(epochs=1).fit(corpus.texts[:40]).fine_tune(corpus.unlabeled)
+    model = make_lm(epochs=1, work_dir=tmp_path).fit(corpus.texts[:40])
+    model.callbacks.append(stop_at(5))
+    with pytest.raises(KeyboardInterrupt):
+        model.fine_tune(corpus.unlabeled)
+    model.callbacks.clear()
+    assert same(model.fine_tune(corpus.unlabeled), expected)
+
+
+def test_more_time_may_be_given_when_going_on(
+    corpus: Any, make_lm: FitLM, stop_at: StopAt, tmp_path: Path
+) -> None:
+    """The budget is no part of what makes a run that run."""
+    stopped = make_lm(stop_at(3), work_dir=tmp_path)
+    stopped.minutes = 50
+    with pytest.raises(KeyboardInterrupt):
+        stopped.fit(corpus.texts[:60])
+    rest = stop_at()
+    again = make_lm(rest, work_dir=tmp_path)
+    again.minutes = 80
+    again.fit(corpus.texts[:60])
+    whole = stop_at()
+    make_lm(whole).fit(corpus.texts[:60])
+    assert rest.steps == whole.steps - 3
+
+
+def test_a_finished_run_is_not_trained_again_and_nothing_is_cut_again(
+    corpus: Any, make_lm: FitLM, stop_at: StopAt, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same call with the same work folder: no step, no tokenizing, the same model."""
+    one = make_lm(work_dir=tmp_path).fit(corpus.texts[:40])
+    steps = stop_at()
+
+    def fail(*arguments: Any) -> Any:
+        raise AssertionError("a text was cut again")
+
+    monkeypatch.setattr("ulmus.tasks.ids.Tokenizer.encode_batch", fail)
+    monkeypatch.setattr("ulmus.tasks.ids.Tokenizer.train", fail)
+    other = make_lm(steps, work_dir=tmp_path).fit(corpus.texts[:40])
+    assert steps.steps == 0
+    assert same(one, other)
+
+
+@pytest.mark.parametrize("change", ["texts", "seed", "regularisation", "valid"])
+def test_one_work_folder_serves_different_runs(
+    change: str, corpus: Any, make_lm: FitLM, stop_at: StopAt, tmp_path: Path
+) -> None:
+    """Another run in the same folder trains what it would have trained in its own: checkpoints are not mixed up."""
+    texts, how, valid = list(corpus.texts[:40]), {}, None
+    make_lm(epochs=1, work_dir=tmp_path).fit(texts)
+    if change == "texts":
+        texts[3], texts[5] = texts[5], texts[3]  # as many tokens as before
+    elif change == "valid":
+        valid = corpus.test_texts
+    else:
+        how = {"seed": 1} if change == "seed" else {"alpha": 0.0}
+    expected = make_lm(epochs=1, **how).fit(texts, valid=valid)
+    assert same(make_lm(epochs=1, work_dir=tmp_path, **how).fit(texts, valid=valid), expected)
+
+
+# -- the classifier ------------------------------------------------------------------------------------------------
+
+
+def small_fit(model: TextClassifier, corpus: Any) -> TextClassifier:
+    """All stages: language model, teaching, labels, teaching again."""
+    return model.fit(
+        corpus.texts[:40], corpus.labels[:40], corpus.unlabeled, (corpus.test_texts, corpus.test_labels)
+    )
+
+
+@pytest.mark.parametrize("part", [0.02, 0.5, 0.9, 0.97])
+def test_a_stopped_classifier_goes_on_to_the_same_weights(
+    part: float, corpus: Any, make: Fit, stop_at: StopAt, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stopped in any of its trainings, the language model's too: every weight is that of a run never stopped."""
+    watched: list[Any] = []
+    original = LanguageModel.__init__
+
+    def with_callback(self: LanguageModel, *given: Any, **named: Any) -> None:
+        original(self, *given, **named)
+        self.callbacks += watched
+
+    monkeypatch.setattr(LanguageModel, "__init__", with_callback)
+
+    def fitted(step: int | None, folder: Path | None) -> tuple[TextClassifier, int]:
+        counter = stop_at(step)
+        watched[:] = [counter]
+        model = make(language_model=None, work_dir=folder)
+        model.callbacks = [counter]
+        return small_fit(model, corpus), counter.steps
+
+    expected, steps = fitted(None, None)
+    stop = max(1, int(part * steps))
+    with pytest.raises(KeyboardInterrupt):
+        fitted(stop, tmp_path)
+    resumed, rest = fitted(None, tmp_path)
+    assert rest == steps - stop
+    assert same(resumed, expected)
+    assert np.array_equal(resumed.predict_proba(corpus.test_texts), expected.predict_proba(corpus.test_texts))
+    assert [row["stage"] for row in resumed.history_] == [row["stage"] for row in expected.history_]
+
+
+def test_a_classifier_with_a_time_budget_goes_on_too(
+    corpus: Any, make: Fit, stop_at: StopAt, tmp_path: Path
+) -> None:
+    """What is left of the time differs from call to call; that is no other run."""
+
+    def fitted(step: int | None) -> int:
+        counter = stop_at(step)
+        model = make(minutes=30, work_dir=tmp_path)
+        model.callbacks = [counter]
+        small_fit(model, corpus)
+        return int(counter.steps)
+
+    with pytest.raises(KeyboardInterrupt):
+        fitted(3)
+    rest = fitted(None)
+    assert fitted(None) == 0  # all is done
+    assert rest > 0
+
+
+@pytest.mark.parametrize("change", ["labels", "settings", "class_weight", "language model"])
+def test_one_work_folder_serves_different_classifiers(
+    change: str, corpus: Any, make: Fit, make_lm: FitLM, tmp_path: Path
+) -> None:
+    """The same texts with other labels or settings: trained anew, as in a folder of its own."""
+    labels, how = list(corpus.labels[:24]), {}
+    make(work_dir=tmp_path).fit(corpus.texts[:24], labels)
+    if change == "labels":
+        labels[2], labels[1] = labels[1], labels[2]
+    elif change == "settings":
+        how = {"seed": 4}
+    elif change == "class_weight":
+        labels[3] = labels[1]
+        make(work_dir=tmp_path).fit(corpus.texts[:24], labels)
+        how = {"class_weight": "balanced"}
+    else:
+        how = {"language_model": make_lm(epochs=1).fit(corpus.texts)}
+    expected = make(**how).fit(corpus.texts[:24], labels)
+    assert same(make(work_dir=tmp_path, **how).fit(corpus.texts[:24], labels), expected)

@@ -1,0 +1,116 @@
+"""Which installed language model a classifier starts from."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ulmus import bundle
+from ulmus.tasks.classifier.model import TextClassifier
+from ulmus.tasks.language_model.model import LanguageModel
+from ulmus.tasks.language_model.selection import familiar
+from ulmus.text.tokenizer import TokenizerConfig
+
+OTHER = "ein kleines Haus steht am Wald und niemand weiß seit wann es dort steht".split()
+
+
+def foreign(n: int) -> list[str]:
+    """Texts in which no word of the tests' corpus stands."""
+    return [" ".join(OTHER[(i + k) % len(OTHER)] for k in range(12)) for i in range(n)]
+
+
+@pytest.fixture
+def shelf(
+    tmp_path: Path, corpus: Any, lm_settings: Any, quiet: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Path]:
+    """Installs a tiny language model: shelf(name, texts, **changes to its settings)."""
+    monkeypatch.setattr("ulmus.installed.OWN", tmp_path)
+
+    def install(name: str, texts: list[str], **changes: Any) -> Path:
+        model = LanguageModel(dataclasses.replace(lm_settings, **changes), **quiet)
+        model.about = {"language": name[:2]}
+        model.fit(texts).save(tmp_path / f"{name}.ulmus")
+        return tmp_path / f"{name}.ulmus"
+
+    return install
+
+
+def chosen(texts: list[str], **asked: Any) -> tuple[str | None, list[str]]:
+    """The name, and what was told."""
+    lines: list[str] = []
+    return familiar(texts, **{"kind": None, "size": None} | asked, say=lines.append), lines
+
+
+def test_the_model_of_the_language_is_found_and_told(shelf: Any, corpus: Any) -> None:
+    """For either language its own; texts of a third one have none."""
+    shelf("en-tiny", corpus.unlabeled)
+    shelf("de-tiny", foreign(40))
+    shelf("de-tiny-bwd", foreign(40), backwards=True)
+    name, lines = chosen(corpus.texts)
+    assert name == "en-tiny"
+    assert "like those of en-tiny" in lines[0]
+    assert "language en" in lines[0]
+    assert chosen(foreign(5))[0] == "de-tiny"
+    assert chosen(["ฤดูใบไม้ผลิน้ำในแม่น้ำ"] * 5) == (None, [])
+
+
+def test_kind_and_size_that_are_asked_for_leave_out_the_others(
+    shelf: Any, corpus: Any, lm_settings: Any
+) -> None:
+    """Without a wish words go before pieces."""
+    pieces = dataclasses.replace(lm_settings.tokenizer, kind="unigram")
+    shelf("en-a-sub", corpus.unlabeled, tokenizer=pieces)
+    shelf("en-b", corpus.unlabeled)
+    assert chosen(corpus.texts)[0] == "en-b"
+    assert chosen(corpus.texts, kind="unigram")[0] == "en-a-sub"
+    assert chosen(corpus.texts, kind="char")[0] is None
+    assert chosen(corpus.texts, size="base")[0] is None
+
+
+def test_pieces_are_not_taken_for_a_language_whose_words_are_others(
+    shelf: Any, corpus: Any, lm_settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pieces fit a related language nearly as well as their own: where its words refuse the texts, none is taken."""
+    distances = {"word": 2.1, "unigram": 1.6}
+    monkeypatch.setattr(
+        "ulmus.tasks.language_model.selection.bits_per_byte", lambda made, texts: distances[made.config.kind]
+    )
+    monkeypatch.setattr("ulmus.tasks.language_model.card.bits_per_byte", lambda made, texts: 1.0)
+    pieces = dataclasses.replace(lm_settings.tokenizer, kind="unigram")
+    shelf("en-sub", corpus.unlabeled, tokenizer=pieces)
+    assert chosen(corpus.texts)[0] == "en-sub"
+    shelf("en-words", corpus.unlabeled)
+    assert chosen(corpus.texts)[0] is None
+    assert chosen(corpus.texts, kind="unigram")[0] is None
+
+
+def test_a_script_of_its_own_is_another_language(shelf: Any, corpus: Any) -> None:
+    """Whatever the characters cost, Japanese is not taken for Chinese: kana are too frequent in it."""
+    chinese = ["春天河水很高，城里的人都出来看旧磨坊。外面下雨的时候猫在沙发上睡觉。"] * 20
+    shelf("zh-tiny", chinese, tokenizer=TokenizerConfig(kind="char", min_freq=1, max_size=300))
+    assert chosen(chinese[:3])[0] == "zh-tiny"
+    assert chosen(["春の川の水は高くて、人は旧い水車を見に出て来た。"] * 3)[0] is None
+
+
+def test_a_damaged_model_is_told_and_left_out(shelf: Any, corpus: Any) -> None:
+    """It does not stop a training that can do without."""
+    path = shelf("en-tiny", corpus.unlabeled)
+    path.write_bytes(path.read_bytes()[:-100])
+    name, lines = chosen(corpus.texts)
+    assert name is None
+    assert "en-tiny cannot be used" in lines[0]
+
+
+def test_a_classifier_starts_from_the_installed_model_of_its_language(
+    shelf: Any, corpus: Any, settings: Any, quiet: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its tokens are the vocabulary's of the tuned model; `new` takes none."""
+    path = shelf("en-tiny", corpus.unlabeled)
+    alone = dataclasses.replace(settings, language_model=None, tune="none")
+    made = TextClassifier(config=alone, **quiet | {"verbose": True}).fit(corpus.texts, corpus.labels)
+    assert "those of en-tiny" in capsys.readouterr().err
+    assert made.tokenizer_.vocab.fingerprint == bundle.read_manifest(path)["vocabulary"]["fingerprint"]
