@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from ulmus.corpus.labels import Labels
-from ulmus.evaluation.comparison import best_threshold, compare, predicted, scores
+from ulmus.evaluation.comparison import compare
+from ulmus.evaluation.objectives import MULTI_LABEL, SINGLE_LABEL, objective_of
 
 
 def proba(labels: Labels, right: float, *, seed: int = 0) -> np.ndarray:
@@ -50,12 +51,12 @@ def test_the_verdict_says_what_the_interval_allows(
 
 def test_scores_of_single_and_of_several_labels(labels: Labels) -> None:
     """accuracy, macro_f1, log loss, calibration error; with several labels micro_f1 too, and whole sets count."""
-    found = scores(labels.target, proba(labels, 1.0))
+    found = objective_of(labels.target).report(labels.target, proba(labels, 1.0))
     assert found["accuracy"] == found["macro_f1"] == 1.0
     assert found["log_loss"] == pytest.approx(-np.log(0.8))
     assert found["calibration_error"] == pytest.approx(0.2)
     many: Any = Labels.of([["x"], ["x", "y"], []])
-    found = scores(many.target, np.array([[0.9, 0.1], [0.9, 0.1], [0.1, 0.2]]))
+    found = objective_of(many.target).report(many.target, np.array([[0.9, 0.1], [0.9, 0.1], [0.1, 0.2]]))
     assert found["accuracy"] == pytest.approx(2 / 3)
     assert found["micro_f1"] == pytest.approx(0.8)
 
@@ -63,9 +64,9 @@ def test_scores_of_single_and_of_several_labels(labels: Labels) -> None:
 def test_predictions_are_the_likeliest_or_all_with_a_half() -> None:
     """(N,) class numbers, or (N, C) zeros and ones."""
     p = np.array([[0.2, 0.5, 0.3], [0.6, 0.5, 0.7]])
-    assert predicted(p, multi_label=False).tolist() == [1, 2]
-    assert predicted(p, multi_label=True).tolist() == [[0, 1, 0], [1, 1, 1]]
-    assert predicted(p, multi_label=True, threshold=0.6).tolist() == [[0, 0, 0], [1, 0, 1]]
+    assert SINGLE_LABEL.decide(p).tolist() == [1, 2]
+    assert MULTI_LABEL.decide(p).tolist() == [[0, 1, 0], [1, 1, 1]]
+    assert MULTI_LABEL.decide(p, threshold=0.6).tolist() == [[0, 0, 0], [1, 0, 1]]
 
 
 def rare_labels(n: int = 500, *, seed: int = 0) -> tuple[Labels, np.ndarray]:
@@ -78,22 +79,36 @@ def rare_labels(n: int = 500, *, seed: int = 0) -> tuple[Labels, np.ndarray]:
 def test_rare_labels_are_given_before_they_are_likely() -> None:
     """The threshold with the best micro F1: below a half for rare labels, and better on other documents too."""
     labels, p = rare_labels()
-    threshold = best_threshold(labels.target, p)
+    threshold = objective_of(labels.target).best_threshold(labels.target, p)
     assert 0.05 < threshold < 0.45
     others, q = rare_labels(seed=1)
-    assert scores(others.target, q, threshold)["micro_f1"] > scores(others.target, q)["micro_f1"] + 0.02
+    assert (
+        objective_of(others.target).report(others.target, q, threshold)["micro_f1"]
+        > objective_of(others.target).report(others.target, q)["micro_f1"] + 0.02
+    )
 
 
 def test_few_documents_hardly_move_the_threshold() -> None:
     """Five documents leave it near a half, whatever they say."""
     labels, p = rare_labels()
-    assert 0.45 < best_threshold(labels.rows(np.arange(5)).target, p[:5]) < 0.55
+    assert (
+        0.45
+        < objective_of(labels.rows(np.arange(5)).target).best_threshold(
+            labels.rows(np.arange(5)).target, p[:5]
+        )
+        < 0.55
+    )
 
 
 def test_there_is_no_threshold_to_choose_for_one_label_a_text(labels: Labels) -> None:
     """The likeliest class is the answer; without true labels to learn from a half stays a half."""
-    assert best_threshold(labels.target, proba(labels, 0.9)) == 0.5
-    assert best_threshold(Labels.of([["a"], ["b"]]).rows(np.arange(0)).target, np.zeros((0, 2))) == 0.5
+    assert objective_of(labels.target).best_threshold(labels.target, proba(labels, 0.9)) == 0.5
+    assert (
+        objective_of(Labels.of([["a"], ["b"]]).rows(np.arange(0)).target).best_threshold(
+            Labels.of([["a"], ["b"]]).rows(np.arange(0)).target, np.zeros((0, 2))
+        )
+        == 0.5
+    )
 
 
 def test_several_labels_are_compared_by_the_f1_of_each_text() -> None:

@@ -14,6 +14,7 @@ import numpy as np
 
 from ulmus.corpus.columns import as_list, missing
 from ulmus.errors import DataError, UsageError
+from ulmus.evaluation.objectives import MULTI_LABEL, SINGLE_LABEL, Objective
 
 __all__ = ["Labels"]
 _SEVERAL = (list, tuple, set, frozenset, np.ndarray)  # how several labels of a document come
@@ -54,16 +55,18 @@ class Labels:
             raise DataError(
                 f"labels: {', '.join(unknown[:5])} is not a class of this model ({_listed(names)})."
             )
-        if len(names) < (1 if multi else 2):
+        if len(names) < (MULTI_LABEL if multi else SINGLE_LABEL).fewest_classes:
             raise DataError(
                 f"expected labels of at least two classes, got only {_listed(names)!r}. Check the labels."
             )
-        if not multi:
-            return cls(names, np.array([number[label] for (label,) in sets], np.int64), multi)
-        target = np.zeros((len(rows), len(names)), np.int64)
-        for i, row in enumerate(sets):
-            target[i, [number[label] for label in row]] = 1
-        return cls(names, target, multi)
+        objective = MULTI_LABEL if multi else SINGLE_LABEL
+        members = [[number[label] for label in row] for row in sets]
+        return cls(names, objective.target(members, len(names)), multi)
+
+    @property
+    def objective(self) -> Objective:
+        """What is decided of each document."""
+        return MULTI_LABEL if self.multi_label else SINGLE_LABEL
 
     def rows(self, index: np.ndarray) -> Labels:
         """The same classes, fewer documents."""
@@ -71,9 +74,11 @@ class Labels:
 
     def hot(self) -> np.ndarray:
         """(N, C) float32: 1 for the classes of a document, else 0."""
-        if self.multi_label:
-            return self.target.astype(np.float32)
-        return np.asarray(np.eye(len(self.classes), dtype=np.float32)[self.target])
+        return self.objective.hot(self.target, len(self.classes))
+
+    def learnable(self) -> np.ndarray:
+        """The targets as a network learns them: class numbers (N,) int64, or (N, C) float32."""
+        return self.hot() if self.multi_label else self.target
 
     def names(self) -> list[str] | list[tuple[str, ...]]:
         """Codes of the labels as strings that sort as the classes do, for models that want strings."""
@@ -83,9 +88,7 @@ class Labels:
 
     def counts(self) -> np.ndarray:
         """How many documents each class has, (C,)."""
-        if self.multi_label:
-            return np.asarray(self.target.sum(axis=0))
-        return np.bincount(self.target, minlength=len(self.classes))
+        return self.objective.counts(self.target, len(self.classes))
 
     def __len__(self) -> int:
         return len(self.target)

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import minimize
-from scipy.special import expit, log_softmax, softmax
 
 from ulmus.errors import DataError
+from ulmus.evaluation.objectives import MULTI_LABEL, SINGLE_LABEL, Objective, objective_of
 
 __all__ = ["Combination", "fit_weight"]
 
@@ -41,15 +41,19 @@ class Combination:
     exponent_counts: float = 0.5
     multi_label: bool = False
 
+    @property
+    def objective(self) -> Objective:
+        """Whose probabilities are mixed."""
+        return MULTI_LABEL if self.multi_label else SINGLE_LABEL
+
     def combine(self, p_lm: ArrayLike, p_counts: ArrayLike) -> Floats:
         """Probabilities (N, C) float64 of the mix; rows sum to 1 unless multi-label.
 
         Raises DataError when the shapes of the parts differ.
         """
-        lm, counts = _scores(p_lm, p_counts, self.multi_label)
+        lm, counts = _scores(p_lm, p_counts, self.objective)
         mixed = self.exponent_lm * lm + self.exponent_counts * counts
-        proba: Floats = expit(mixed) if self.multi_label else softmax(mixed, axis=1)
-        return proba
+        return self.objective.probabilities(mixed)
 
 
 def fit_weight(
@@ -68,21 +72,22 @@ def fit_weight(
     move one weight by 1. Raises DataError when the shapes differ or prior is not in 0..1.
     """
     target = np.asarray(y)
-    multi = target.ndim == 2
+    objective = objective_of(target)
+    multi = objective.multi_label
     if not 0.0 <= prior <= 1.0:
         raise DataError(f"The prior weight of the language model must be between 0 and 1, got {prior}.")
-    lm, counts = _scores(p_lm, p_counts, multi)
-    if len(target) != len(lm) or (multi and target.shape != lm.shape):
+    lm, counts = _scores(p_lm, p_counts, objective)
+    if len(target) != len(lm) or (target.ndim == 2 and target.shape != lm.shape):
         raise DataError(f"Expected one target for each of {len(lm)} documents, got shape {target.shape}.")
     if len(target) == 0:
         return Combination(prior, prior, 1.0 - prior, multi)
-    s_lm, s_counts = (_sharpness(part, target, multi, prior_strength) for part in (lm, counts))
+    s_lm, s_counts = (_sharpness(part, target, objective, prior_strength) for part in (lm, counts))
     a, b = _minimum(
-        lambda v: _loss(v[0] * s_lm * lm + v[1] * s_counts * counts, target, multi),
+        lambda v: objective.loss(v[0] * s_lm * lm + v[1] * s_counts * counts, target),
         start=np.array([prior, 1.0 - prior]),
         strength=prior_strength,
     ) * [s_lm, s_counts]
-    say_lm, say_counts = a * _spread(lm, multi), b * _spread(counts, multi)
+    say_lm, say_counts = a * objective.spread(lm), b * objective.spread(counts)
     if say_lm + say_counts <= 0:  # neither part knows anything: an even guess
         return Combination(prior, 0.0, 0.0, multi)
     weight = say_lm / (say_lm + say_counts)
@@ -93,14 +98,9 @@ def fit_weight(
     return Combination(float(weight), float(a), float(b), multi)
 
 
-def _spread(scores: Floats, multi: bool) -> float:
-    """How far a part's scores tell the classes apart (or yes from no), on average over the documents."""
-    return float(np.abs(scores).mean() if multi else scores.std(axis=1).mean())
-
-
-def _sharpness(scores: Floats, target: NDArray[np.generic], multi: bool, strength: float) -> float:
+def _sharpness(scores: Floats, target: NDArray[np.generic], objective: Objective, strength: float) -> float:
     """The exponent that makes one part's probabilities right on average; 1 for the prior, never negative."""
-    (value,) = _minimum(lambda v: _loss(v[0] * scores, target, multi), start=np.ones(1), strength=strength)
+    (value,) = _minimum(lambda v: objective.loss(v[0] * scores, target), start=np.ones(1), strength=strength)
     return float(value)
 
 
@@ -116,15 +116,7 @@ def _minimum(loss: Callable[[Floats], float], *, start: Floats, strength: float)
     return best
 
 
-def _loss(scores: Floats, target: NDArray[np.generic], multi: bool) -> float:
-    """Log loss in nats, summed over the documents (and labels)."""
-    if multi:
-        return float((np.logaddexp(0.0, scores) - target.astype(np.float64) * scores).sum())
-    logp = log_softmax(scores, axis=1)
-    return float(-logp[np.arange(len(target)), target.astype(np.int64)].sum())
-
-
-def _scores(p_lm: ArrayLike, p_counts: ArrayLike, multi: bool) -> tuple[Floats, Floats]:
+def _scores(p_lm: ArrayLike, p_counts: ArrayLike, objective: Objective) -> tuple[Floats, Floats]:
     """Probabilities -> log probabilities, or log odds when multi-label, both (N, C)."""
     parts = [np.clip(np.asarray(p, np.float64), FLOOR, 1 - FLOOR) for p in (p_lm, p_counts)]
     if parts[0].shape != parts[1].shape or parts[0].ndim != 2:
@@ -132,5 +124,4 @@ def _scores(p_lm: ArrayLike, p_counts: ArrayLike, multi: bool) -> tuple[Floats, 
             f"Both parts must give probabilities (N, C) for the same documents and classes, got "
             f"{parts[0].shape} and {parts[1].shape}."
         )
-    lm, counts = (np.log(p) - np.log1p(-p) if multi else np.log(p) for p in parts)
-    return lm, counts
+    return objective.scores(parts[0]), objective.scores(parts[1])

@@ -10,56 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from ulmus.evaluation import metrics
+from ulmus.evaluation.metrics import paired_bootstrap
+from ulmus.evaluation.objectives import objective_of
 
-__all__ = ["best_threshold", "compare", "predicted", "scores"]
-
-HALF = 0.5
-THRESHOLDS = np.arange(0.05, 0.96, 0.01)
-CAUTION = 50  # documents that speak for a half
-
-
-def predicted(proba: np.ndarray, multi_label: bool, threshold: float = HALF) -> np.ndarray:
-    """The likeliest class (N,), or zeros and ones (N, C) of every label with at least the threshold's probability."""
-    return (proba >= threshold).astype(np.int64) if multi_label else proba.argmax(axis=1)
-
-
-def best_threshold(target: np.ndarray, proba: np.ndarray) -> float:
-    """The probability from which on to give a label, for the highest micro F1; 0.5 unless multi-label.
-
-    Where labels are rare, right probabilities are mostly below a half, and the best F1 needs labels that are
-    likelier wrong than right (Lipton et al. 2014). One number for all labels, and nearer to a half the fewer
-    documents there are.
-    """
-    if target.ndim != 2 or not target.any():
-        return HALF
-    true, every = target.astype(bool), target.sum()
-    given = np.array([(proba >= t).sum() for t in THRESHOLDS])
-    right = np.array([(proba[true] >= t).sum() for t in THRESHOLDS])
-    f1 = 2 * right / (given + every)
-    near = np.flatnonzero(f1 >= f1.max() - 1e-9)
-    best, n = THRESHOLDS[near[np.abs(THRESHOLDS[near] - HALF).argmin()]], len(target)
-    return float((n * best + CAUTION * HALF) / (n + CAUTION))
-
-
-def scores(target: np.ndarray, proba: np.ndarray, threshold: float = HALF) -> dict[str, float]:
-    """accuracy (multi-label: of the whole set), macro_f1, micro_f1 (multi-label), log loss, calibration error."""
-    y = predicted(proba, target.ndim == 2, threshold)
-    found = {"accuracy": metrics.accuracy(target, y), "macro_f1": metrics.macro_f1(target, y)}
-    if target.ndim == 2:
-        found["micro_f1"] = metrics.micro_f1(target, y)
-    found["log_loss"] = metrics.log_loss(target, proba)
-    found["calibration_error"] = metrics.calibration_error(target, proba)
-    return found
-
-
-def _right(target: np.ndarray, proba: np.ndarray, threshold: float) -> np.ndarray:
-    """How right each document is: 0 or 1, or the F1 of its labels (1 where there are none and none is given)."""
-    y = predicted(proba, target.ndim == 2, threshold)
-    if target.ndim == 1:
-        return np.asarray(y == target)
-    both, either = (y & target).sum(axis=1), y.sum(axis=1) + target.sum(axis=1)
-    return np.where(either == 0, 1.0, 2 * both / np.maximum(either, 1))
+__all__ = ["compare"]
 
 
 def compare(
@@ -69,12 +23,16 @@ def compare(
 
     `thresholds` of the parts, as `best_threshold` finds them; several labels a document are compared by its F1.
     """
+    objective = objective_of(target)
     report: dict[str, Any] = {"n": len(target)} | {
-        name: scores(target, proba, thresholds[name]) for name, proba in parts.items()
+        name: objective.report(target, proba, thresholds[name]) for name, proba in parts.items()
     }
     best = "combined" if "combined" in parts else "lm"
-    each = {name: _right(target, parts[name], thresholds[name]) for name in (best, "counts")}
-    gain = metrics.paired_bootstrap(each[best], each["counts"], seed=seed)
+    each = {
+        name: objective.right(target, objective.decide(parts[name], thresholds[name]))
+        for name in (best, "counts")
+    }
+    gain = paired_bootstrap(each[best], each["counts"], seed=seed)
     report["gain"] = {
         "over": "counts",
         "of": best,

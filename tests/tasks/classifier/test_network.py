@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from ulmus.data.label_batches import Batch
+from ulmus.evaluation.objectives import MULTI_LABEL
 from ulmus.models.awd_lstm import Dropouts
 from ulmus.tasks.classifier import network as networks
 from ulmus.tasks.classifier.network import ClassifierNetwork
@@ -346,7 +347,7 @@ def test_several_labels_are_independent_questions(make_classifier_network: Make)
     """Binary cross-entropy summed over the labels, the mean over documents; weights count the yes."""
     y = torch.tensor([[1.0, 0.0, 1.0], [0.0, 0.0, 0.0]])
     weight = torch.tensor([2.0, 3.0, 4.0])
-    network = make_classifier_network(multi_label=True, class_weight=weight).train()
+    network = make_classifier_network(objective=MULTI_LABEL, class_weight=weight).train()
     step = network(batch(documents([9, 8]), y))
     p = step.output.sigmoid()
     yes, no = -(y * p.log()), -((1 - y) * (1 - p).log())

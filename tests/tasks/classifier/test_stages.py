@@ -15,9 +15,10 @@ from hypothesis.extra.numpy import arrays
 
 from ulmus.corpus.labels import Labels
 from ulmus.data.store import IdStore
+from ulmus.evaluation.objectives import MULTI_LABEL, SINGLE_LABEL, Objective
 from ulmus.tasks.classifier.config import ClassifierConfig
 from ulmus.tasks.classifier.inference import document_features, probabilities
-from ulmus.tasks.classifier.teaching import soft_labels, start_head, surest, teach
+from ulmus.tasks.classifier.teaching import start_head, surest, teach
 from ulmus.tasks.classifier.training import Run, padded
 from ulmus.tasks.classifier.unfreezing import label_stages, true_labels
 from ulmus.train.callbacks import Callback, RunState
@@ -177,7 +178,7 @@ def test_multi_label_probabilities_are_independent(
     make_classifier_network: Make, settings: Any, store: IdStore
 ) -> None:
     """Each between 0 and 1, rows need not sum to 1."""
-    run = Run(make_classifier_network(multi_label=True), settings, device="cpu")
+    run = Run(make_classifier_network(objective=MULTI_LABEL), settings, device="cpu")
     proba = probabilities(run, store)
     assert ((proba > 0) & (proba < 1)).all()
     assert abs(proba.sum(1) - 1).max() > 0.01
@@ -201,26 +202,26 @@ probas = arrays(np.float64, st.tuples(st.integers(1, 30), st.integers(2, 5)), el
 def test_soft_labels_are_probabilities_sharpened(raw: np.ndarray, power: float) -> None:
     """Rows sum to 1; power 1 changes nothing; what one document has more of than another it still has more of."""
     proba = raw / raw.sum(1, keepdims=True)
-    soft = soft_labels(proba, power, multi_label=False)
+    soft = SINGLE_LABEL.soft_labels(proba, power)
     assert soft.dtype == np.float32
     np.testing.assert_allclose(soft.sum(1), 1, atol=1e-5)
-    np.testing.assert_allclose(soft_labels(proba, 1.0, multi_label=False), proba, atol=1e-6)
+    np.testing.assert_allclose(SINGLE_LABEL.soft_labels(proba, 1.0), proba, atol=1e-6)
     order = np.argsort(proba[:, 0] / proba[:, 1])
     odds = (np.maximum(soft[:, 0], 1e-30) / np.maximum(soft[:, 1], 1e-30))[order]
     assert (odds[1:] >= odds[:-1] * (1 - 1e-3)).all()
-    many = soft_labels(proba, power, multi_label=True)
+    many = MULTI_LABEL.soft_labels(proba, power)
     assert ((many >= 0) & (many <= 1)).all()
     assert (np.diff(many[:, 0][np.argsort(proba[:, 0])]) >= -1e-6).all()
 
 
-@pytest.mark.parametrize("multi_label", [False, True])
-def test_sharpening_lets_no_class_swallow_another(multi_label: bool) -> None:
+@pytest.mark.parametrize("objective", [SINGLE_LABEL, MULTI_LABEL])
+def test_sharpening_lets_no_class_swallow_another(objective: Objective) -> None:
     """Where the teacher knows little and one class is frequent, all leans to it; its share does not grow by that."""
     rng = np.random.default_rng(0)
     yes = np.clip(rng.normal(0.68, 0.1, 500), 0.01, 0.99)
     proba = np.stack([yes, 1 - yes], axis=1)
     plain = proba**2 / (proba**2 + (1 - proba) ** 2)
-    soft = soft_labels(proba, 2.0, multi_label)
+    soft = objective.soft_labels(proba, 2.0)
     assert plain.mean(0)[0] > 0.78
     np.testing.assert_allclose(soft.mean(0), proba.mean(0), atol=1e-3)
     assert soft.std() > proba.std()
@@ -230,17 +231,17 @@ def test_the_surest_are_drawn_from_the_share_the_teacher_is_surest_of() -> None:
     """Seeded, without repetition, in order, never more than there are."""
     proba = np.linspace(0.5, 1, 100)
     two = np.stack([proba, 1 - proba], axis=1)
-    chosen = surest(two, most=30, share=0.5, multi_label=False, seed=0)
+    chosen = surest(two, most=30, share=0.5, objective=SINGLE_LABEL, seed=0)
     assert len(chosen) == len(set(chosen.tolist())) == 30
     assert chosen.min() >= 50
     assert np.array_equal(chosen, np.sort(chosen))
-    assert np.array_equal(chosen, surest(two, most=30, share=0.5, multi_label=False, seed=0))
-    assert not np.array_equal(chosen, surest(two, most=30, share=0.5, multi_label=False, seed=1))
-    assert len(surest(two, most=1_000, share=0.8, multi_label=False, seed=0)) == 80
-    assert len(surest(two[:1], most=10, share=0.1, multi_label=False, seed=0)) == 1
+    assert np.array_equal(chosen, surest(two, most=30, share=0.5, objective=SINGLE_LABEL, seed=0))
+    assert not np.array_equal(chosen, surest(two, most=30, share=0.5, objective=SINGLE_LABEL, seed=1))
+    assert len(surest(two, most=1_000, share=0.8, objective=SINGLE_LABEL, seed=0)) == 80
+    assert len(surest(two[:1], most=10, share=0.1, objective=SINGLE_LABEL, seed=0)) == 1
     rare = np.concatenate([np.tile([0.9, 0.1], (80, 1)), np.tile([0.4, 0.6], (20, 1))])
-    assert (surest(rare, most=100, share=0.5, multi_label=False, seed=0) >= 80).sum() == 10
-    many = surest(np.stack([1 - proba, proba], 1), most=30, share=0.5, multi_label=True, seed=0)
+    assert (surest(rare, most=100, share=0.5, objective=SINGLE_LABEL, seed=0) >= 80).sum() == 10
+    many = surest(np.stack([1 - proba, proba], 1), most=30, share=0.5, objective=MULTI_LABEL, seed=0)
     assert many.min() >= 50
 
 

@@ -107,6 +107,6 @@ def _network(
             hidden=settings.head_hidden,
             drops=settings.head_dropouts,
         )
-    network = ClassifierNetwork(encoder, head, max_len=settings.max_len, multi_label=classifier.multi_label_)
+    network = ClassifierNetwork(encoder, head, max_len=settings.max_len, objective=classifier._objective)
     torch_tensors(network, tensors, NETWORK)
     return network.eval()

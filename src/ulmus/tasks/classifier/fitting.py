@@ -28,7 +28,7 @@ from ulmus.corpus.labels import Labels
 from ulmus.data.label_batches import LabelBatches
 from ulmus.data.store import IdStore
 from ulmus.evaluation.combination import Combination, fit_weight
-from ulmus.evaluation.comparison import best_threshold, compare
+from ulmus.evaluation.comparison import compare
 from ulmus.linear.word_counts import WordCounts
 from ulmus.models.heads import ClassifierHead
 from ulmus.tasks.classifier.budget import TRAIN, Budget
@@ -38,7 +38,7 @@ from ulmus.tasks.classifier.inference import document_features, probabilities
 from ulmus.tasks.classifier.material import Material, SoftLabels
 from ulmus.tasks.classifier.network import ClassifierNetwork
 from ulmus.tasks.classifier.probe import Probe
-from ulmus.tasks.classifier.teaching import soft_labels, start_head, surest, teach
+from ulmus.tasks.classifier.teaching import start_head, surest, teach
 from ulmus.tasks.classifier.training import Run, padded
 from ulmus.tasks.classifier.unfreezing import true_labels
 from ulmus.tasks.ids import cut
@@ -92,7 +92,7 @@ class Fitting:
             encoder,
             head,
             max_len=c.max_len,
-            multi_label=labels.multi_label,
+            objective=labels.objective,
             class_weight=_balanced(labels) if self.class_weight else None,
         )
         self.run = Run(network, c, **self.run_settings, backwards=language_model.config.backwards)
@@ -170,7 +170,10 @@ class Fitting:
             parts = {"lm": p_lm, "counts": p_counts}
             if self.mix:
                 parts["combined"] = found.combine(p_lm, p_counts)
-            self.thresholds |= {name: best_threshold(m.truth.target, proba) for name, proba in parts.items()}
+            self.thresholds |= {
+                name: m.labels.objective.best_threshold(m.truth.target, proba)
+                for name, proba in parts.items()
+            }
             self.report = compare(m.truth.target, parts, self.thresholds, self.run.seed)
         self.report["weight"] = found.weight if self.mix else 1.0
         self.combination = found
@@ -209,7 +212,7 @@ class Fitting:
         """Unlabelled documents, drawn from those of which the teacher is surest, and what it says of them."""
         m, share = self.material, self.config.teach_confident
         proba = self.counts.proba(teacher, m.labels, self.unlabeled_counts)
-        chosen = surest(proba, most=most, share=share, multi_label=m.labels.multi_label, seed=seed)
+        chosen = surest(proba, most=most, share=share, objective=m.labels.objective, seed=seed)
         return SoftLabels(chosen, proba[chosen])
 
     def _first_look(self, soft: SoftLabels) -> None:
@@ -222,8 +225,8 @@ class Fitting:
         features = document_features(self.run, self.store, documents)
         if self.probe is not None and self.probe_mix.weight > 0:
             soft.proba[some] = self.probe_mix.combine(self.probe.proba(features), soft.proba[some])
-        power, multi = self.config.teach_power, self.material.labels.multi_label
-        start_head(self.run, features, soft_labels(soft.proba[some], power, multi))
+        sharpened = self.material.labels.objective.soft_labels(soft.proba[some], self.config.teach_power)
+        start_head(self.run, features, sharpened)
 
     def _in_time(self, soft: SoftLabels, tokens: float, *, whole: bool = False) -> np.ndarray:
         """Some of the K documents, drawn at random: as many as can be read, whole or as training does."""
@@ -234,10 +237,9 @@ class Fitting:
 
     def _teach(self, name: str, soft: SoftLabels, labelled: np.ndarray, **settings: Any) -> None:
         """Train on soft labels of unlabelled documents, and on the true labels of `labelled` ones."""
-        m, power = self.material, self.config.teach_power
-        n, multi = len(m.texts), m.labels.multi_label
+        m, n = self.material, len(self.material.texts)
         targets = padded(m.labels.hot(), len(self.store))
-        targets[n + soft.documents] = soft_labels(soft.proba, power, multi)
+        targets[n + soft.documents] = m.labels.objective.soft_labels(soft.proba, self.config.teach_power)
         documents = np.concatenate([labelled, n + soft.documents])
         teach(self.run, name, self.store, targets, documents, **settings)
 
@@ -249,7 +251,7 @@ class Fitting:
     def _judging(self) -> LabelBatches | None:
         """The documents to measure on, with their labels."""
         m = self.material
-        truth = m.truth.hot() if m.labels.multi_label else m.truth.target
+        truth = m.truth.learnable()
         targets = np.zeros((len(self.store), *truth.shape[1:]), truth.dtype)
         targets[m.measured] = truth
         return self.run.judging(self.store, targets, m.measured)
@@ -257,6 +259,5 @@ class Fitting:
 
 def _balanced(labels: Labels) -> torch.Tensor:
     """Weights of the classes (C,) that make all weigh the same, as scikit-learn's "balanced"."""
-    counts, n = np.maximum(labels.counts(), 1), len(labels)
-    weights = (n - counts) / counts if labels.multi_label else n / (len(counts) * counts)
+    weights = labels.objective.balanced(labels.target, len(labels.classes))
     return torch.tensor(np.clip(weights, 0.01, 100.0), dtype=torch.float32)

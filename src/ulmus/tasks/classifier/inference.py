@@ -43,10 +43,7 @@ def probabilities(
     place = np.empty(len(store), np.int64)
     place[index] = np.arange(len(index))
     logits = outputs[place[chosen]].astype(np.float64)  # (N, C)
-    if run.network.multi_label:
-        return np.asarray(1 / (1 + np.exp(-logits)))
-    shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return np.asarray(shifted / shifted.sum(axis=1, keepdims=True))
+    return run.network.objective.probabilities(logits)
 
 
 def document_features(run: Run, store: IdStore, documents: np.ndarray, *, whole: bool = True) -> np.ndarray:

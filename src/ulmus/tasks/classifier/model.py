@@ -19,7 +19,7 @@ import numpy as np
 from ulmus.corpus.columns import as_texts, others
 from ulmus.corpus.labels import Labels
 from ulmus.errors import ConfigError, DataError, UsageError
-from ulmus.evaluation.comparison import predicted, scores
+from ulmus.evaluation.objectives import MULTI_LABEL, SINGLE_LABEL, Objective
 from ulmus.evaluation.splits import held_out
 from ulmus.models.inference import PRECISIONS, Reader
 from ulmus.tasks.classifier import file as model_file
@@ -228,7 +228,7 @@ class TextClassifier(Estimator):
 
     def labels_of(self, proba: np.ndarray, *, part: str | None = None) -> list[Any]:
         """The class of each row of a part's probabilities; multi-label: all classes with at least `thresholds_`."""
-        chosen = predicted(proba, self.multi_label_, self.thresholds_[part or self._main])
+        chosen = self._objective.decide(proba, self.thresholds_[part or self._main])
         if self.multi_label_:
             return [tuple(self.class_names_[k] for k in np.flatnonzero(row)) for row in chosen]
         return [self.class_names_[k] for k in chosen]
@@ -250,7 +250,10 @@ class TextClassifier(Estimator):
         if not given:
             raise DataError("expected labelled texts to evaluate on, got none.")
         parts = self._parts(given, self.parts)
-        each = {name: scores(known.target, proba, self.thresholds_[name]) for name, proba in parts.items()}
+        each = {
+            name: self._objective.report(known.target, proba, self.thresholds_[name])
+            for name, proba in parts.items()
+        }
         return {**each[self._main], "n": len(known), "parts": each}
 
     def save(self, path: str | Path) -> None:
@@ -294,6 +297,10 @@ class TextClassifier(Estimator):
     def parts(self) -> tuple[str, ...]:
         """What can be looked at by itself; the first one predicts."""
         return PARTS if self.combine == "auto" else PARTS[1:]
+
+    @property
+    def _objective(self) -> Objective:
+        return MULTI_LABEL if self.multi_label_ else SINGLE_LABEL
 
     @property
     def _main(self) -> str:

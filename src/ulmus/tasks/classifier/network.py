@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ulmus.evaluation.objectives import MULTI_LABEL, SINGLE_LABEL, Objective
 from ulmus.models.awd_lstm import AWDLSTM, State
 from ulmus.models.heads import ClassifierHead, Pooled, concat, pool, start_pooling
 from ulmus.train.protocol import Step
@@ -22,11 +23,27 @@ __all__ = ["ClassifierNetwork", "HeadNetwork"]
 PIECE = 256  # tokens read at a time where no gradient is needed
 
 
+def cross_entropy(logits: Tensor, targets: Tensor, weight: Tensor | None) -> Tensor:
+    """Mean loss in nats of logits (B, C): targets are class numbers (B,) or probabilities (B, C); `weight` is (C,)."""
+    if targets.ndim == 2 and weight is not None:
+        targets = targets * weight  # (B, C): what cross_entropy does for class numbers, but for the mean
+        return -(targets * logits.log_softmax(1)).sum() / targets.sum()
+    return F.cross_entropy(logits, targets, weight)
+
+
+def binary_cross_entropy(logits: Tensor, targets: Tensor, weight: Tensor | None) -> Tensor:
+    """Mean loss in nats of logits (B, C), summed over the labels; targets (B, C) are probabilities."""
+    return F.binary_cross_entropy_with_logits(logits, targets, pos_weight=weight) * logits.shape[1]
+
+
+LOSSES = {SINGLE_LABEL: cross_entropy, MULTI_LABEL: binary_cross_entropy}
+
+
 class ClassifierNetwork(nn.Module):
     """Classifier: `Batch(ids, lengths, targets, index)` -> Step with logits (B, C).
 
-    Targets are class numbers (B,), or (B, C): probabilities of classes (soft labels), with `multi_label` of each label
-    alone. `class_weight` (C,) weighs the loss that is minimised, never the one that is reported.
+    Targets are class numbers (B,), or (B, C): probabilities of classes (soft labels), of each label alone where the
+    `objective` is multi-label. `class_weight` (C,) weighs the loss that is minimised, never the one that is reported.
     """
 
     class_weight: Tensor | None
@@ -37,12 +54,12 @@ class ClassifierNetwork(nn.Module):
         head: ClassifierHead,
         *,
         max_len: int = 400,
-        multi_label: bool = False,
+        objective: Objective = SINGLE_LABEL,
         class_weight: Tensor | None = None,
     ) -> None:
         super().__init__()
         self.encoder, self.head = encoder, head
-        self.max_len, self.multi_label = max_len, multi_label
+        self.max_len, self.objective = max_len, objective
         self.register_buffer("class_weight", class_weight, persistent=False)
 
     def forward(self, batch: Any) -> Step:
@@ -107,12 +124,7 @@ class ClassifierNetwork(nn.Module):
         return pooled, state
 
     def _loss(self, logits: Tensor, targets: Tensor, weight: Tensor | None) -> Tensor:
-        if self.multi_label:
-            return F.binary_cross_entropy_with_logits(logits, targets, pos_weight=weight) * logits.shape[1]
-        if targets.ndim == 2 and weight is not None:
-            targets = targets * weight  # (B, C): what cross_entropy does for class numbers, but for the mean
-            return -(targets * logits.log_softmax(1)).sum() / targets.sum()
-        return F.cross_entropy(logits, targets, weight)
+        return LOSSES[self.objective](logits, targets, weight)
 
     @property
     def classes(self) -> int:

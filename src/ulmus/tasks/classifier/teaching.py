@@ -11,37 +11,18 @@ import numpy as np
 from ulmus.data.feature_batches import FeatureBatches
 from ulmus.data.label_batches import LabelBatches
 from ulmus.data.store import IdStore
+from ulmus.evaluation.objectives import Objective
 from ulmus.tasks.classifier.network import HeadNetwork
 from ulmus.tasks.classifier.training import Run
 from ulmus.train.loop import LoopConfig, Stage, Trainer
 from ulmus.train.schedules import Schedule
 
-__all__ = ["soft_labels", "start_head", "surest", "teach"]
-
-FITTED = 20  # rounds in which soft labels find the weights of their classes
+__all__ = ["start_head", "surest", "teach"]
 
 
-def soft_labels(proba: np.ndarray, power: float, multi_label: bool) -> np.ndarray:
-    """Probabilities (N, C) sharpened: to the power, normalised over the classes (or over yes and no).
-
-    Each class has a weight by which it stays as frequent as it was: without, a frequent class would swallow the others,
-    since what little is known of a document leans to it (iterative proportional fitting: Deming & Stephan 1940).
-    """
-    sharp = np.maximum(proba, 1e-12) ** power
-    rest = np.maximum(1 - proba, 1e-12) ** power
-    frequent, weight = np.clip(proba.mean(axis=0), 1e-12, 1 - 1e-12), np.ones(proba.shape[1])
-    for _ in range(FITTED):
-        total = weight * sharp + rest if multi_label else (sharp @ weight)[:, None]
-        found = np.clip((weight * sharp / total).mean(axis=0), 1e-12, 1 - 1e-12)
-        weight *= frequent / found * ((1 - found) / (1 - frequent) if multi_label else 1.0)
-    total = weight * sharp + rest if multi_label else (sharp @ weight)[:, None]
-    return np.asarray(weight * sharp / total, np.float32)
-
-
-def surest(proba: np.ndarray, *, most: int, share: float, multi_label: bool, seed: int) -> np.ndarray:
+def surest(proba: np.ndarray, *, most: int, share: float, objective: Objective, seed: int) -> np.ndarray:
     """Up to `most` document numbers, drawn from the `share` of which the teacher is surest, class by class."""
-    sure = np.abs(proba - 0.5).mean(axis=1) if multi_label else proba.max(axis=1)
-    likeliest = np.zeros(len(sure), np.int64) if multi_label else proba.argmax(axis=1)
+    sure, likeliest = objective.confidence(proba), objective.likeliest(proba)
     kept: list[int] = []
     for k in np.unique(likeliest):
         mine = np.flatnonzero(likeliest == k)

@@ -53,7 +53,7 @@ def true_labels(
 
     After teaching, the weights from before come back when `valid` shows that they were better; True: they were not.
     """
-    targets = padded(labels.hot() if labels.multi_label else labels.target, len(store))
+    targets = padded(labels.learnable(), len(store))
     stages = label_stages(run.config, len(documents), taught=taught, minutes=minutes)
     before, weights = None, {}
     if taught and valid is not None:
