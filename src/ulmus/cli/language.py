@@ -212,9 +212,9 @@ def _texts(options: PretrainOptions | TuneOptions) -> tuple[inputs.Texts, inputs
 
 def _finish(model: LanguageModel, options: PretrainOptions | TuneOptions, started: float) -> None:
     """Save the model, with texts of its own in its card, and report its scores."""
-    from ulmus.tasks.language_model.card import samples
+    from ulmus.tasks.language_model.generation import card_samples
 
-    model.card_["samples"] = samples(model, options.seed)
+    model.describe(samples=card_samples(model.fitted_, options.seed))
     model.save(options.out, weights=options.weights)
     report = {"out": str(options.out), **model.metrics_, "seconds": perf_counter() - started}
     if options.json:

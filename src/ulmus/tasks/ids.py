@@ -1,11 +1,14 @@
-"""Texts -> a tokenizer and an id store, kept in a work folder where there is one.
+"""The texts of a run -> a tokenizer and token ids, each made once and kept in the work folder where there is one.
 
-A second run with the same work folder finds tokenizer and ids there and tokenizes nothing again. Knows no model.
+Language model and classifier share one `RunTexts`: its texts are hashed once, and tokenized once by each tokenizer.
+A second run with the same work folder finds tokenizer and ids there. Knows no model.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -14,61 +17,101 @@ import numpy as np
 from ulmus.data.store import IdStore, content_key
 from ulmus.errors import DataError, VocabMismatch
 from ulmus.storage import whole_file
-from ulmus.tasks.progress import during
+from ulmus.tasks.progress import Reading, during
 from ulmus.text.tokenizer import Tokenizer, TokenizerConfig
 
-__all__ = ["check_vocabulary", "chosen", "cut", "trained_tokenizer"]
+__all__ = ["RunTexts", "check_vocabulary", "tokenized"]
 
 
-def trained_tokenizer(texts: Iterable[str], config: TokenizerConfig, folder: Path | None = None) -> Tokenizer:
-    """A tokenizer trained on `texts`, or the one that `folder` holds for the same texts and config.
+class RunTexts:
+    """Texts that can be read several times (a list, or a stream that starts anew), each a document.
 
-    Raises DataError when the texts have no tokens at all.
-    """
-    path = None
-    if folder is not None:
-        key = content_key(config, texts=during(texts, "looking for a vocabulary of these texts"))
-        path = folder / f"tokenizer-{key[:16]}.json"
-    if path is not None and path.exists():
-        return Tokenizer.from_json(path.read_text(encoding="utf-8"))
-    tokenizer = Tokenizer.train(during(texts, "counting what the vocabulary is made of"), config)
-    if path is not None:
-        with whole_file(path) as file:
-            file.write(tokenizer.to_json().encode())
-    return tokenizer
-
-
-def cut(texts: Iterable[str], tokenizer: Tokenizer, folder: Path | None = None, name: str = "ids") -> IdStore:
-    """The ids of `texts`, mapped from `folder` (written there unless it has them already) or in memory without one.
-
-    Raises DataError when there is no text.
+    The first `learn` of them (None: all) are to be learnt from, those after them are only measured on. `name` is that
+    of the ids in the work folder; `verbose` shows on stderr how far long passes are.
     """
 
-    def documents() -> Iterator[list[Any]]:
-        return tokenizer.encode_all(during(texts, "cutting the texts"))
+    def __init__(
+        self,
+        texts: Iterable[str],
+        folder: Path | None = None,
+        *,
+        learn: int | None = None,
+        name: str = "ids",
+        verbose: bool = False,
+    ) -> None:
+        self.texts, self.folder, self.learn, self.name = texts, folder, learn, name
+        self._passes = Reading(texts) if verbose else texts
+        self._stores: dict[str, IdStore] = {}
 
-    if folder is None:
-        store = IdStore.from_arrays([ids for batch in documents() for ids in batch])
-    else:
-        key = content_key(tokenizer.fingerprint, texts=during(texts, "looking for ids of these texts"))
-        store = IdStore.open_or_write(folder / name, key=key, vocab_size=len(tokenizer), batches=documents)
-    if not len(store):
-        raise DataError("expected texts, got none.")
-    return store
+    @cached_property
+    def key(self) -> str:
+        """Digest of all texts, in hex; reads them once."""
+        return content_key(None, texts=during(self._passes, "Checking for cached ids"))
 
-
-def check_vocabulary(tokenizer: Tokenizer, told: Mapping[str, Any]) -> None:
-    """Raise VocabMismatch when weights were trained with another vocabulary than the tokenizer's."""
-    if told["fingerprint"] != tokenizer.vocab.fingerprint:
-        raise VocabMismatch(
-            f"the weights were trained with vocabulary {told['fingerprint']} ({told['size']:,} tokens), the tokenizer "
-            f"has {tokenizer.vocab.fingerprint} ({len(tokenizer):,})."
+    @property
+    def to_learn(self) -> Iterable[str]:
+        """The texts to learn from."""
+        if self.learn is None:
+            return self.texts
+        return (
+            self.texts[: self.learn] if isinstance(self.texts, Sequence) else islice(self.texts, self.learn)
         )
 
+    def tokenizer(self, config: TokenizerConfig) -> Tokenizer:
+        """A tokenizer trained on the texts to learn from. Raises DataError when they have no tokens at all."""
+        if self.folder is None:
+            return Tokenizer.train(self._counting(), config)
+        path = self.folder / f"tokenizer-{content_key([config, self.key, self.learn])[:16]}.json"
+        if path.exists():
+            return Tokenizer.from_json(path.read_text(encoding="utf-8"))
+        tokenizer = Tokenizer.train(self._counting(), config)
+        with whole_file(path) as file:
+            file.write(tokenizer.to_json().encode())
+        return tokenizer
 
-def chosen(texts: Iterable[str], documents: np.ndarray) -> Iterable[str]:
-    """The documents of these numbers, which rise."""
-    if isinstance(texts, Sequence):
-        return [texts[i] for i in documents]
-    known = set(documents.tolist())
-    return [text for i, text in enumerate(texts) if i in known]
+    def ids(self, tokenizer: Tokenizer) -> IdStore:
+        """The ids of all texts, in memory or mapped from the work folder. Raises DataError when there is no text."""
+        if tokenizer.fingerprint not in self._stores:
+            self._stores = {
+                tokenizer.fingerprint: self._tokenized(tokenizer)
+            }  # the latest is the one that is used
+        return self._stores[tokenizer.fingerprint]
+
+    def rows(self, documents: np.ndarray) -> Iterable[str]:
+        """The texts of these document numbers, which rise."""
+        if isinstance(self.texts, Sequence):
+            return [self.texts[i] for i in documents]
+        wanted = set(documents.tolist())
+        return [text for i, text in enumerate(self.texts) if i in wanted]
+
+    def _counting(self) -> Iterable[str]:
+        return islice(during(self._passes, "Building the vocabulary"), self.learn)
+
+    def _tokenized(self, tokenizer: Tokenizer) -> IdStore:
+        def documents() -> Iterator[list[Any]]:
+            return tokenizer.encode_all(during(self._passes, "Tokenizing"))
+
+        if self.folder is None:
+            store = IdStore.from_arrays([ids for batch in documents() for ids in batch])
+        else:
+            key = content_key([tokenizer.fingerprint, self.key])
+            store = IdStore.open_or_write(
+                self.folder / self.name, key=key, vocab_size=len(tokenizer), batches=documents
+            )
+        if not len(store):
+            raise DataError("expected texts, got none.")
+        return store
+
+
+def tokenized(texts: Iterable[str], tokenizer: Tokenizer) -> IdStore:
+    """The ids of texts that are not worth a file, in memory. Raises DataError when there is no text."""
+    return RunTexts(texts).ids(tokenizer)
+
+
+def check_vocabulary(tokenizer: Tokenizer, expected: Mapping[str, Any]) -> None:
+    """Raise VocabMismatch when weights were trained with another vocabulary than the tokenizer's."""
+    if expected["fingerprint"] != tokenizer.vocab.fingerprint:
+        raise VocabMismatch(
+            f"the weights were trained with vocabulary {expected['fingerprint']} ({expected['size']:,} tokens), the "
+            f"tokenizer has {tokenizer.vocab.fingerprint} ({len(tokenizer):,})."
+        )

@@ -13,7 +13,7 @@ from typing import TextIO
 
 from ulmus.train.callbacks import Callback, JsonLog, Progress, clock
 
-__all__ = ["Reading", "during", "watchers"]
+__all__ = ["Reading", "during", "tell", "watchers"]
 
 LOG = "log.jsonl"
 LOOK = 1_000_000  # characters between two looks at the clock
@@ -71,7 +71,7 @@ def during(texts: Iterable[str], what: str) -> Iterable[str]:
     return texts.during(what) if isinstance(texts, Reading) else texts
 
 
-def told(text: str) -> None:
+def tell(text: str) -> None:
     """A line for people, on stderr."""
     sys.stderr.write(text + "\n")
     sys.stderr.flush()

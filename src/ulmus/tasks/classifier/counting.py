@@ -16,7 +16,7 @@ from ulmus.corpus.labels import Labels
 from ulmus.linear.features import CountFeatures
 from ulmus.linear.word_counts import WordCounts
 
-__all__ = ["Counts", "load_counts", "named_arrays"]
+__all__ = ["Counts", "load_counts", "named_arrays", "proba_of_texts"]
 
 
 class Counts:
@@ -58,6 +58,13 @@ def named_arrays(model: WordCounts, prefix: str) -> tuple[dict[str, Any], dict[s
     """Arrays and description of a word-count classifier, for a model file."""
     arrays, meta = model.to_arrays()
     return {prefix + name: array for name, array in arrays.items()}, meta
+
+
+def proba_of_texts(model: WordCounts, classes: int, texts: list[str]) -> np.ndarray:
+    """Probabilities (N, C) of texts, in the order of C classes; one that `model` never saw gets 0."""
+    proba = np.zeros((len(texts), classes))
+    proba[:, [int(name) for name in model.classes_]] = model.predict_proba(texts)
+    return proba
 
 
 def load_counts(tensors: Mapping[str, Any], meta: Mapping[str, Any], prefix: str) -> WordCounts:

@@ -1,4 +1,4 @@
-"""A fitted `TextClassifier` <-> one `.ulmus` file: encoder and head, word counts, tokenizer, combination, report.
+"""A fitted classifier <-> one `.ulmus` file: encoder and head, word counts, tokenizer, combination, report.
 
 The file is complete: no language model beside it is needed. Knows the bundle's parts, not its format.
 """
@@ -7,73 +7,66 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
 from ulmus import bundle, config
 from ulmus.errors import BundleError
 from ulmus.evaluation.combination import Combination
+from ulmus.evaluation.objectives import MULTI_LABEL, SINGLE_LABEL
 from ulmus.models.awd_lstm import AWDLSTM
 from ulmus.models.heads import ClassifierHead
 from ulmus.models.weights import numpy_tensors, torch_tensors
 from ulmus.tasks.classifier.config import ClassifierConfig
 from ulmus.tasks.classifier.counting import load_counts, named_arrays
-from ulmus.tasks.classifier.fitting import PARTS
+from ulmus.tasks.classifier.fitted import PARTS, FittedClassifier
 from ulmus.tasks.classifier.network import ClassifierNetwork
 from ulmus.tasks.ids import check_vocabulary
 from ulmus.tasks.language_model.config import LMConfig
 from ulmus.text.tokenizer import Tokenizer
 
-if TYPE_CHECKING:
-    from ulmus.tasks.classifier.model import TextClassifier
-
-__all__ = ["load_classifier", "save_classifier"]
+__all__ = ["load", "save"]
 
 KIND = "classifier"
 NETWORK, COUNTS = "network.", "counts."
 
 
-def save_classifier(classifier: TextClassifier, path: str | Path) -> None:
+def save(model: FittedClassifier, path: str | Path) -> None:
     """Write a fitted classifier. Raises StorageError."""
-    arrays, meta = named_arrays(classifier.counts_, COUNTS)
-    lm = dataclasses.replace(classifier.lm_config_, tokenizer=classifier.tokenizer_.config)
-    settings = dataclasses.replace(classifier._config(), language_model=lm)
+    arrays, meta = named_arrays(model.counts, COUNTS)
+    lm = dataclasses.replace(model.lm_config, tokenizer=model.tokenizer.config)
+    settings = dataclasses.replace(model.config, language_model=lm)
     manifest = {
         "kind": KIND,
-        "labels": list(classifier.class_names_),
-        "multi_label": classifier.multi_label_,
+        "labels": list(model.classes),
+        "multi_label": model.objective.multi_label,
         "config": config.to_dict(settings),
-        "combine": classifier.combine,
-        "combination": dataclasses.asdict(classifier.combination_),
-        "thresholds": classifier.thresholds_,
+        "combine": "auto" if model.mixed else "none",
+        "combination": dataclasses.asdict(model.combination),
+        "thresholds": model.thresholds,
         "counts": meta,
-        "vocabulary": {
-            "size": len(classifier.tokenizer_),
-            "fingerprint": classifier.tokenizer_.vocab.fingerprint,
-        },
-        "metrics": classifier.report_,
-        "history": classifier.history_,
+        "vocabulary": {"size": len(model.tokenizer), "fingerprint": model.tokenizer.vocab.fingerprint},
+        "metrics": model.report,
+        "history": model.history,
     }
-    tensors = numpy_tensors(classifier.network_, NETWORK) | arrays
-    bundle.write(path, manifest=manifest, tokenizer_json=classifier.tokenizer_.to_json(), tensors=tensors)
+    tensors = numpy_tensors(model.network, NETWORK) | arrays
+    bundle.write(path, manifest=manifest, tokenizer_json=model.tokenizer.to_json(), tensors=tensors)
 
 
-def load_classifier(classifier: TextClassifier, path: str | Path) -> None:
-    """Give a new classifier what the file holds. Raises BundleError."""
+def load(path: str | Path) -> FittedClassifier:
+    """The classifier in a file. Raises BundleError."""
     opened = bundle.read(path)
     manifest = opened.manifest
     if manifest.get("kind") != KIND:
         raise BundleError(f"{path} holds a {manifest.get('kind')}, expected a {KIND}. See `ulmus info`.")
     try:
-        _take(classifier, manifest, opened.tokenizer_json, opened.tensors)
+        return _parts(manifest, opened.tokenizer_json, opened.tensors)
     except (KeyError, TypeError, ValueError, RuntimeError, BundleError) as error:
-        raise BundleError(f"{path}: its parts do not belong together ({error}). Train it anew.") from error
+        raise BundleError(f"{path}: its parts are inconsistent ({error}); retrain the model.") from error
 
 
-def _take(
-    classifier: TextClassifier, manifest: dict[str, Any], tokenizer: str, tensors: dict[str, Any]
-) -> None:
+def _parts(manifest: dict[str, Any], tokenizer_json: str, tensors: dict[str, Any]) -> FittedClassifier:
     """All parts, each checked against the others."""
     settings = config.from_dict(manifest["config"], ClassifierConfig)
     classes = tuple(manifest["labels"])
@@ -81,32 +74,37 @@ def _take(
         raise ValueError("classes that come twice, or an unknown combination")
     if not isinstance(manifest["metrics"], dict) or not isinstance(manifest["history"], list):
         raise TypeError("metrics or history of another kind")
-    classifier.config = dataclasses.replace(settings, language_model=None)
-    classifier.class_names_, classifier.multi_label_ = classes, bool(manifest["multi_label"])
-    classifier.combine = manifest["combine"]
-    classifier.combination_ = Combination(**manifest["combination"])
-    classifier.thresholds_ = {name: float(manifest["thresholds"][name]) for name in PARTS}
-    classifier.tokenizer_ = Tokenizer.from_json(tokenizer)
-    check_vocabulary(classifier.tokenizer_, manifest["vocabulary"])
-    classifier.lm_config_ = settings.language_model or LMConfig()
-    classifier.counts_ = load_counts(tensors, manifest["counts"], COUNTS)
-    if not {int(name) for name in classifier.counts_.classes_} <= set(range(len(classes))):
+    tokenizer = Tokenizer.from_json(tokenizer_json)
+    check_vocabulary(tokenizer, manifest["vocabulary"])
+    counts = load_counts(tensors, manifest["counts"], COUNTS)
+    if not {int(name) for name in counts.classes_} <= set(range(len(classes))):
         raise ValueError("word counts of other classes")
-    classifier.network_ = _network(classifier, settings, tensors)
-    classifier.report_, classifier.history_ = manifest["metrics"], manifest["history"]
+    network = _network(settings, len(tokenizer), len(classes), multi_label=bool(manifest["multi_label"]))
+    torch_tensors(network, tensors, NETWORK)
+    return FittedClassifier(
+        classes=classes,
+        network=network.eval(),
+        tokenizer=tokenizer,
+        counts=counts,
+        combination=Combination(**manifest["combination"]),
+        thresholds={name: float(manifest["thresholds"][name]) for name in PARTS},
+        config=dataclasses.replace(settings, language_model=None),
+        lm_config=settings.language_model or LMConfig(),
+        mixed=manifest["combine"] == "auto",
+        report=manifest["metrics"],
+        history=manifest["history"],
+    )
 
 
 def _network(
-    classifier: TextClassifier, settings: ClassifierConfig, tensors: dict[str, Any]
+    settings: ClassifierConfig, vocabulary: int, classes: int, *, multi_label: bool
 ) -> ClassifierNetwork:
+    """A network of this shape without weights."""
+    lm = settings.language_model or LMConfig()
     with torch.device("meta"):
-        encoder = AWDLSTM(classifier.lm_config_.encoder(len(classifier.tokenizer_)), settings.dropouts)
+        encoder = AWDLSTM(lm.encoder(vocabulary), settings.dropouts)
         head = ClassifierHead(
-            encoder.config.pooled(),
-            len(classifier.class_names_),
-            hidden=settings.head_hidden,
-            drops=settings.head_dropouts,
+            encoder.config.pooled(), classes, hidden=settings.head_hidden, drops=settings.head_dropouts
         )
-    network = ClassifierNetwork(encoder, head, max_len=settings.max_len, objective=classifier._objective)
-    torch_tensors(network, tensors, NETWORK)
-    return network.eval()
+    objective = MULTI_LABEL if multi_label else SINGLE_LABEL
+    return ClassifierNetwork(encoder, head, max_len=settings.max_len, objective=objective)

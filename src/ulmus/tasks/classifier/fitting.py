@@ -1,25 +1,24 @@
-"""One `TextClassifier.fit` under way, step by step; each step is a method that can be read on its own.
+"""One `TextClassifier.fit`, step by step; each step is a function or method that can be read on its own.
 
-    count          word counts of all texts, and the teacher: word counts fitted to the labels that are not held back
-    begin          a language model's encoder with a new head, and a linear probe of what the encoder knows already
+    count          word counts of all texts, and the teacher: word counts fitted to the labels that are not held out
+    start          a language model's encoder with a new head, and a linear probe of what the encoder knows already
     learn          soft labels for unlabelled texts (where there are enough), by teacher and probe; then gradual
                    unfreezing on true labels
-    combine        weigh language model and word counts on held-back labels; report
-    give_back      teaching and true labels once more, with the held-back ones, a teacher that has seen them, and the
+    judge          weigh language model and word counts on the held-out set; report
+    learn_again    teaching and true labels once more, with the held-out ones, a teacher that has seen them, and the
                    student's own opinion
 
-Documents are numbered: labelled ones first, then unlabelled ones, then those of `valid`.
-Axes: N labelled documents, M unlabelled, C classes.
+`fit` is all of it. Axes: N labelled documents, M unlabelled, K chosen ones, C classes.
 """
 
 from __future__ import annotations
 
 import copy
+import dataclasses
 import math
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -31,230 +30,338 @@ from ulmus.evaluation.combination import Combination, fit_weight
 from ulmus.evaluation.comparison import compare
 from ulmus.linear.word_counts import WordCounts
 from ulmus.models.heads import ClassifierHead
-from ulmus.tasks.classifier.budget import TRAIN, Budget
+from ulmus.tasks.budget import SHARES, TRAIN, Budget
 from ulmus.tasks.classifier.config import ClassifierConfig
 from ulmus.tasks.classifier.counting import Counts
-from ulmus.tasks.classifier.inference import document_features, probabilities
+from ulmus.tasks.classifier.fitted import PARTS, FittedClassifier
 from ulmus.tasks.classifier.material import Material, SoftLabels
 from ulmus.tasks.classifier.network import ClassifierNetwork
 from ulmus.tasks.classifier.probe import Probe
-from ulmus.tasks.classifier.teaching import start_head, surest, teach
-from ulmus.tasks.classifier.training import Run, padded
+from ulmus.tasks.classifier.teaching import most_confident, start_head, teach
+from ulmus.tasks.classifier.training import Lesson, Run, padded
 from ulmus.tasks.classifier.unfreezing import true_labels
-from ulmus.tasks.ids import cut
-from ulmus.tasks.language_model.model import LanguageModel
+from ulmus.tasks.ids import RunTexts
+from ulmus.tasks.language_model.config import lm_config
+from ulmus.tasks.language_model.fitted import FittedLanguageModel
+from ulmus.tasks.language_model.selection import familiar
+from ulmus.tasks.language_model.start import sample_of, starting_model
+from ulmus.tasks.settings import RunSettings
 from ulmus.train.device import resolve_device
 
-__all__ = ["PARTS", "Fitting"]
+__all__ = ["Fitting", "Recipe", "count", "fit", "start"]
 
-PARTS = ("combined", "lm", "counts")
 PROBE_MOST = 1_000  # labels; with more the probe has little to add to the word counts, and takes long
-LENGTHS = (128, 256, 512, 1_024)  # tokens that documents may be cut to, where time is short
-# shares of all minutes for a first look at documents, for teaching, for teaching again; for training without teaching
-LOOK, TAUGHT, TAUGHT_AGAIN, UNTAUGHT = 0.1, 0.2, 0.27, 0.4
-TOO_FEW = (
-    "There are too few labels to hold any back, so nothing was measured: give --valid (valid=) to measure."
-)
+LENGTHS = (128, 256, 512, 1_024)  # tokens that documents may be truncated to, where time is short
+NOT_MEASURED = "Too few labels for a held-out set; no scores. Give --valid (valid=) to measure."
 
 
-@dataclass
-class Fitting:
-    """The state between the steps."""
+@dataclass(frozen=True)
+class Recipe:
+    """What to do with the material: the choices of a `TextClassifier`."""
 
-    material: Material
     config: ClassifierConfig
-    budget: Budget
-    run_settings: dict[str, Any]  # seed, device, precision, folder, callbacks of the trainings
-    class_weight: str | None = None
+    language_model: Any = (
+        None  # a LanguageModel, a path, a name, "new", "none", or None to look for an installed one
+    )
+    size: str | None = None
+    tokenizer: str | None = None
+    class_weight: Any = None
     teach: bool = True
     mix: bool = True
-    report: dict[str, Any] = field(default_factory=lambda: {"verdict": TOO_FEW})
-    thresholds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(PARTS, 0.5))
 
-    def count(self, say: Callable[[str], None]) -> None:
-        """Count the words of all texts; fit the teacher."""
-        m = self.material
-        say("Counting words.")
-        self.counts = Counts(m.texts, m.unlabeled, self.class_weight)
-        self.teacher = self.counts.fit(m.labels, m.train)
 
-    def begin(self, language_model: LanguageModel) -> None:
-        """A classifier network on the language model's encoder, and the ids of all texts."""
-        c, labels = self.config, self.material.labels
-        self.tokenizer = language_model.tokenizer_
-        encoder = copy.deepcopy(language_model.network_.encoder)
-        encoder.set_dropouts(c.dropouts)
-        features, classes = encoder.config.pooled(), len(labels.classes)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self.run_settings["seed"])
-            head = ClassifierHead(features, classes, hidden=c.head_hidden, drops=c.head_dropouts)
-        network = ClassifierNetwork(
-            encoder,
-            head,
-            max_len=c.max_len,
-            objective=labels.objective,
-            class_weight=_balanced(labels) if self.class_weight else None,
+class Probed(NamedTuple):
+    """A probe of the encoder, and the mix that suits it beside the word counts."""
+
+    probe: Probe
+    mix: Combination
+
+
+class Learnt(NamedTuple):
+    """What is known when the labels that are not held out have been learnt."""
+
+    labels_helped: bool  # training on them did not make the held-out loss worse
+    labels_minutes: float | None
+    again_minutes: float | None
+
+
+class Judged(NamedTuple):
+    """How to mix the parts, and what they are worth."""
+
+    combination: Combination
+    thresholds: dict[str, float]
+    report: dict[str, Any]
+
+
+def fit(material: Material, recipe: Recipe, settings: RunSettings) -> FittedClassifier:
+    """All steps, within the minutes of the settings."""
+    budget = Budget(settings.minutes)
+    m, labels = material, material.labels
+    settings.say(
+        f"{len(m.texts):,} labelled texts of {len(labels.classes)} classes, {len(m.unlabeled):,} unlabelled."
+    )
+    settings.say("Counting words.")
+    counts, teacher = count(m, recipe)
+    texts = RunTexts(m.everything, settings.folder, learn=m.learnt, verbose=settings.verbose)
+    language_model = _language_model(texts, recipe, settings, budget)
+    fitting = start(m, recipe, language_model, texts, settings, budget=budget, counted=(counts, teacher))
+    learnt = fitting.learn()
+    judged = fitting.judge()
+    final = fitting.learn_again(learnt, judged.combination)
+    spent = {"language_model": language_model.metrics, "minutes": round(budget.spent(), 2)}
+    return FittedClassifier(
+        classes=labels.classes,
+        network=fitting.run.network.eval(),
+        tokenizer=language_model.tokenizer,
+        counts=final,
+        combination=judged.combination,
+        thresholds=judged.thresholds,
+        config=recipe.config,
+        lm_config=language_model.config,
+        mixed=recipe.mix,
+        report=judged.report | spent,
+        history=fitting.run.history,
+    )
+
+
+def count(material: Material, recipe: Recipe) -> tuple[Counts, WordCounts]:
+    """Count the words of all texts; fit the teacher."""
+    counts = Counts(material.texts, material.unlabeled, recipe.class_weight)
+    return counts, counts.fit(material.labels, material.train)
+
+
+def _language_model(
+    texts: RunTexts, recipe: Recipe, settings: RunSettings, budget: Budget
+) -> FittedLanguageModel:
+    """The language model whose encoder the classifier takes: given, fine-tuned, trained, or with random weights."""
+    given, config = recipe.language_model, recipe.config.language_model
+    if given is None and config is None:
+        sample = sample_of(texts.to_learn)
+        given = familiar(sample, kind=recipe.tokenizer, size=recipe.size, say=settings.say)
+    config = config or lm_config(recipe.size or "small", kind=recipe.tokenizer or "word")
+    own = dataclasses.replace(settings, callbacks=(), minutes=budget.of_left(SHARES.language_model))
+    return starting_model(given, config, texts, own, tune=recipe.config.tune)
+
+
+def start(
+    material: Material,
+    recipe: Recipe,
+    language_model: FittedLanguageModel,
+    texts: RunTexts,
+    settings: RunSettings,
+    *,
+    budget: Budget,
+    counted: tuple[Counts, WordCounts],
+) -> Fitting:
+    """A classifier network on the language model's encoder, and the ids of all texts."""
+    c, labels = recipe.config, material.labels
+    encoder = copy.deepcopy(language_model.network.encoder)
+    encoder.set_dropouts(c.dropouts)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(settings.seed)
+        head = ClassifierHead(
+            encoder.config.pooled(), len(labels.classes), hidden=c.head_hidden, drops=c.head_dropouts
         )
-        self.run = Run(network, c, **self.run_settings, backwards=language_model.config.backwards)
-        self.store: IdStore = cut(self.material.everything, self.tokenizer, self.run.folder, "ids")
-        self.run.longest = self._longest()
-        self.probe = self._probe()
+    network = ClassifierNetwork(
+        encoder,
+        head,
+        max_len=c.max_len,
+        objective=labels.objective,
+        class_weight=_balanced(labels) if recipe.class_weight else None,
+    )
+    run = Run(network, c, settings, backwards=language_model.config.backwards)
+    fitting = Fitting(material, recipe, budget, run, texts.ids(language_model.tokenizer), *counted)
+    fitting = dataclasses.replace(fitting, run=dataclasses.replace(run, longest=fitting.longest()))
+    return dataclasses.replace(fitting, probed=fitting.probe())
 
-    def _tokens(self, share: float) -> float:
+
+@dataclass(frozen=True)
+class Fitting:
+    """What the steps work on; only the weights of the network change."""
+
+    material: Material
+    recipe: Recipe
+    budget: Budget
+    run: Run
+    store: IdStore
+    counts: Counts
+    teacher: WordCounts
+    probed: Probed | None = None  # what the encoder knew before it learnt
+
+    # -- how much can be read --------------------------------------------------------------------------------------
+
+    def tokens(self, share: float) -> float:
         """Tokens that the encoder can read in a share of all minutes."""
-        if resolve_device(self.run.device).type != "cpu":
+        if resolve_device(self.run.settings.device).type != "cpu":
             return math.inf
         return self.budget.tokens(share, sum(p.numel() for p in self.run.network.encoder.layers.parameters()))
 
-    def _longest(self) -> int:
+    def longest(self) -> int:
         """Tokens of a document to train on: in few minutes, many documents in part teach more than few whole ones."""
-        c, n, more = self.config, len(self.material.texts), len(self.material.unlabeled)
-        wanted = min(c.teach_texts * c.teach_first, c.teach_confident * more) if self.teach else 2 * n
-        tokens = self._tokens(TAUGHT if self.teach else UNTAUGHT) / TRAIN
+        c, n, more = self.run.config, len(self.material.texts), len(self.material.unlabeled)
+        taught = self.recipe.teach
+        wanted = min(c.teach_texts * c.teach_first, c.teach_confident * more) if taught else 2 * n
+        tokens = self.tokens(SHARES.teaching_tokens if taught else SHARES.labels_tokens) / TRAIN
         lengths = self.store.lengths[: n + more]
         fits = [k for k in (*LENGTHS, c.longest) if np.minimum(lengths, k).mean() * wanted <= tokens]
         return min(max(fits, default=LENGTHS[0]), c.longest)
 
-    def _probe(self) -> Probe | None:
-        """What the encoder knows of the labels that are not held back; None where nobody asks."""
+    def probe(self) -> Probed | None:
+        """What the encoder knows of the labels that are not held out; None where nobody asks."""
         m = self.material
-        asked = self.teach or (self.mix and not len(m.measured))
+        asked = self.recipe.teach or (self.recipe.mix and not len(m.measured))
         if not asked or len(m.train) > PROBE_MOST:
             return None
-        labels = m.labels.rows(m.train)
-        whole = self.store.lengths[m.train].sum() <= self._tokens(LOOK)
-        probe = Probe(
-            document_features(self.run, self.store, m.train, whole=whole), labels, seed=self.run.seed
-        )
-        p_counts = self.counts.out_of_fold(m.labels, m.train, self.run.seed)
-        self.probe_mix = probe.beside(p_counts, labels.target)
-        return probe
+        labels, seed = m.labels.rows(m.train), self.run.settings.seed
+        whole = self.store.lengths[m.train].sum() <= self.tokens(SHARES.first_look)
+        most = None if whole else self.run.most_tokens
+        features = self.run.inference().features(self.store, m.train, most_tokens=most)
+        probe = Probe(features, labels, seed=seed)
+        return Probed(probe, probe.beside(self.counts.out_of_fold(m.labels, m.train, seed), labels.target))
 
-    def learn(self) -> None:
-        """Teach where there is something to teach with, then train on the true labels that are not held back."""
-        m, c = self.material, self.config
+    # -- the steps -------------------------------------------------------------------------------------------------
+
+    def learn(self) -> Learnt:
+        """Teach where there is something to teach with, then train on the true labels that are not held out."""
+        m, c, taught = self.material, self.run.config, self.recipe.teach
         soft = None
-        if self.teach:
-            soft = self._soft_labels(self.teacher, round(c.teach_texts * c.teach_first), self.run.seed)
-            self._first_look(soft)
-        self.spare = self.budget.share(self.teach)
+        if taught:
+            most = round(c.teach_texts * c.teach_first)
+            soft = self._first_look(self._soft_labels(self.teacher, most, self.run.settings.seed))
+        labels, again = self._spare()
         if soft is not None:
+            minutes = self.budget.of_left(SHARES.teaching)
             epochs = c.teach_epochs_for(len(soft.documents), first=True)
-            self._teach("teaching", soft, m.train, epochs=epochs, minutes=self.spare.teach)
-        self.labels_helped = self._true_labels("labels", m.train, self._judging())
-
-    def _true_labels(self, name: str, documents: np.ndarray, valid: LabelBatches | None) -> bool:
-        return true_labels(
-            self.run,
-            name,
-            self.store,
-            self.material.labels,
-            documents,
-            valid,
-            taught=self.teach,
-            minutes=self.spare.labels,
+            teach(self.run, self._soft_lesson("teaching", soft, m.train, minutes), epochs=epochs)
+        helped = true_labels(
+            self.run, self._true_lesson("labels", m.train, labels), self._held_out(), taught=taught
         )
+        return Learnt(helped, labels, again)
 
-    def combine(self) -> Combination:
+    def judge(self) -> Judged:
         """The weights of the two parts, from documents that neither was trained on; the report of all three."""
-        m = self.material
+        m, seed = self.material, self.run.settings.seed
         found = Combination(multi_label=m.labels.multi_label)
-        if self.probe is not None and not self.teach:
-            found = self.probe_mix  # (a student's are half and half)
+        thresholds = dict.fromkeys(PARTS, 0.5)
+        report: dict[str, Any] = {"verdict": NOT_MEASURED}
+        if self.probed is not None and not self.recipe.teach:
+            found = self.probed.mix  # (a student's are half and half)
         if len(m.measured):
-            p_lm = probabilities(self.run, self.store, m.measured)
+            p_lm = self.run.inference().probabilities(self.store, m.measured)
             x = self.counts.labelled.x[m.held] if m.judged is None else None
             x = self.counts.features.transform(m.judged_texts) if x is None else x
             p_counts = self.counts.proba(self.teacher, m.labels, x)
             found = fit_weight(p_lm, p_counts, m.truth.target)
             parts = {"lm": p_lm, "counts": p_counts}
-            if self.mix:
+            if self.recipe.mix:
                 parts["combined"] = found.combine(p_lm, p_counts)
-            self.thresholds |= {
-                name: m.labels.objective.best_threshold(m.truth.target, proba)
-                for name, proba in parts.items()
-            }
-            self.report = compare(m.truth.target, parts, self.thresholds, self.run.seed)
-        self.report["weight"] = found.weight if self.mix else 1.0
-        self.combination = found
-        return found
+            objective = m.labels.objective
+            thresholds |= {name: objective.best_threshold(m.truth.target, p) for name, p in parts.items()}
+            report = compare(m.truth.target, parts, thresholds, seed)
+        report["weight"] = found.weight if self.recipe.mix else 1.0
+        return Judged(found, thresholds, report)
 
-    def give_back(self) -> WordCounts:
-        """Learn from the held-back labels too; the word counts of all labels."""
-        m, c = self.material, self.config
-        n = len(m.texts)
-        final = self.counts.fit(m.labels, np.arange(n))
-        if self.teach:
-            soft = self._soft_labels(final, c.teach_texts, self.run.seed + 1)
-            soft = soft.some(self._in_time(soft, self._tokens(TAUGHT_AGAIN) / (1 + TRAIN)))
-            began = self.budget.spent()
-            p_lm = probabilities(self.run, self.store, n + soft.documents, whole=False)
-            soft.proba[:] = self.combination.combine(p_lm, soft.proba)  # co-training: Blum & Mitchell 1998
-            self._teach(
-                "teaching again",
-                soft,
-                np.repeat(np.arange(n), c.teach_repeat),
-                epochs=c.teach_epochs_for(len(soft.documents), first=False),
-                minutes=self.spare.back and max(self.spare.back - (self.budget.spent() - began), 0.05),
-                share=c.give_back_taught,
-            )
-            if self.labels_helped:
-                self._true_labels("all labels", np.arange(n), None)
-        elif len(m.held) and n <= c.give_back_most:
-            targets, everything = padded(m.labels.hot(), len(self.store)), np.arange(n)
-            back = self.spare.back
-            teach(
-                self.run, "held-back labels", self.store, targets, everything, minutes=back, share=c.give_back
-            )
+    def learn_again(self, learnt: Learnt, combination: Combination) -> WordCounts:
+        """Learn from the held-out labels too; the word counts of all labels."""
+        m, c = self.material, self.run.config
+        everything = np.arange(len(m.texts))
+        final = self.counts.fit(m.labels, everything)
+        if self.recipe.teach:
+            self._teach_again(final, learnt, combination)
+            if learnt.labels_helped:
+                lesson = self._true_lesson("all labels", everything, learnt.labels_minutes)
+                true_labels(self.run, lesson, taught=True)
+        elif len(m.held) and len(m.texts) <= c.give_back_most:
+            targets = padded(m.labels.hot(), len(self.store))
+            lesson = Lesson("held-out labels", self.store, targets, everything, learnt.again_minutes)
+            teach(self.run, lesson, rate=c.give_back)
         return final
 
+    # -- pieces of the steps -----------------------------------------------------------------------------------------
+
+    def _spare(self) -> tuple[float | None, float | None]:
+        """Minutes for the true labels, and for learning again."""
+        if self.recipe.teach:
+            return self.budget.of_left(SHARES.taught_labels), self.budget.of_left(SHARES.teaching_again)
+        return self.budget.of_left(SHARES.labels), self.budget.of_left(SHARES.all_labels)
+
+    def _teach_again(self, final: WordCounts, learnt: Learnt, combination: Combination) -> None:
+        """Teach with a teacher that has seen all labels, mixed with the student's own opinion."""
+        c, n = self.run.config, len(self.material.texts)
+        soft = self._soft_labels(final, c.teach_texts, self.run.settings.seed + 1)
+        soft = soft.some(self._in_time(soft, self.tokens(SHARES.teaching_again_tokens) / (1 + TRAIN)))
+        began, minutes = self.budget.spent(), learnt.again_minutes
+        p_lm = self.run.inference().probabilities(
+            self.store, n + soft.documents, most_tokens=self.run.most_tokens
+        )
+        soft = soft._replace(proba=combination.combine(p_lm, soft.proba))  # co-training: Blum & Mitchell 1998
+        left = minutes and max(minutes - (self.budget.spent() - began), 0.05)
+        labelled = np.repeat(np.arange(n), c.teach_repeat)
+        lesson = self._soft_lesson("teaching again", soft, labelled, left)
+        teach(
+            self.run,
+            lesson,
+            epochs=c.teach_epochs_for(len(soft.documents), first=False),
+            rate=c.give_back_taught,
+        )
+
     def _soft_labels(self, teacher: WordCounts, most: int, seed: int) -> SoftLabels:
-        """Unlabelled documents, drawn from those of which the teacher is surest, and what it says of them."""
-        m, share = self.material, self.config.teach_confident
-        proba = self.counts.proba(teacher, m.labels, self.unlabeled_counts)
-        chosen = surest(proba, most=most, share=share, objective=m.labels.objective, seed=seed)
+        """Unlabelled documents, drawn from those of which the teacher is most confident, and what it says of them."""
+        labels, share = self.material.labels, self.run.config.teach_confident
+        proba = self.counts.proba(teacher, labels, self._unlabeled_counts)
+        chosen = most_confident(proba, most=most, share=share, objective=labels.objective, seed=seed)
         return SoftLabels(chosen, proba[chosen])
 
-    def _first_look(self, soft: SoftLabels) -> None:
+    def _first_look(self, soft: SoftLabels) -> SoftLabels:
         """Read the documents once, or as many as there is time for; the head learns from what the encoder made of them.
 
         Where the probe has a say, it is mixed into their soft labels first.
         """
-        some = self._in_time(soft, self._tokens(LOOK), whole=True)
-        documents = len(self.material.texts) + soft.documents[some]
-        features = document_features(self.run, self.store, documents)
-        if self.probe is not None and self.probe_mix.weight > 0:
-            soft.proba[some] = self.probe_mix.combine(self.probe.proba(features), soft.proba[some])
-        sharpened = self.material.labels.objective.soft_labels(soft.proba[some], self.config.teach_power)
-        start_head(self.run, features, sharpened)
+        some = self._in_time(soft, self.tokens(SHARES.first_look), whole=True)
+        features = self.run.inference().features(self.store, len(self.material.texts) + soft.documents[some])
+        proba = soft.proba.copy()
+        if self.probed is not None and self.probed.mix.weight > 0:
+            proba[some] = self.probed.mix.combine(self.probed.probe.proba(features), proba[some])
+        start_head(self.run, features, self._sharpened(proba[some]))
+        return soft._replace(proba=proba)
 
     def _in_time(self, soft: SoftLabels, tokens: float, *, whole: bool = False) -> np.ndarray:
         """Some of the K documents, drawn at random: as many as can be read, whole or as training does."""
-        drawn = np.random.default_rng(self.run.seed).permutation(len(soft.documents))
+        drawn = np.random.default_rng(self.run.settings.seed).permutation(len(soft.documents))
         lengths = self.store.lengths[len(self.material.texts) + soft.documents[drawn]]
         read = np.cumsum(lengths if whole else np.minimum(lengths, self.run.most_tokens))
         return drawn[: max(int(np.searchsorted(read, tokens, side="right")), 2)]
 
-    def _teach(self, name: str, soft: SoftLabels, labelled: np.ndarray, **settings: Any) -> None:
-        """Train on soft labels of unlabelled documents, and on the true labels of `labelled` ones."""
-        m, n = self.material, len(self.material.texts)
-        targets = padded(m.labels.hot(), len(self.store))
-        targets[n + soft.documents] = m.labels.objective.soft_labels(soft.proba, self.config.teach_power)
+    def _soft_lesson(
+        self, name: str, soft: SoftLabels, labelled: np.ndarray, minutes: float | None
+    ) -> Lesson:
+        """Soft labels of unlabelled documents, and the true labels of `labelled` ones."""
+        n = len(self.material.texts)
+        targets = padded(self.material.labels.hot(), len(self.store))
+        targets[n + soft.documents] = self._sharpened(soft.proba)
         documents = np.concatenate([labelled, n + soft.documents])
-        teach(self.run, name, self.store, targets, documents, **settings)
+        return Lesson(name, self.store, targets, documents, minutes)
+
+    def _true_lesson(self, name: str, documents: np.ndarray, minutes: float | None) -> Lesson:
+        targets = padded(self.material.labels.learnable(), len(self.store))
+        return Lesson(name, self.store, targets, documents, minutes)
+
+    def _sharpened(self, proba: np.ndarray) -> np.ndarray:
+        """Probabilities (K, C) as soft labels (K, C)."""
+        return self.material.labels.objective.soft_labels(proba, self.run.config.teach_power)
 
     @cached_property
-    def unlabeled_counts(self) -> Any:
+    def _unlabeled_counts(self) -> Any:
         """Counted unlabelled texts (M, n-grams)."""
         return self.counts.features.transform(self.material.unlabeled)
 
-    def _judging(self) -> LabelBatches | None:
+    def _held_out(self) -> LabelBatches | None:
         """The documents to measure on, with their labels."""
         m = self.material
         truth = m.truth.learnable()
         targets = np.zeros((len(self.store), *truth.shape[1:]), truth.dtype)
         targets[m.measured] = truth
-        return self.run.judging(self.store, targets, m.measured)
+        return self.run.inference().batches(self.store, m.measured, targets=targets)
 
 
 def _balanced(labels: Labels) -> torch.Tensor:

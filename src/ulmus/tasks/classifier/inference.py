@@ -1,9 +1,13 @@
-"""Documents of a store -> class probabilities or pooled features, in their order.
+"""A classifier's network at rest: documents of a store -> class probabilities or pooled features, in their order.
 
-Axes: N documents, C classes, F features.
+On a CPU the encoder's weights are packed once for inference and long documents are read in pieces; on a GPU batches go
+through the network as they are. Axes: N documents, C classes, F features.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -11,60 +15,106 @@ import torch
 from ulmus.data.label_batches import LabelBatches
 from ulmus.data.store import IdStore
 from ulmus.models.inference import Reader
-from ulmus.tasks.classifier.training import Run
-from ulmus.train.device import resolve_device, reuse_memory
+from ulmus.tasks.classifier.network import ClassifierNetwork
+from ulmus.train.device import resolve_device, resolve_precision, reuse_memory
 from ulmus.train.evaluate import evaluate
 
-__all__ = ["document_features", "probabilities"]
+__all__ = ["Inference"]
+
+MOST_IDS = 1_000_000  # of a batch on a CPU, padding included
+BATCH = 64  # documents
 
 
-def probabilities(
-    run: Run,
-    store: IdStore,
-    documents: np.ndarray | None = None,
-    *,
-    reader: Reader | None = None,
-    whole: bool = True,
-) -> np.ndarray:
-    """Class probabilities (N, C) of documents in their order, read whole or as training reads them.
+@dataclass(frozen=True)
+class Inference:
+    """How the weights of a network as they are now are used: where, in which precision, in which direction."""
 
-    On a CPU `reader` reads them, by default one made for this call from the network as it is now.
-    """
-    chosen = np.arange(len(store)) if documents is None else documents
-    batches = run.judging(store, None, chosen, whole=whole)
-    if batches is None:
-        return np.zeros((0, run.network.classes))
-    device = resolve_device(run.device)
-    if device.type == "cpu":
-        outputs, index = _read(reader or run.reader(), batches, run.network.head.to("cpu").eval())
-    else:
-        found = evaluate(run.network, batches, device=device, precision=run.precision, collect=True)
-        outputs, index = np.asarray(found["outputs"]), np.asarray(found["index"])
-    place = np.empty(len(store), np.int64)
+    network: ClassifierNetwork
+    device: str = "auto"
+    precision: str = "auto"
+    backwards: bool = False  # documents are read from their end
+    token_budget: int = 24_000  # ids with padding in a batch on a GPU
+
+    @cached_property
+    def encoder(self) -> Reader:
+        """The encoder with packed weights, for a CPU."""
+        cpu = torch.device("cpu")
+        wanted = "auto" if self.precision == "fp16" else self.precision  # (fp16 is for GPUs)
+        precision = wanted if wanted == "int8" else resolve_precision(wanted, cpu)
+        return Reader(self.network.encoder.to(cpu), precision)
+
+    def batches(
+        self,
+        store: IdStore,
+        documents: np.ndarray,
+        *,
+        targets: np.ndarray | None = None,
+        most_tokens: int | None = None,
+    ) -> LabelBatches | None:
+        """Documents in batches, whole or at most `most_tokens` of each; None for no documents."""
+        if not len(documents):
+            return None
+        return LabelBatches(
+            store,
+            targets,
+            batch_size=BATCH,
+            token_budget=MOST_IDS
+            if self._on_cpu
+            else self.token_budget,  # (a CPU reads long documents in pieces)
+            documents=documents,
+            max_tokens=most_tokens,
+            backwards=self.backwards,
+        )
+
+    def probabilities(
+        self, store: IdStore, documents: np.ndarray | None = None, *, most_tokens: int | None = None
+    ) -> np.ndarray:
+        """Class probabilities (N, C) of documents (None: all) in their order."""
+        chosen = np.arange(len(store)) if documents is None else documents
+        batches = self.batches(store, chosen, most_tokens=most_tokens)
+        if batches is None:
+            return np.zeros((0, self.network.classes))
+        if self._on_cpu:
+            outputs, index = self._read(batches, self.network.head.to("cpu").eval())
+        else:
+            found = evaluate(
+                self.network,
+                batches,
+                device=resolve_device(self.device),
+                precision=self.precision,
+                collect=True,
+            )
+            outputs, index = np.asarray(found["outputs"]), np.asarray(found["index"])
+        return self.network.objective.probabilities(_in_order(outputs, index, chosen).astype(np.float64))
+
+    def features(
+        self, store: IdStore, documents: np.ndarray, *, most_tokens: int | None = None
+    ) -> np.ndarray:
+        """What the encoder makes of documents of the store, (N, F) in their order, read on the CPU."""
+        batches = self.batches(store, documents, most_tokens=most_tokens)
+        if batches is None:
+            return np.zeros((0, self.network.encoder.config.pooled()), np.float32)
+        return _in_order(*self._read(batches, torch.nn.Identity()), documents)
+
+    @property
+    def _on_cpu(self) -> bool:
+        return resolve_device(self.device).type == "cpu"
+
+    @torch.no_grad()
+    def _read(self, batches: LabelBatches, head: torch.nn.Module) -> tuple[np.ndarray, np.ndarray]:
+        """What the head makes of the features, (N, .), and document numbers (N,), in the order of the batches."""
+        reuse_memory()
+        batches.set_epoch(0)
+        outputs, index = [], []
+        for batch in batches:
+            features = self.encoder.features(torch.from_numpy(batch.ids), torch.from_numpy(batch.lengths))
+            outputs.append(head(features).numpy())
+            index.append(batch.index)
+        return np.concatenate(outputs), np.concatenate(index)
+
+
+def _in_order(rows: np.ndarray, index: np.ndarray, documents: np.ndarray) -> np.ndarray:
+    """Rows of the documents `index` (N,) in any order -> in the order of `documents` (N,)."""
+    place = np.empty(int(index.max()) + 1, np.int64)
     place[index] = np.arange(len(index))
-    logits = outputs[place[chosen]].astype(np.float64)  # (N, C)
-    return run.network.objective.probabilities(logits)
-
-
-def document_features(run: Run, store: IdStore, documents: np.ndarray, *, whole: bool = True) -> np.ndarray:
-    """What the encoder makes of documents of the store, (N, F) in their order, read on the CPU."""
-    batches = run.judging(store, None, documents, whole=whole)
-    if batches is None:
-        return np.zeros((0, run.network.encoder.config.pooled()), np.float32)
-    features, index = _read(run.reader(), batches, torch.nn.Identity())
-    place = np.empty(len(store), np.int64)
-    place[index] = np.arange(len(index))
-    return np.asarray(features[place[documents]])
-
-
-@torch.no_grad()
-def _read(reader: Reader, batches: LabelBatches, head: torch.nn.Module) -> tuple[np.ndarray, np.ndarray]:
-    """What the head makes of the features, (N, .), and document numbers (N,), in the order of the batches."""
-    reuse_memory()
-    batches.set_epoch(0)
-    outputs, index = [], []
-    for batch in batches:
-        features = reader.features(torch.from_numpy(batch.ids), torch.from_numpy(batch.lengths))
-        outputs.append(head(features).numpy())
-        index.append(batch.index)
-    return np.concatenate(outputs), np.concatenate(index)
+    return np.asarray(rows[place[documents]])

@@ -1,47 +1,80 @@
 """What a classifier learns from, and what it is measured on, with the numbers of its documents.
 
-Labelled documents come first, then unlabelled ones, then those of `valid`. Axes: N labelled documents, M unlabelled.
+Labelled documents come first, then unlabelled ones, then those of `valid`. Axes: N labelled documents, M unlabelled,
+K chosen ones, C classes.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from ulmus.corpus.columns import as_texts, others
 from ulmus.corpus.labels import Labels
+from ulmus.errors import DataError, UsageError
+from ulmus.evaluation.splits import held_out
 
 __all__ = ["Material", "SoftLabels"]
 
 
 @dataclass(frozen=True)
 class Material:
-    """What a classifier learns from, and what it is measured on."""
+    """Texts and labels, and which of them are held out."""
 
     texts: list[str]  # N labelled texts
     labels: Labels  # of them
     unlabeled: list[str]  # M more texts
-    held: np.ndarray  # labelled documents that are held back for measuring
+    held: np.ndarray  # labelled documents of the held-out set
     judged_texts: list[str] = field(default_factory=list)  # or documents that were given for measuring
     judged: Labels | None = None
+
+    @classmethod
+    def of(cls, texts: Any, labels: Any, unlabeled: Any = None, valid: Any = None, *, seed: int) -> Material:
+        """Texts and labels checked, and a held-out set chosen where no `valid` (texts, labels) is given.
+
+        Raises UsageError or DataError for texts or labels that cannot be used.
+        """
+        given = as_texts(texts)
+        more = as_texts([] if unlabeled is None else unlabeled, "unlabeled")
+        known = Labels.of(labels)
+        if len(given) != len(known):
+            raise UsageError(f"each text needs a label: got {len(given)} texts and {len(known)} labels.")
+        if len(given) < 2:
+            raise DataError("expected at least two labelled texts, got one.")
+        if not any(text.strip() for text in given):
+            raise DataError("expected texts, got only empty ones. Check the text column.")
+        if valid is None:
+            return cls(given, known, others(more, given), held_out(known.target, seed, given)[1])
+        judged_texts = as_texts(valid[0], "valid")
+        judged = Labels.of(valid[1], known.classes, known.multi_label)
+        if len(judged_texts) != len(judged):
+            raise UsageError(f"valid: got {len(judged_texts)} texts and {len(judged)} labels.")
+        return cls(given, known, others(more, given, judged_texts), np.arange(0), judged_texts, judged)
 
     @property
     def everything(self) -> list[str]:
         """All texts in the order of their document numbers."""
         return [*self.texts, *self.unlabeled, *self.judged_texts]
 
+    @property
+    def learnt(self) -> int:
+        """How many documents there are to learn from, labelled or not: N + M."""
+        return len(self.texts) + len(self.unlabeled)
+
     @cached_property
     def train(self) -> np.ndarray:
-        """Labelled documents that are not held back."""
+        """Labelled documents that are not held out."""
         return np.setdiff1d(np.arange(len(self.texts)), self.held)
 
     @property
     def measured(self) -> np.ndarray:
         """Numbers of the documents to measure on."""
-        first = len(self.texts) + len(self.unlabeled)
-        return self.held if self.judged is None else np.arange(first, first + len(self.judged_texts))
+        if self.judged is None:
+            return self.held
+        return np.arange(self.learnt, self.learnt + len(self.judged_texts))
 
     @property
     def truth(self) -> Labels:

@@ -10,34 +10,29 @@ Axes: N documents, C classes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ulmus.corpus.columns import as_texts, others
+from ulmus.corpus.columns import as_texts
 from ulmus.corpus.labels import Labels
-from ulmus.errors import ConfigError, DataError, UsageError
-from ulmus.evaluation.objectives import MULTI_LABEL, SINGLE_LABEL, Objective
-from ulmus.evaluation.splits import held_out
-from ulmus.models.inference import PRECISIONS, Reader
-from ulmus.tasks.classifier import file as model_file
-from ulmus.tasks.classifier.budget import Budget
+from ulmus.errors import ConfigError, DataError, NotFittedError, UsageError
+from ulmus.evaluation.combination import Combination
+from ulmus.linear.word_counts import WordCounts
+from ulmus.models.inference import PRECISIONS
+from ulmus.tasks.classifier import file
 from ulmus.tasks.classifier.config import ClassifierConfig
-from ulmus.tasks.classifier.fitting import PARTS, Fitting
-from ulmus.tasks.classifier.inference import probabilities
+from ulmus.tasks.classifier.fitted import FittedClassifier
+from ulmus.tasks.classifier.fitting import Recipe, fit
+from ulmus.tasks.classifier.inference import Inference
 from ulmus.tasks.classifier.material import Material
-from ulmus.tasks.classifier.training import Run
+from ulmus.tasks.classifier.network import ClassifierNetwork
 from ulmus.tasks.estimator import Estimator
-from ulmus.tasks.ids import cut
-from ulmus.tasks.language_model.config import check_minutes, lm_config
-from ulmus.tasks.language_model.model import LanguageModel
-from ulmus.tasks.language_model.selection import familiar
-from ulmus.tasks.language_model.start import check_given, sample_of, starting_model
-from ulmus.tasks.progress import told, watchers
+from ulmus.tasks.language_model.start import check_given
+from ulmus.tasks.settings import RunSettings, check_minutes, work_folder
+from ulmus.text.tokenizer import Tokenizer
 from ulmus.train.callbacks import Callback
-from ulmus.train.device import resolve_device
 
 __all__ = ["TextClassifier"]
 
@@ -81,7 +76,7 @@ class TextClassifier(Estimator):
         self.minutes, self.seed, self.device, self.precision = minutes, seed, device, precision
         self.config, self.work_dir, self.verbose = config, work_dir, verbose
         self.callbacks: list[Callback] = []
-        self._kept_reader: tuple[Any, Reader] | None = None
+        self._kept: tuple[FittedClassifier, tuple[str, str], Inference] | None = None
 
     # -- training ------------------------------------------------------------------------------------------------
 
@@ -89,109 +84,40 @@ class TextClassifier(Estimator):
         """Learn from labelled texts and, where there are some, from `unlabeled` ones.
 
         Texts are lists, pandas or polars columns, numpy or Arrow arrays of str; labels one value each, or a list of
-        values each (multi-label). `valid` is (texts, labels) to measure on; without it a fifth of the labels is held
-        back for that, at most 2,000, and learnt at the end; with fewer than 200 labels nothing is.
-        Raises UsageError or DataError for texts or labels that cannot be used.
+        values each (multi-label). `valid` is (texts, labels) to measure on; without it a fifth of the labels, at most
+        2,000, is the held-out set for that, and learnt at the end; with fewer than 200 labels there is none.
+        Raises UsageError or DataError for texts or labels that cannot be used. The model changes when all is done:
+        interrupted, it is what it was.
         """
         self._check_settings()
-        if self.precision == "int8":
-            raise ConfigError(
-                "precision: int8 is for predicting. Train with auto, then load(path, precision='int8')."
-            )
-        self._kept_reader = None
-        budget = Budget(self.minutes)
-        material = self._material(texts, labels, unlabeled, valid)
-        fitting = Fitting(
-            material,
+        material = Material.of(texts, labels, unlabeled, valid, seed=self.seed)
+        recipe = Recipe(
             self._config(),
-            budget,
-            self._run_settings(),
+            language_model=self.language_model,
+            size=self.size,
+            tokenizer=self.tokenizer,
             class_weight=self.class_weight,
             teach=self._wants_teaching(material),
             mix=self.combine == "auto",
         )
-        fitting.count(self._say)
-        language_model = self._language_model(material, budget)
-        fitting.begin(language_model)
-        fitting.learn()
-        combination = fitting.combine()
-        self.counts_ = (
-            fitting.give_back()
-        )  # from here on nothing takes time: the model changes whole or not at all
-        self.combination_, self.thresholds_ = combination, fitting.thresholds
-        self.class_names_, self.multi_label_ = material.labels.classes, material.labels.multi_label
-        self.network_, self.tokenizer_ = fitting.run.network.eval(), fitting.tokenizer
-        self.lm_config_, self.history_ = language_model.config, fitting.run.history
-        spent = {"language_model": language_model.metrics_, "minutes": round(budget.spent(), 2)}
-        self.report_: dict[str, Any] = fitting.report | spent
+        self.fitted_ = fit(material, recipe, self._settings())
         return self
 
-    def _material(self, texts: Any, labels: Any, unlabeled: Any, valid: Any) -> Material:
-        """Texts and labels checked, and which labels to hold back."""
-        given = as_texts(texts)
-        more = as_texts([] if unlabeled is None else unlabeled, "unlabeled")
-        known = Labels.of(labels)
-        if len(given) != len(known):
-            raise UsageError(f"each text needs a label: got {len(given)} texts and {len(known)} labels.")
-        if len(given) < 2:
-            raise DataError("expected at least two labelled texts, got one.")
-        if not any(text.strip() for text in given):
-            raise DataError("expected texts, got only empty ones. Check the text column.")
-        self._say(f"{len(given):,} labelled texts of {len(known.classes)} classes, {len(more):,} unlabelled.")
-        if valid is None:
-            return Material(given, known, others(more, given), held_out(known.target, self.seed, given)[1])
-        judged_texts, judged = (
-            as_texts(valid[0], "valid"),
-            Labels.of(valid[1], known.classes, known.multi_label),
+    def _settings(self) -> RunSettings:
+        return RunSettings(
+            seed=self.seed,
+            device=self.device,
+            precision=self.precision,
+            minutes=self.minutes,
+            folder=work_folder(self.work_dir),
+            callbacks=tuple(self.callbacks),
+            verbose=self.verbose,
         )
-        if len(judged_texts) != len(judged):
-            raise UsageError(f"valid: got {len(judged_texts)} texts and {len(judged)} labels.")
-        return Material(given, known, others(more, given, judged_texts), np.arange(0), judged_texts, judged)
-
-    def _language_model(self, material: Material, budget: Budget) -> LanguageModel:
-        """The language model whose encoder the classifier takes: given, fine-tuned, trained, or empty."""
-        config = self._config()
-        settings: dict[str, Any] = {
-            "seed": self.seed,
-            "device": self.device,
-            "precision": self.precision,
-            "minutes": budget.language_model(),
-            "work_dir": self._folder(),
-            "verbose": self.verbose,
-        }
-        texts, given = [*material.texts, *material.unlabeled], self.language_model
-        if given is None and config.language_model is None:
-            given = familiar(sample_of(texts), kind=self.tokenizer, size=self.size, say=self._say)
-        return starting_model(
-            given,
-            config.language_model or lm_config(self.size or "small", kind=self.tokenizer or "word"),
-            texts,
-            tune=config.tune,
-            settings=settings,
-            say=self._say,
-        )
-
-    def _run_settings(self) -> dict[str, Any]:
-        return {
-            "seed": self.seed,
-            "device": self.device,
-            "precision": self.precision,
-            "folder": self._folder(),
-            "callbacks": [
-                *self.callbacks,
-                *watchers(self._folder(), verbose=self.verbose, unit="documents"),
-            ],
-        }
 
     def _wants_teaching(self, material: Material) -> bool:
         """Few labels and at least twice as many texts without: then counts can teach."""
         labelled, more = len(material.texts), len(material.unlabeled)
         return self.teach == "auto" and more >= max(2 * labelled, 100) and labelled <= TEACH_MOST
-
-    @property
-    def classes_(self) -> np.ndarray:
-        """The classes (C,) in the order of the columns of `predict_proba`, as scikit-learn wants them."""
-        return np.array(self.class_names_)
 
     # -- use -----------------------------------------------------------------------------------------------------
 
@@ -200,38 +126,13 @@ class TextClassifier(Estimator):
 
         `part` is "combined" (the default unless combine="none"), "lm" or "counts".
         """
-        self._check_fitted()
-        part = part or self._main
-        if part not in PARTS:
-            raise UsageError(f"part: expected one of {', '.join(PARTS)}, got {part!r}.")
-        return self._parts(as_texts(texts), (part,))[part]
-
-    def _parts(self, texts: list[str], wanted: Sequence[str]) -> dict[str, np.ndarray]:
-        """Probabilities of several parts, each computed once."""
-        if not texts:
-            return dict.fromkeys(wanted, np.zeros((0, len(self.class_names_))))
-        found: dict[str, np.ndarray] = {}
-        if set(wanted) & {"combined", "lm"}:
-            run = self._predicting()
-            found["lm"] = probabilities(run, cut(texts, self.tokenizer_), reader=self._reader(run))
-        if set(wanted) & {"combined", "counts"}:
-            found["counts"] = self.counts_proba(texts)
-        if "combined" in wanted:
-            found["combined"] = self.combination_.combine(found["lm"], found["counts"])
-        return {name: found[name] for name in wanted}
-
-    def counts_proba(self, texts: list[str]) -> np.ndarray:
-        """Probabilities (N, C) of the word counts alone."""
-        proba = np.zeros((len(texts), len(self.class_names_)))
-        proba[:, [int(name) for name in self.counts_.classes_]] = self.counts_.predict_proba(texts)
-        return proba
+        model = self._fitted()
+        part = part or model.parts[0]
+        return model.probabilities(as_texts(texts), (part,), self._inference())[part]
 
     def labels_of(self, proba: np.ndarray, *, part: str | None = None) -> list[Any]:
         """The class of each row of a part's probabilities; multi-label: all classes with at least `thresholds_`."""
-        chosen = self._objective.decide(proba, self.thresholds_[part or self._main])
-        if self.multi_label_:
-            return [tuple(self.class_names_[k] for k in np.flatnonzero(row)) for row in chosen]
-        return [self.class_names_[k] for k in chosen]
+        return self._fitted().labels_of(proba, part=part)
 
     def predict(self, texts: Any) -> list[Any]:
         """The class of each text; multi-label: a tuple of classes."""
@@ -243,23 +144,21 @@ class TextClassifier(Estimator):
 
     def evaluate(self, texts: Any, labels: Any) -> dict[str, Any]:
         """accuracy, macro_f1, n (multi-label: micro_f1 too) of the prediction, and under `parts` of each part alone."""
-        self._check_fitted()
-        given, known = as_texts(texts), Labels.of(labels, self.class_names_, self.multi_label_)
+        model = self._fitted()
+        given, known = as_texts(texts), Labels.of(labels, model.classes, model.objective.multi_label)
         if len(given) != len(known):
             raise UsageError(f"each text needs a label: got {len(given)} texts and {len(known)} labels.")
         if not given:
             raise DataError("expected labelled texts to evaluate on, got none.")
-        parts = self._parts(given, self.parts)
+        proba = model.probabilities(given, model.parts, self._inference())
         each = {
-            name: self._objective.report(known.target, proba, self.thresholds_[name])
-            for name, proba in parts.items()
+            name: model.objective.report(known.target, p, model.thresholds[name]) for name, p in proba.items()
         }
-        return {**each[self._main], "n": len(known), "parts": each}
+        return {**each[model.parts[0]], "n": len(known), "parts": each}
 
     def save(self, path: str | Path) -> None:
         """Write the classifier to one `.ulmus` file. Raises StorageError."""
-        self._check_fitted()
-        model_file.save_classifier(self, path)
+        file.save(self._fitted(), path)
 
     @classmethod
     def load(cls, path: str | Path, *, device: str = "auto", precision: str = "auto") -> TextClassifier:
@@ -269,42 +168,93 @@ class TextClassifier(Estimator):
         """
         if precision not in ("auto", *PRECISIONS):
             raise ConfigError(f"precision: expected one of auto, {', '.join(PRECISIONS)}, got {precision!r}.")
-        classifier = cls(device=device, precision=precision)
-        model_file.load_classifier(classifier, path)
+        return cls.of(file.load(path), device=device, precision=precision)
+
+    @classmethod
+    def of(cls, fitted: FittedClassifier, **settings: Any) -> TextClassifier:
+        """A classifier that is fitted already: from a file, or made step by step; `settings` as for a new one."""
+        classifier = cls(config=fitted.config, combine="auto" if fitted.mixed else "none", **settings)
+        classifier.fitted_ = fitted
         return classifier
 
-    def _predicting(self) -> Run:
-        backwards = self.lm_config_.backwards
-        config, device = self._config(), self.device
-        return Run(self.network_, config, device=device, precision=self.precision, backwards=backwards)
+    # -- what is fitted ------------------------------------------------------------------------------------------
 
-    def _reader(self, run: Run) -> Reader | None:
-        """The encoder laid out for reading, kept for the next call; None on a GPU."""
-        if resolve_device(self.device).type != "cpu":
-            return None
-        made_of = (self.network_, self.precision)
-        if self._kept_reader is None or self._kept_reader[0] != made_of:
-            self._kept_reader = (made_of, run.reader())
-        return self._kept_reader[1]
+    fitted_: FittedClassifier
 
-    def __getstate__(self) -> dict[str, Any]:
-        """What is copied or pickled: not the laid-out encoder, which is made anew."""
-        return self.__dict__ | {"_kept_reader": None}
+    @property
+    def classes_(self) -> np.ndarray:
+        """The classes (C,) in the order of the columns of `predict_proba`, as scikit-learn wants them."""
+        return np.array(self.class_names_)
 
-    # -- pieces --------------------------------------------------------------------------------------------------
+    @property
+    def class_names_(self) -> tuple[Any, ...]:
+        """The classes as they were given."""
+        return self._fitted().classes
+
+    @property
+    def multi_label_(self) -> bool:
+        """Whether a text may have any number of labels."""
+        return self._fitted().objective.multi_label
+
+    @property
+    def network_(self) -> ClassifierNetwork:
+        """Encoder and head."""
+        return self._fitted().network
+
+    @property
+    def tokenizer_(self) -> Tokenizer:
+        """The tokenizer."""
+        return self._fitted().tokenizer
+
+    @property
+    def counts_(self) -> WordCounts:
+        """The word counts."""
+        return self._fitted().counts
+
+    @property
+    def combination_(self) -> Combination:
+        """How network and word counts are mixed."""
+        return self._fitted().combination
+
+    @property
+    def thresholds_(self) -> dict[str, float]:
+        """From which probability on each part gives a label, where a text may have several."""
+        return self._fitted().thresholds
+
+    @property
+    def report_(self) -> dict[str, Any]:
+        """Scores of all parts on the held-out set, the verdict, minutes."""
+        return self._fitted().report
+
+    @property
+    def history_(self) -> list[dict[str, Any]]:
+        """Rows of its training, one an epoch."""
+        return self._fitted().history
 
     @property
     def parts(self) -> tuple[str, ...]:
         """What can be looked at by itself; the first one predicts."""
-        return PARTS if self.combine == "auto" else PARTS[1:]
+        return self._fitted().parts
 
-    @property
-    def _objective(self) -> Objective:
-        return MULTI_LABEL if self.multi_label_ else SINGLE_LABEL
+    def _fitted(self) -> FittedClassifier:
+        if "fitted_" not in self.__dict__:
+            raise NotFittedError(
+                "this classifier is not fitted: call fit(texts, labels), or TextClassifier.load(path)."
+            )
+        return self.fitted_
 
-    @property
-    def _main(self) -> str:
-        return self.parts[0]
+    def _inference(self) -> Inference:
+        """The fitted network ready to predict, kept for the next call."""
+        model, how = self._fitted(), (self.device, self.precision)
+        if self._kept is None or self._kept[0] is not model or self._kept[1] != how:
+            self._kept = (model, how, model.inference(*how))
+        return self._kept[2]
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What is copied or pickled: not the packed weights, which are made anew."""
+        return self.__dict__ | {"_kept": None}
+
+    # -- pieces --------------------------------------------------------------------------------------------------
 
     def _config(self) -> ClassifierConfig:
         return self.config or ClassifierConfig()
@@ -317,21 +267,9 @@ class TextClassifier(Estimator):
                 )
         if self.class_weight not in (None, "balanced"):
             raise ConfigError(f"class_weight: expected None or 'balanced', got {self.class_weight!r}.")
+        if self.precision == "int8":
+            raise ConfigError(
+                "precision: int8 is for predicting. Train with auto, then load(path, precision='int8')."
+            )
         check_minutes(self.minutes)
         check_given(self.language_model)
-
-    def _folder(self) -> Path | None:
-        if self.work_dir is None:
-            return None
-        Path(self.work_dir).mkdir(parents=True, exist_ok=True)
-        return Path(self.work_dir)
-
-    def _say(self, text: str) -> None:
-        if self.verbose:
-            told(text)
-
-    def _check_fitted(self) -> None:
-        if not hasattr(self, "network_"):
-            raise UsageError(
-                "this classifier knows nothing yet: call fit(texts, labels), or TextClassifier.load(path)."
-            )

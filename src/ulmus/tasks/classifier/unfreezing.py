@@ -5,13 +5,10 @@ Source: gradual unfreezing, Howard & Ruder 2018, section 3.3. Knows no strings. 
 
 from __future__ import annotations
 
-import numpy as np
-
-from ulmus.corpus.labels import Labels
 from ulmus.data.label_batches import LabelBatches
-from ulmus.data.store import IdStore
+from ulmus.tasks.budget import SHARES
 from ulmus.tasks.classifier.config import ClassifierConfig
-from ulmus.tasks.classifier.training import Run, padded
+from ulmus.tasks.classifier.training import Lesson, Run
 from ulmus.train.evaluate import evaluate
 from ulmus.train.loop import Stage
 from ulmus.train.schedules import Schedule
@@ -24,12 +21,19 @@ def label_stages(
 ) -> list[Stage]:
     """Gradual unfreezing. After teaching, the head already knows the classes: fewer epochs, lower rates."""
     epochs = min(2, c.epochs_for(labels)) if taught else c.epochs_for(labels)
-    share = c.after_teaching if taught else 1.0
-    split = [None if minutes is None else part * minutes for part in (0.1, 0.2, 0.7)]
+    rate = c.after_teaching if taught else 1.0
+    split = [None if minutes is None else share * minutes for share in SHARES.unfreezing]
 
     def stage(name: str, epochs: int, peak: float, unfreeze: int | None, minutes: float | None) -> Stage:
-        schedule = Schedule("one_cycle", peak=peak * share)
-        return Stage(name, epochs, schedule, unfreeze, c.factor, c.weight_decay, minutes)
+        return Stage(
+            name,
+            epochs,
+            Schedule("one_cycle", peak=peak * rate),
+            unfreeze=unfreeze,
+            factor=c.factor,
+            weight_decay=c.weight_decay,
+            minutes=minutes,
+        )
 
     return [
         stage("head", c.head_epochs, c.head_peak, 1, split[0]),
@@ -38,28 +42,18 @@ def label_stages(
     ]
 
 
-def true_labels(
-    run: Run,
-    name: str,
-    store: IdStore,
-    labels: Labels,
-    documents: np.ndarray,
-    valid: LabelBatches | None,
-    *,
-    taught: bool,
-    minutes: float | None = None,
-) -> bool:
-    """Train on labelled documents 0..N-1 of the store, top down; the best evaluation on `valid` is kept.
+def true_labels(run: Run, lesson: Lesson, valid: LabelBatches | None = None, *, taught: bool) -> bool:
+    """Train on labelled documents, top down; the best evaluation on `valid` is kept.
 
     After teaching, the weights from before come back when `valid` shows that they were better; True: they were not.
     """
-    targets = padded(labels.learnable(), len(store))
-    stages = label_stages(run.config, len(documents), taught=taught, minutes=minutes)
+    stages = label_stages(run.config, len(lesson.documents), taught=taught, minutes=lesson.minutes)
     before, weights = None, {}
     if taught and valid is not None:
-        before = evaluate(run.network, valid, device=run.device, precision=run.precision)["loss"]
+        settings = run.settings
+        before = evaluate(run.network, valid, device=settings.device, precision=settings.precision)["loss"]
         weights = {key: t.clone() for key, t in run.network.state_dict().items()}
-    best = run.train(name, stages, run.batches(store, targets, documents), valid)
+    best = run.train(lesson, stages, valid)
     if before is None or best is None or best <= before:
         return True
     run.network.load_state_dict(weights)

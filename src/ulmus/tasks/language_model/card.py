@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
@@ -21,13 +21,7 @@ from ulmus import __version__
 from ulmus.text.familiar import bits_per_byte
 from ulmus.text.tokenizer import Tokenizer
 
-if TYPE_CHECKING:
-    from ulmus.tasks.language_model.model import LanguageModel
-
-__all__ = ["card", "samples"]
-
-PROMPTS = 3  # samples in the card
-WORDS = 60  # of each
+__all__ = ["card"]
 
 
 def card(
@@ -51,13 +45,6 @@ def card(
         "date": datetime.now(UTC).date().isoformat(),
         "command": command(),
     }
-
-
-def samples(model: LanguageModel, seed: int = 0) -> list[str]:
-    """A few texts that the model writes; none of one that reads backwards."""
-    if model.config.backwards:
-        return []
-    return model.generate(words=WORDS, samples=PROMPTS, seed=seed)
 
 
 def machine(device: torch.device) -> str:

@@ -17,7 +17,7 @@ from ulmus.text.tokenizer import TokenizerConfig
 from ulmus.train.protocol import LoopConfig
 from ulmus.train.schedules import Schedule
 
-__all__ = ["LMConfig", "check_minutes", "lm_config"]
+__all__ = ["LMConfig", "lm_config"]
 
 READ_ENOUGH = 20_000_000  # tokens that a model from nothing should read, over and over if need be
 MOST_EPOCHS = 30
@@ -113,9 +113,3 @@ def lm_config(
     config = SIZES[size]
     tokenizer = config.tokenizer if kind == "word" else TokenizerConfig(kind=kind)
     return dataclasses.replace(config, tokenizer=tokenizer, backwards=backwards, cell=cell or config.cell)
-
-
-def check_minutes(minutes: float | None) -> None:
-    """Raise ConfigError for a time budget that is none."""
-    if minutes is not None and not minutes > 0:
-        raise ConfigError(f"minutes: expected a number above 0, or None for no limit, got {minutes}.")

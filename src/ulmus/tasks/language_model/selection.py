@@ -14,7 +14,7 @@ from ulmus.bundle import read_manifest, read_tokenizer
 from ulmus.errors import BundleError, DataError
 from ulmus.installed import installed
 from ulmus.tasks.language_model.config import SIZES
-from ulmus.tasks.language_model.model import KIND
+from ulmus.tasks.language_model.file import KIND
 from ulmus.text.familiar import bits_per_byte, foreign_letters
 from ulmus.text.tokenizer import Tokenizer
 

@@ -5,18 +5,20 @@ Knows no label and no layer.
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Callable
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
 from ulmus.bundle import read_manifest
 from ulmus.installed import find
-from ulmus.tasks.ids import trained_tokenizer
+from ulmus.tasks.ids import RunTexts
+from ulmus.tasks.language_model import fitting
 from ulmus.tasks.language_model.config import LMConfig
-from ulmus.tasks.language_model.model import LanguageModel, check_kind
-from ulmus.tasks.language_model.network import build
+from ulmus.tasks.language_model.file import check_kind, load
+from ulmus.tasks.language_model.fitted import FittedLanguageModel
+from ulmus.tasks.language_model.model import LanguageModel
+from ulmus.tasks.settings import RunSettings
 from ulmus.text.vocab import UNK
 
 __all__ = ["check_given", "sample_of", "starting_model"]
@@ -35,61 +37,40 @@ def check_given(given: Any) -> None:
 
 
 def starting_model(
-    given: Any,
-    config: LMConfig,
-    texts: list[str],
-    *,
-    tune: str,
-    settings: dict[str, Any],
-    say: Callable[[str], None],
-) -> LanguageModel:
-    """A language model for `texts`: given and fine-tuned where they are new to it, trained on them, or untrained."""
+    given: Any, config: LMConfig, texts: RunTexts, settings: RunSettings, *, tune: str
+) -> FittedLanguageModel:
+    """A language model for `texts`: given and fine-tuned where they are new to it, trained on them, or untrained.
+
+    `given` is a `LanguageModel`, a path or a name; None or "new" trains one of this `config`, "none" trains none.
+    `tune` is auto, always or none.
+    """
     if given is None or (isinstance(given, str) and given == "new"):
-        say("Training a language model on all texts.")
-        return LanguageModel(config, **settings).fit(texts)
+        settings.say("Training a language model on all texts.")
+        return fitting.fit(config, texts, settings)
     if isinstance(given, str) and given == "none":
-        return _untrained(config, texts, settings)
-    model = (
-        _own(given, settings) if isinstance(given, LanguageModel) else LanguageModel.load(given, **settings)
-    )
-    if tune == "none" or (tune == "auto" and _knows(model, texts, say)):
+        return fitting.untrained(config, texts, settings)
+    model = given.fitted_ if isinstance(given, LanguageModel) else load(given)
+    if tune == "none" or (tune == "auto" and _knows(model, sample_of(texts.to_learn), settings)):
         return model
-    say("Fine-tuning the language model on all texts.")
-    return model.fine_tune(texts)
+    settings.say("Fine-tuning the language model on all texts.")
+    return fitting.fine_tune(model, texts, settings)
 
 
-def _untrained(config: LMConfig, texts: list[str], settings: dict[str, Any]) -> LanguageModel:
-    model = LanguageModel(config, **settings)
-    model.tokenizer_ = trained_tokenizer(texts, config.tokenizer, settings["work_dir"])
-    model.network_ = build(config, len(model.tokenizer_), seed=model.seed)
-    return model
-
-
-def _own(given: LanguageModel, settings: dict[str, Any]) -> LanguageModel:
-    """The user's language model with the settings of this run; tuning it leaves the user's as it was."""
-    model = copy.copy(given)
-    for name, value in settings.items():
-        setattr(model, name, value)
-    return model
-
-
-def sample_of(texts: list[str]) -> list[str]:
+def sample_of(texts: Iterable[str]) -> list[str]:
     """The beginnings of some of the texts, always the same."""
-    return [texts[i][:CHARACTERS] for i in np.random.default_rng(0).permutation(len(texts))[:SAMPLE]]
+    known = texts if isinstance(texts, list) else list(texts)
+    return [known[i][:CHARACTERS] for i in np.random.default_rng(0).permutation(len(known))[:SAMPLE]]
 
 
-def _knows(model: LanguageModel, texts: list[str], say: Callable[[str], None]) -> bool:
+def _knows(model: FittedLanguageModel, sample: list[str], settings: RunSettings) -> bool:
     """Whether the texts are no harder for the model than those it was measured on when it was made.
 
     Words it does not know are easy for it: they are all the same token. So there must be few of them.
     """
-    own = model.metrics_.get("perplexity")
-    sample = sample_of(texts)
-    unknown = float(np.mean(np.concatenate(model.tokenizer_.encode_batch(sample)) == UNK))
-    here = model.perplexity(sample)
+    own = model.metrics.get("perplexity")
+    unknown = float(np.mean(np.concatenate(model.tokenizer.encode_batch(sample)) == UNK))
+    here = fitting.measure(model, sample, device=settings.device)["perplexity"]
     if own is None or here > FAMILIAR * own or unknown > UNKNOWN:
         return False
-    say(
-        f"The language model knows texts of this kind (perplexity {here:.0f}, its own {own:.0f}): not tuned again."
-    )
+    settings.say(f"Fine-tuning skipped: perplexity {here:.0f} is close to the model's own ({own:.0f}).")
     return True

@@ -1,0 +1,87 @@
+"""A fitted classifier: one frozen value that training returns, files hold and predicting takes.
+
+It holds everything that a prediction needs, and how it came to be. Knows no training and no files.
+Axes: N documents, C classes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ulmus.errors import UsageError
+from ulmus.evaluation.combination import Combination
+from ulmus.evaluation.objectives import Objective
+from ulmus.linear.word_counts import WordCounts
+from ulmus.tasks.classifier.config import ClassifierConfig
+from ulmus.tasks.classifier.counting import proba_of_texts
+from ulmus.tasks.classifier.inference import Inference
+from ulmus.tasks.classifier.network import ClassifierNetwork
+from ulmus.tasks.ids import tokenized
+from ulmus.tasks.language_model.config import LMConfig
+from ulmus.text.tokenizer import Tokenizer
+
+__all__ = ["PARTS", "FittedClassifier"]
+
+PARTS = ("combined", "lm", "counts")
+
+
+@dataclass(frozen=True)
+class FittedClassifier:
+    """Network and word counts, and how their probabilities become one decision."""
+
+    classes: tuple[Any, ...]  # class names (C,), as the user gave them
+    network: ClassifierNetwork  # encoder and head, in evaluation mode
+    tokenizer: Tokenizer
+    counts: WordCounts
+    combination: Combination
+    thresholds: dict[
+        str, float
+    ]  # of each part: from which probability on it gives a label, if several may be given
+    config: ClassifierConfig
+    lm_config: LMConfig  # of the language model that the encoder comes from
+    mixed: bool = True  # predict with the combination, or with the network alone
+    report: dict[str, Any] = field(default_factory=dict)
+    history: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def objective(self) -> Objective:
+        """Single-label or multi-label."""
+        return self.network.objective
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """What can be looked at by itself; the first one predicts."""
+        return PARTS if self.mixed else PARTS[1:]
+
+    def inference(self, device: str = "auto", precision: str = "auto") -> Inference:
+        """The network, ready to predict; keep it for many calls, since its weights are packed once."""
+        budget, backwards = self.config.token_budget, self.lm_config.backwards
+        return Inference(self.network, device, precision, backwards, budget)
+
+    def probabilities(
+        self, texts: list[str], parts: Sequence[str], inference: Inference
+    ) -> dict[str, np.ndarray]:
+        """Probabilities (N, C) of several parts, each computed once. Raises UsageError for a part there is not."""
+        if unknown := set(parts) - set(PARTS):
+            raise UsageError(f"part: expected one of {', '.join(PARTS)}, got {unknown.pop()!r}.")
+        if not texts:
+            return dict.fromkeys(parts, np.zeros((0, len(self.classes))))
+        found: dict[str, np.ndarray] = {}
+        if set(parts) & {"combined", "lm"}:
+            found["lm"] = inference.probabilities(tokenized(texts, self.tokenizer))
+        if set(parts) & {"combined", "counts"}:
+            found["counts"] = proba_of_texts(self.counts, len(self.classes), texts)
+        if "combined" in parts:
+            found["combined"] = self.combination.combine(found["lm"], found["counts"])
+        return {name: found[name] for name in parts}
+
+    def labels_of(self, proba: np.ndarray, *, part: str | None = None) -> list[Any]:
+        """The class of each row of probabilities (N, C) of a part; multi-label: a tuple of those with its threshold."""
+        chosen = self.objective.decide(proba, self.thresholds[part or self.parts[0]])
+        if self.objective.multi_label:
+            return [tuple(self.classes[k] for k in np.flatnonzero(row)) for row in chosen]
+        return [self.classes[k] for k in chosen]

@@ -1,0 +1,223 @@
+"""Texts -> a fitted language model: from nothing, or from one that is fine-tuned.
+
+Each step is one call of the four pillars: text -> ids -> batches -> network -> loop. Knows no labels.
+Source: Merity et al. 2017 (model, training); Howard & Ruder 2018, sections 3.1 and 3.2 (pretraining, fine-tuning).
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from ulmus import config as toml
+from ulmus.data.lm_batches import LMBatches
+from ulmus.data.store import IdStore
+from ulmus.errors import ConfigError, DataError
+from ulmus.evaluation.metrics import bits_per_char, perplexity
+from ulmus.evaluation.splits import hold_back
+from ulmus.models.weights import remapped
+from ulmus.tasks.budget import SHARES
+from ulmus.tasks.checkpoints import checkpoint
+from ulmus.tasks.ids import RunTexts, tokenized
+from ulmus.tasks.language_model.card import card
+from ulmus.tasks.language_model.config import LMConfig
+from ulmus.tasks.language_model.fitted import FittedLanguageModel
+from ulmus.tasks.language_model.network import build
+from ulmus.tasks.settings import RunSettings, check_minutes
+from ulmus.text.familiar import spelling_bits
+from ulmus.text.vocab import remap
+from ulmus.train.device import resolve_device
+from ulmus.train.evaluate import evaluate
+from ulmus.train.loop import LoopConfig, Stage, Trainer
+from ulmus.train.schedules import Schedule
+
+__all__ = ["fine_tune", "fit", "loop_config", "measure", "stages", "training_batches", "untrained"]
+
+
+def untrained(config: LMConfig, texts: RunTexts, settings: RunSettings) -> FittedLanguageModel:
+    """A tokenizer for the texts and a network with random weights."""
+    tokenizer = texts.tokenizer(config.tokenizer)
+    return FittedLanguageModel(config, tokenizer, build(config, len(tokenizer), seed=settings.seed))
+
+
+def fit(
+    config: LMConfig,
+    texts: RunTexts,
+    settings: RunSettings,
+    *,
+    valid: Iterable[str] | None = None,
+    about: Mapping[str, Any] | None = None,
+) -> FittedLanguageModel:
+    """Train from nothing. Perplexity is measured on `valid`, or on up to 500 held-out documents.
+
+    `about` is what the user says of the texts, for the card. Raises DataError: no texts.
+    """
+    return _train(untrained(config, texts, settings), texts, settings, valid, about or {}, tuning=False)
+
+
+def fine_tune(
+    start: FittedLanguageModel,
+    texts: RunTexts,
+    settings: RunSettings,
+    *,
+    valid: Iterable[str] | None = None,
+    about: Mapping[str, Any] | None = None,
+) -> FittedLanguageModel:
+    """Go on with other texts: a word vocabulary is that of the texts, filled up with the words known before.
+
+    Known words keep their rows. First the rows of the vocabulary alone, then all layers at discriminative rates
+    (Howard & Ruder 2018, 3.2), lower ones for few texts. `start` stays as it is.
+    Raises ConfigError where its config is of another shape than its network.
+    """
+    _check_shape(start)
+    if start.config.tokenizer.kind == "word":
+        tokenizer = texts.tokenizer(start.config.tokenizer).filled(start.tokenizer.vocab.tokens)
+        mapping = remap(start.tokenizer.vocab, tokenizer.vocab)
+        fresh = build(start.config, len(tokenizer), seed=settings.seed)
+        network = remapped(start.network, mapping.index, fresh)
+        start = dataclasses.replace(start, tokenizer=tokenizer, network=network, remap=mapping)
+    else:
+        start = dataclasses.replace(start, network=copy.deepcopy(start.network))
+    return _train(start, texts, settings, valid, about or {}, tuning=True)
+
+
+def _check_shape(start: FittedLanguageModel) -> None:
+    shape = start.config.encoder(len(start.tokenizer))
+    if shape != start.network.encoder.config:
+        raise ConfigError(
+            f"the settings are those of another shape ({shape}) than the model's ({start.network.encoder.config}). "
+            "Fine-tuning changes no shape; leave embedding, hidden, layers and cell out."
+        )
+
+
+def _train(
+    start: FittedLanguageModel,
+    texts: RunTexts,
+    settings: RunSettings,
+    valid: Iterable[str] | None,
+    about: Mapping[str, Any],
+    *,
+    tuning: bool,
+) -> FittedLanguageModel:
+    """Train the network of `start`, whose tokenizer is made for the texts."""
+    check_minutes(settings.minutes)
+    config, tokenizer, network = start.config, start.tokenizer, start.network
+    store = texts.ids(tokenizer)
+    lengths = store.lengths[: texts.learn]
+    train, held = np.arange(len(lengths)), np.arange(0)
+    if valid is None:
+        train, held = hold_back(lengths, settings.seed)
+        judged = held_out_batches(config, store, held) if len(held) else None
+    else:
+        measured = RunTexts(valid, settings.folder, name="lm-valid-ids")
+        judged = held_out_batches(config, measured.ids(tokenizer))
+    batches = training_batches(config, store, train, seed=settings.seed)
+    trainer = Trainer(
+        network,
+        stages(config, batches.tokens, minutes=settings.minutes, tuning=tuning),
+        train=batches,
+        valid=judged,
+        config=loop_config(config, settings, judged=judged is not None),
+        callbacks=settings.watching("tokens"),
+        checkpoint=checkpoint(
+            settings.folder,
+            "lm-tuning" if tuning else "lm",
+            network,
+            batches=[batches, judged],
+            settings=[toml.to_dict(config), settings.seed, settings.precision, settings.minutes is None],
+        ),
+    )
+    history = trainer.run().rows
+    network.eval()
+    made_from = {"tuned_from": start.card} if tuning and start.card else {}
+    device = resolve_device(settings.device)
+    described = card(about, texts.to_learn, tokenizer, history, device=device) | made_from
+    metrics = {"tokens": int(lengths.sum()), "documents": len(lengths), "vocabulary": len(tokenizer)}
+    fitted = dataclasses.replace(start, card=described, history=history, metrics=metrics)
+    if judged is None:
+        return fitted
+    found = _measured(fitted, judged, texts.rows(held) if valid is None else valid, settings.device)
+    return dataclasses.replace(fitted, metrics=metrics | found)
+
+
+def measure(model: FittedLanguageModel, texts: Iterable[str], *, device: str = "auto") -> dict[str, float]:
+    """perplexity a token and bits a character (which compares across tokenizers), on `texts`. Raises DataError."""
+    return _measured(model, held_out_batches(model.config, tokenized(texts, model.tokenizer)), texts, device)
+
+
+def _measured(
+    model: FittedLanguageModel, judged: LMBatches, texts: Iterable[str], device: str
+) -> dict[str, float]:
+    """What `judged`, the batches of `texts`, cost; the letters of unknown words are in the bits."""
+    found = evaluate(model.network, judged, device=device, precision="float32")
+    characters = max(sum(map(len, texts)), 1)
+    bits = bits_per_char(found["loss"] * found["n"], characters)
+    return {
+        "perplexity": perplexity(found["loss"]),
+        "bits_per_character": bits + spelling_bits(model.tokenizer, texts) / characters,
+        "held_back_tokens": found["n"],
+    }
+
+
+def loop_config(config: LMConfig, settings: RunSettings, *, judged: bool = False) -> LoopConfig:
+    """The training loop's settings; averaging by evaluations needs something to evaluate on."""
+    return settings.loop(
+        clip=config.clip,
+        optimizer=config.optimizer,
+        ema=config.ema,
+        nt_asgd=config.nt_asgd if judged else None,
+        keep_best=judged,
+    )
+
+
+def stages(
+    config: LMConfig, tokens: int, *, minutes: float | None = None, tuning: bool = False
+) -> list[Stage]:
+    """The recipe for a corpus of `tokens`: one stage from nothing, two when fine-tuning."""
+    c = config
+    epochs = c.epochs_for(None if minutes else tokens, tuning=tuning)
+    if not tuning:
+        return [Stage("language model", epochs, c.schedule, weight_decay=c.weight_decay, minutes=minutes)]
+    first, then = (Schedule("one_cycle", peak=share * c.tune_rate(tokens), turn=0.1) for share in (2, 1))
+    parts = (
+        [None, None] if minutes is None else [SHARES.new_words * minutes, (1 - SHARES.new_words) * minutes]
+    )
+    return [
+        Stage("new words", 1, first, unfreeze=1, weight_decay=c.weight_decay, minutes=parts[0]),
+        Stage(
+            "all layers", epochs, then, factor=c.tune_factor, weight_decay=c.weight_decay, minutes=parts[1]
+        ),
+    ]
+
+
+def training_batches(config: LMConfig, store: IdStore, documents: np.ndarray, *, seed: int) -> LMBatches:
+    """Parallel streams of documents of the store, fewer where there is little text."""
+    tokens = int(store.lengths[documents].sum())
+    return LMBatches(
+        store,
+        batch_size=max(1, min(config.batch_size, tokens // (4 * config.bptt))),
+        bptt=config.bptt,
+        seed=seed,
+        backwards=config.backwards,
+        documents=documents,
+    )
+
+
+def held_out_batches(config: LMConfig, store: IdStore, documents: np.ndarray | None = None) -> LMBatches:
+    """Held-out documents in their order, in streams long enough to have a past. Raises DataError: not two tokens."""
+    tokens = int(store.lengths.sum() if documents is None else store.lengths[documents].sum())
+    if tokens < 2:
+        raise DataError("expected texts to measure the perplexity on, got not even two tokens.")
+    return LMBatches(
+        store,
+        batch_size=max(1, min(32, tokens // 1000)),
+        bptt=config.bptt,
+        random_bptt=False,
+        shuffle=False,
+        backwards=config.backwards,
+        documents=documents,
+    )
