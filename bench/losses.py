@@ -27,7 +27,7 @@ from ulmus import Source, Tokenizer, TokenizerConfig, read
 from ulmus.data.lm_batches import LMBatches
 from ulmus.data.store import IdStore
 from ulmus.models.heads import TiedDecoder
-from ulmus.tasks.ids import cut
+from ulmus.tasks.ids import tokenized
 from ulmus.tasks.language_model.config import LMConfig
 from ulmus.tasks.language_model.network import build
 from ulmus.train.evaluate import evaluate
@@ -69,7 +69,7 @@ def stores() -> tuple[IdStore, IdStore, int]:
         for part in ("train", "valid")
     }
     tokenizer = Tokenizer.train(texts["train"], TokenizerConfig(max_size=10_000))
-    return cut(texts["train"], tokenizer), cut(texts["valid"], tokenizer), len(tokenizer)
+    return tokenized(texts["train"], tokenizer), tokenized(texts["valid"], tokenizer), len(tokenizer)
 
 
 def run(name: str, seed: int, steps: int, data: tuple[IdStore, IdStore, int]) -> dict[str, object]:

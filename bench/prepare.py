@@ -17,13 +17,16 @@ import measure
 import numpy as np
 import torch
 
-from ulmus import LanguageModel, Source, TextClassifier, Tokenizer, TokenizerConfig, WordCounts, read
+from ulmus import Source, TextClassifier, Tokenizer, TokenizerConfig, WordCounts, read
 from ulmus.evaluation.combination import Combination
 from ulmus.models.awd_lstm import AWDLSTM
 from ulmus.models.heads import ClassifierHead
 from ulmus.tasks.classifier.config import ClassifierConfig
+from ulmus.tasks.classifier.fitted import PARTS, FittedClassifier
 from ulmus.tasks.classifier.network import ClassifierNetwork
 from ulmus.tasks.language_model.config import LMConfig, lm_config
+from ulmus.tasks.language_model.file import save
+from ulmus.tasks.language_model.fitted import FittedLanguageModel
 from ulmus.tasks.language_model.network import build
 
 FULL = {"texts": 75_000, "many": 5_000, "singles": 1_000, "steps": 6, "warm": 2, "words": 200, "lengths": 640}
@@ -68,20 +71,23 @@ def write_ids(folder: Path, documents: list[np.ndarray], labels: np.ndarray, len
 
 def write_classifier(path: Path, tokenizer: Tokenizer, counts: WordCounts, config: LMConfig) -> None:
     """A classifier of two classes in one file: what training would make, with random weights."""
-    model, settings = TextClassifier(verbose=False), ClassifierConfig()
+    settings = ClassifierConfig()
     torch.manual_seed(0)
     encoder = AWDLSTM(config.encoder(len(tokenizer)), settings.dropouts)
     head = ClassifierHead(
         encoder.config.pooled(), 2, hidden=settings.head_hidden, drops=settings.head_dropouts
     )
-    model.network_ = ClassifierNetwork(encoder, head, max_len=settings.max_len).eval()
-    model.tokenizer_, model.counts_ = tokenizer, counts
-    model.class_names_, model.multi_label_ = ("neg", "pos"), False
-    model.combination_ = Combination()
-    model.thresholds_ = dict.fromkeys(("combined", "lm", "counts"), 0.5)
-    model.lm_config_ = dataclasses.replace(config, tokenizer=tokenizer.config)
-    model.report_, model.history_ = {}, []
-    model.save(path)
+    fitted = FittedClassifier(
+        classes=("neg", "pos"),
+        network=ClassifierNetwork(encoder, head, max_len=settings.max_len).eval(),
+        tokenizer=tokenizer,
+        counts=counts,
+        combination=Combination(),
+        thresholds=dict.fromkeys(PARTS, 0.5),
+        config=settings,
+        lm_config=dataclasses.replace(config, tokenizer=tokenizer.config),
+    )
+    TextClassifier.of(fitted).save(path)
 
 
 def write_models(folder: Path, tokenizer: Tokenizer, counts: WordCounts) -> None:
@@ -89,9 +95,8 @@ def write_models(folder: Path, tokenizer: Tokenizer, counts: WordCounts) -> None
     for size in ("base", "small"):
         write_classifier(folder / f"classifier-{size}.ulmus", tokenizer, counts, lm_config(size))
     config = dataclasses.replace(LMConfig(), tokenizer=tokenizer.config)
-    model = LanguageModel(config, verbose=False)
-    model.tokenizer_, model.network_ = tokenizer, build(config, len(tokenizer), seed=0).eval()
-    model.save(folder / "lm-base.ulmus")
+    network = build(config, len(tokenizer), seed=0).eval()
+    save(FittedLanguageModel(config, tokenizer, network), folder / "lm-base.ulmus")
 
 
 def main() -> None:

@@ -26,14 +26,15 @@ SMALL = {"embedding": 256, "hidden": 512, "layers": 2}
 def text(folder: Path, variant: str) -> None:
     """Raw texts to ids on disk: vocabulary trained, texts cut, id store written; `cut_only` is the last two."""
     from ulmus import TokenizerConfig
-    from ulmus.tasks.ids import cut, trained_tokenizer
+    from ulmus.tasks.ids import RunTexts
 
     raw = measure.texts(folder, "texts.jsonl")
     with tempfile.TemporaryDirectory() as out:
         started = time.perf_counter()
-        tokenizer = trained_tokenizer(raw, TokenizerConfig(kind=variant), Path(out))
+        given = RunTexts(raw, Path(out))
+        tokenizer = given.tokenizer(TokenizerConfig(kind=variant))
         trained = time.perf_counter()
-        count = cut(raw, tokenizer, Path(out)).tokens
+        count = given.ids(tokenizer).tokens
         ended = time.perf_counter()
     took, size = ended - started, sum(len(one.encode()) for one in raw)
     measure.report(

@@ -69,16 +69,19 @@ class Lines:
 def corpus(folder: Path, megabytes: float, **_: Any) -> Point:
     """Vocabulary trained, texts cut, id store written; `cut_s` is the last two."""
     from ulmus import TokenizerConfig
-    from ulmus.tasks.ids import cut, trained_tokenizer
+    from ulmus.tasks.ids import RunTexts
 
     out = folder / f"store-{megabytes}"
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir()
-    texts, config = Lines(folder / f"texts-{megabytes}.jsonl"), TokenizerConfig(max_size=20_000)
+    texts, config = (
+        RunTexts(Lines(folder / f"texts-{megabytes}.jsonl"), out),
+        TokenizerConfig(max_size=20_000),
+    )
     started = time.perf_counter()
-    tokenizer = trained_tokenizer(texts, config, out)
+    tokenizer = texts.tokenizer(config)
     trained = time.perf_counter()
-    store = cut(texts, tokenizer, out)
+    store = texts.ids(tokenizer)
     ended = time.perf_counter()
     return {"seconds": ended - started, "cut_s": ended - trained, "tokens": store.tokens}
 
@@ -192,15 +195,12 @@ def learning(folder: Path, length: int, **told: Any) -> Point:
 
 def predicting(folder: Path, length: int, **told: Any) -> Point:
     """Probabilities of one document, as `TextClassifier` computes them from ids."""
-    from ulmus.tasks.classifier.config import ClassifierConfig
-    from ulmus.tasks.classifier.inference import probabilities
-    from ulmus.tasks.classifier.training import Run
+    from ulmus.tasks.classifier.inference import Inference
 
     words = max(told["vocabularies"][:2])
     store = documents(folder, 1, length, words)
-    run = Run(classifier(words).eval(), ClassifierConfig(), device="cpu")
-    reader = run.reader()
-    took = measure.median_s(lambda: probabilities(run, store, reader=reader), times=told["steps"], warm=1)
+    inference = Inference(classifier(words).eval(), device="cpu")
+    took = measure.median_s(lambda: inference.probabilities(store), times=told["steps"], warm=1)
     return {"seconds": took}
 
 

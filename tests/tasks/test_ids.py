@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from ulmus.errors import DataError
-from ulmus.tasks.ids import cut, trained_tokenizer
+from ulmus.tasks.ids import RunTexts, tokenized
 from ulmus.text.tokenizer import Tokenizer, TokenizerConfig
 
 TEXTS = ["one text", "another, longer text", "", "ein Text: größer", "日本語"]
@@ -19,22 +19,22 @@ TEXTS = ["one text", "another, longer text", "", "ein Text: größer", "日本�
 CONFIG = TokenizerConfig(min_freq=1, max_size=100)
 
 
-def test_cutting_gives_a_document_for_each_text(tmp_path: Path) -> None:
+def test_tokenizing_gives_a_document_for_each_text(tmp_path: Path) -> None:
     """In memory or in a folder, empty ones included, in their order."""
-    tokenizer = trained_tokenizer(TEXTS, CONFIG)
+    tokenizer = RunTexts(TEXTS).tokenizer(CONFIG)
     for folder in (None, tmp_path):
-        store = cut(TEXTS, tokenizer, folder)
+        store = RunTexts(TEXTS, folder).ids(tokenizer)
         assert [ids.tolist() for ids in store] == [tokenizer.encode(text).tolist() for text in TEXTS]
     with pytest.raises(DataError, match="expected texts, got none"):
-        cut([], tokenizer)
+        tokenized([], tokenizer)
 
 
-def test_a_work_folder_spares_training_the_tokenizer_and_cutting_again(
+def test_a_work_folder_spares_training_the_tokenizer_and_tokenizing_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The same texts and config: both are found there. Other texts, or another config, are done anew."""
-    tokenizer = trained_tokenizer(TEXTS, CONFIG, tmp_path)
-    store = cut(TEXTS, tokenizer, tmp_path)
+    tokenizer = RunTexts(TEXTS, tmp_path).tokenizer(CONFIG)
+    store = RunTexts(TEXTS, tmp_path).ids(tokenizer)
     calls: list[str] = []
     train, encode = Tokenizer.train, Tokenizer.encode_batch
 
@@ -48,13 +48,13 @@ def test_a_work_folder_spares_training_the_tokenizer_and_cutting_again(
 
     monkeypatch.setattr(Tokenizer, "train", counted_train)
     monkeypatch.setattr(Tokenizer, "encode_batch", counted_encode)
-    again = trained_tokenizer(TEXTS, CONFIG, tmp_path)
+    again = RunTexts(TEXTS, tmp_path).tokenizer(CONFIG)
     assert again.fingerprint == tokenizer.fingerprint
-    assert np.array_equal(cut(TEXTS, again, tmp_path).ids, store.ids)
+    assert np.array_equal(RunTexts(TEXTS, tmp_path).ids(again).ids, store.ids)
     assert calls == []
-    other = trained_tokenizer([*TEXTS, "more"], CONFIG, tmp_path)
-    cut([*TEXTS, "more"], other, tmp_path)
-    trained_tokenizer(TEXTS, TokenizerConfig(kind="char", min_freq=1), tmp_path)
+    more = RunTexts([*TEXTS, "more"], tmp_path)
+    more.ids(more.tokenizer(CONFIG))
+    RunTexts(TEXTS, tmp_path).tokenizer(TokenizerConfig(kind="char", min_freq=1))
     assert calls == ["train", "cut", "train"]
 
 
@@ -65,5 +65,26 @@ def test_texts_are_read_as_a_stream(tmp_path: Path) -> None:
         def __iter__(self) -> Iterator[str]:
             return (f"text number {i % 7}" for i in range(2_500))
 
-    tokenizer = trained_tokenizer(Stream(), CONFIG, tmp_path)
-    assert len(cut(Stream(), tokenizer, tmp_path)) == 2_500
+    texts = RunTexts(Stream(), tmp_path)
+    assert len(texts.ids(texts.tokenizer(CONFIG))) == 2_500
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_texts_become_ids_once_for_all_who_ask(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: bool
+) -> None:
+    """Language model and classifier get the same store: texts are tokenized once."""
+    texts, passes, real = RunTexts(TEXTS, tmp_path if kept else None), [], Tokenizer.encode_all
+    tokenizer = texts.tokenizer(CONFIG)
+    monkeypatch.setattr(Tokenizer, "encode_all", lambda self, given: passes.append(1) or real(self, given))
+    assert texts.ids(tokenizer) is texts.ids(tokenizer)
+    assert passes == [1]
+
+
+def test_texts_that_are_only_measured_on_are_not_learnt_from() -> None:
+    """The vocabulary is made of the first texts; the ids are those of all."""
+    texts = RunTexts(["one two", "two one", "three"], learn=2)
+    tokenizer = texts.tokenizer(CONFIG)
+    assert "three" not in tokenizer.vocab.tokens
+    assert len(texts.ids(tokenizer)) == 3
+    assert list(texts.to_learn) == ["one two", "two one"]

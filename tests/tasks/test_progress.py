@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ulmus.tasks import progress as watch
-from ulmus.tasks.ids import cut, trained_tokenizer
+from ulmus.tasks.ids import RunTexts
 from ulmus.tasks.progress import Reading, during
 from ulmus.text.tokenizer import TokenizerConfig
 
@@ -62,16 +62,16 @@ def test_a_terminal_shows_one_line_that_is_written_over(monkeypatch: pytest.Monk
 
 
 @pytest.mark.usefixtures("eager")
-def test_making_a_vocabulary_and_cutting_are_told(tmp_path: Path) -> None:
+def test_making_a_vocabulary_and_tokenizing_are_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Each pass over the texts has a name."""
-    out = io.StringIO()
-    texts = Reading(TEXTS, every_s=0, stream=out)
-    tokenizer = trained_tokenizer(texts, TokenizerConfig(), tmp_path)
-    cut(texts, tokenizer, tmp_path)
-    names = list(dict.fromkeys(line.split(":")[0] for line in out.getvalue().splitlines()))
+    monkeypatch.setattr(watch.Reading.__init__, "__kwdefaults__", {"every_s": 0, "stream": None})
+    texts = RunTexts(TEXTS, tmp_path, verbose=True)
+    texts.ids(texts.tokenizer(TokenizerConfig()))
+    names = list(dict.fromkeys(line.split(":")[0] for line in capsys.readouterr().err.splitlines()))
     assert names == [
-        "looking for a vocabulary of these texts",
-        "counting what the vocabulary is made of",
-        "looking for ids of these texts",
-        "cutting the texts",
+        "Checking for cached ids",
+        "Building the vocabulary",
+        "Tokenizing",
     ]

@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 
 from ulmus.corpus.labels import Labels
-from ulmus.tasks.classifier.budget import Budget
-from ulmus.tasks.classifier.fitting import Fitting
+from ulmus.tasks.budget import Budget
+from ulmus.tasks.classifier.fitting import Fitting, Recipe, count, start
 from ulmus.tasks.classifier.material import Material
+from ulmus.tasks.ids import RunTexts
 from ulmus.tasks.language_model.model import LanguageModel
+from ulmus.tasks.settings import RunSettings
 
 
 @pytest.fixture
@@ -37,42 +39,54 @@ def test_documents_are_numbered_labelled_unlabelled_judged(corpus: Any, material
     assert len(other.train) == 60
 
 
+SETTINGS = RunSettings(device="cpu", precision="float32")
+
+
+def started(
+    material: Material, config: Any, language_model: LanguageModel, minutes: float | None = None
+) -> Fitting:
+    """Everything up to the first training."""
+    recipe = Recipe(config)
+    texts = RunTexts(material.everything, learn=material.learnt)
+    return start(
+        material,
+        recipe,
+        language_model.fitted_,
+        texts,
+        SETTINGS,
+        budget=Budget(minutes),
+        counted=count(material, recipe),
+    )
+
+
 def test_every_step_can_be_made_by_hand(
     material: Material, settings: Any, language_model: LanguageModel
 ) -> None:
-    """count, begin, learn, combine, give back: each leaves what the next one needs."""
-    lines: list[str] = []
-    how = {"seed": 0, "device": "cpu", "precision": "float32", "folder": None, "callbacks": []}
-    fitting = Fitting(material, settings, Budget(None), how)
-    fitting.count(lines.append)
-    assert lines == ["Counting words."]
+    """count, start, learn, judge, learn again: each returns what the next one needs."""
+    fitting = started(material, settings, language_model)
     assert fitting.teacher.classes_
-    fitting.begin(language_model)
     assert len(fitting.store) == 180
     assert fitting.run.network.classes == 3
-    fitting.learn()
+    learnt = fitting.learn()
     assert [row["stage"] for row in fitting.run.history] == [
         "teaching",
         "head",
         "head and top layer",
         "all layers",
     ]
-    found = fitting.combine()
-    assert 0 <= found.weight <= 1
-    assert fitting.report["n"] == 12
-    final = fitting.give_back()
+    judged = fitting.judge()
+    assert 0 <= judged.combination.weight <= 1
+    assert judged.report["n"] == 12
+    final = fitting.learn_again(learnt, judged.combination)
     assert fitting.run.history[4]["stage"] == "teaching again"
     assert final is not fitting.teacher
 
 
-def test_the_teacher_never_sees_what_is_held_back(material: Material, settings: Any) -> None:
-    """Other labels of held-back documents change neither the teacher nor its soft labels."""
-    how = {"seed": 0, "device": "cpu", "precision": "float32", "folder": None, "callbacks": []}
+def test_the_teacher_never_sees_what_is_held_out(material: Material, settings: Any) -> None:
+    """Other labels of held-out documents change neither the teacher nor its soft labels."""
 
     def weights(m: Material) -> np.ndarray:
-        fitting = Fitting(m, settings, Budget(None), how)
-        fitting.count(lambda line: None)
-        return np.asarray(fitting.teacher.weights_)
+        return np.asarray(count(m, Recipe(settings))[1].weights_)
 
     target = material.labels.target.copy()
     target[material.held] = (target[material.held] + 1) % 3
@@ -86,12 +100,9 @@ def test_the_teacher_never_sees_what_is_held_back(material: Material, settings: 
 def test_little_time_is_spent_on_parts_of_many_documents(
     corpus: Any, settings: Any, language_model: LanguageModel, minutes: float | None, expected: int
 ) -> None:
-    """Where a time budget is too short to read long documents whole, they are cut; where it is not, they are not."""
+    """Where a time budget is too short to read long documents whole, they are truncated; else they are not."""
     texts = [" ".join([text] * 60) for text in corpus.texts[:30]]
     m = Material(texts, Labels.of(corpus.labels[:30]), texts * 3, np.arange(0))
-    how = {"seed": 0, "device": "cpu", "precision": "float32", "folder": None, "callbacks": []}
-    fitting = Fitting(m, dataclasses.replace(settings, longest=2_000), Budget(minutes), how)
-    fitting.count(lambda line: None)
-    fitting.begin(language_model)
+    fitting = started(m, dataclasses.replace(settings, longest=2_000), language_model, minutes)
     assert fitting.store.lengths.max() > 128
     assert fitting.run.most_tokens == expected

@@ -200,7 +200,7 @@ def test_a_fifth_of_enough_labels_is_held_back_and_learnt_at_the_end(make: Fit, 
     """The report is of those; then all labels train once more."""
     model = make().fit(corpus.texts, corpus.labels)
     assert model.report_["n"] == 48
-    assert model.history_[-1]["stage"] == "held-back labels"
+    assert model.history_[-1]["stage"] == "held-out labels"
 
 
 def test_validation_texts_are_measured_and_never_trained_on(make: Fit, corpus: Any) -> None:
@@ -208,4 +208,4 @@ def test_validation_texts_are_measured_and_never_trained_on(make: Fit, corpus: A
     valid = (corpus.test_texts, corpus.test_labels)
     model = make().fit(corpus.texts[:30], corpus.labels[:30], valid=valid)
     assert model.report_["n"] == 60
-    assert "held-back labels" not in {row["stage"] for row in model.history_}
+    assert "held-out labels" not in {row["stage"] for row in model.history_}

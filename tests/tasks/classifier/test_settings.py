@@ -208,14 +208,14 @@ def test_a_missing_language_model_is_told_before_anything_is_trained(
     """With its path; and a file of another kind, and an untrained object."""
     with pytest.raises(BundleError, match=r"nowhere\.ulmus"):
         make(language_model=tmp_path / "nowhere.ulmus").fit(corpus.texts[:9], corpus.labels[:9])
-    with pytest.raises(UsageError, match="knows nothing yet"):
+    with pytest.raises(UsageError, match="is not fitted"):
         make(language_model=LanguageModel()).fit(corpus.texts[:9], corpus.labels[:9])
 
 
 def test_an_untrained_classifier_says_so(make: Fit) -> None:
     """Whatever is asked of it."""
     for ask in (lambda c: c.predict(["a"]), lambda c: c.score(["a"], ["b"]), lambda c: c.save("x.ulmus")):
-        with pytest.raises(UsageError, match=r"knows nothing yet: call fit"):
+        with pytest.raises(UsageError, match=r"is not fitted: call fit"):
             ask(make())
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,13 +14,15 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from ulmus.corpus.labels import Labels
+from ulmus.data.label_batches import LabelBatches
 from ulmus.data.store import IdStore
 from ulmus.evaluation.objectives import MULTI_LABEL, SINGLE_LABEL, Objective
 from ulmus.tasks.classifier.config import ClassifierConfig
-from ulmus.tasks.classifier.inference import document_features, probabilities
-from ulmus.tasks.classifier.teaching import start_head, surest, teach
-from ulmus.tasks.classifier.training import Run, padded
+from ulmus.tasks.classifier.inference import Inference
+from ulmus.tasks.classifier.teaching import most_confident, start_head, teach
+from ulmus.tasks.classifier.training import Lesson, Run, padded
 from ulmus.tasks.classifier.unfreezing import label_stages, true_labels
+from ulmus.tasks.settings import RunSettings
 from ulmus.train.callbacks import Callback, RunState
 
 Make = Callable[..., Any]
@@ -44,7 +46,7 @@ def labels() -> Labels:
 @pytest.fixture
 def run(make_classifier_network: Make, settings: ClassifierConfig) -> Run:
     """A fresh run on a small network."""
-    return Run(make_classifier_network(max_len=12), settings, device="cpu", precision="float32")
+    return Run(make_classifier_network(max_len=12), settings, RunSettings(device="cpu", precision="float32"))
 
 
 def test_unfreezing_is_gradual_from_the_top() -> None:
@@ -78,7 +80,7 @@ def test_few_labels_are_read_more_often() -> None:
     """Unless the config says how often."""
     found = [ClassifierConfig().epochs_for(n) for n in (10, 800, 3_000, 10_000, 100_000)]
     assert found == sorted(found, reverse=True)
-    assert {dataclasses.replace(ClassifierConfig(), all_epochs=7).epochs_for(n) for n in (10, 10_000)} == {7}
+    assert {replace(ClassifierConfig(), all_epochs=7).epochs_for(n) for n in (10, 10_000)} == {7}
 
 
 class Watch(Callback):
@@ -102,8 +104,8 @@ class Watch(Callback):
 def test_each_stage_moves_what_it_says_and_nothing_else(run: Run, store: IdStore, labels: Labels) -> None:
     """Frozen groups stay as they are to the last bit; in the last stage everything moves."""
     watch = Watch(run.network)
-    run.callbacks.append(watch)
-    true_labels(run, "labels", store, labels, np.arange(N), None, taught=False)
+    run = replace(run, settings=replace(run.settings, callbacks=(watch,)))
+    true_labels(run, Lesson("labels", store, labels.target, np.arange(N)), taught=False)
     names = {name for name, _ in run.network.named_parameters()}
     head = {name for name in names if name.startswith("head")}
     top = {name for name in names if name.startswith("encoder.layers.1")}
@@ -115,15 +117,15 @@ def test_each_stage_moves_what_it_says_and_nothing_else(run: Run, store: IdStore
 
 def test_training_on_true_labels_learns_them(run: Run, store: IdStore, labels: Labels) -> None:
     """What the first token says is found out, by probabilities in the order of the documents."""
-    run.config = dataclasses.replace(run.config, all_epochs=40, all_peak=0.05)
-    true_labels(run, "labels", store, labels, np.arange(N), None, taught=False)
-    proba = probabilities(run, store)
+    run = replace(run, config=replace(run.config, all_epochs=40, all_peak=0.05))
+    true_labels(run, Lesson("labels", store, labels.target, np.arange(N)), taught=False)
+    proba = run.inference().probabilities(store)
     assert proba.shape == (N, 3)
     np.testing.assert_allclose(proba.sum(1), 1, atol=1e-9)
     assert (proba.argmax(1) == labels.target).mean() > 0.9
     chosen = np.array([5, 3, 40])
-    np.testing.assert_allclose(probabilities(run, store, chosen), proba[chosen], atol=1e-5)
-    assert probabilities(run, store, chosen[:0]).shape == (0, 3)
+    np.testing.assert_allclose(run.inference().probabilities(store, chosen), proba[chosen], atol=1e-5)
+    assert run.inference().probabilities(store, chosen[:0]).shape == (0, 3)
 
 
 def test_the_head_alone_learns_from_features_that_were_read_once(
@@ -131,19 +133,18 @@ def test_the_head_alone_learns_from_features_that_were_read_once(
 ) -> None:
     """Class numbers or soft labels; no weight of the encoder moves."""
     before = {name: p.detach().clone() for name, p in run.network.encoder.named_parameters()}
-    run.config = dataclasses.replace(run.config, start_epochs=60)
-    features = document_features(run, store, np.arange(N))
+    run = replace(run, config=replace(run.config, start_epochs=60))
+    features = run.inference().features(store, np.arange(N))
     start_head(run, features, (0.1 / 3 + 0.9 * labels.hot()).astype(np.float32))
-    assert (probabilities(run, store).argmax(1) == labels.target).mean() > 0.8
+    assert (run.inference().probabilities(store).argmax(1) == labels.target).mean() > 0.8
     assert all(torch.equal(p, before[name]) for name, p in run.network.encoder.named_parameters())
 
 
 def test_documents_can_be_read_in_part(run: Run, store: IdStore) -> None:
     """Cut as in training, a long one has other features and probabilities; a short one has the same."""
-    run.longest = 8
     short = np.flatnonzero(store.lengths <= 8)
     long = np.flatnonzero(store.lengths > 16)
-    whole, part = (probabilities(run, store, whole=w) for w in (True, False))
+    whole, part = (run.inference().probabilities(store, most_tokens=most) for most in (None, 8))
     np.testing.assert_allclose(whole[short], part[short], atol=1e-6)
     assert (np.abs(whole[long] - part[long]).max(1) > 1e-6).all()
 
@@ -152,22 +153,18 @@ def test_teaching_learns_soft_labels(run: Run, store: IdStore, labels: Labels) -
     """Soft targets of all documents, some documents to read, which may come several times."""
     soft = 0.1 / 3 + 0.9 * labels.hot()
     documents = np.concatenate([np.arange(N), np.arange(10)])
-    teach(run, "teaching", store, soft, documents, epochs=40)
-    assert (probabilities(run, store).argmax(1) == labels.target).mean() > 0.8
+    teach(run, Lesson("teaching", store, soft, documents), epochs=40)
+    assert (run.inference().probabilities(store).argmax(1) == labels.target).mean() > 0.8
     assert run.history[-1]["train_loss"] < run.history[0]["train_loss"]
 
 
 def test_the_best_evaluation_is_kept(run: Run, store: IdStore, labels: Labels) -> None:
     """With documents to measure on, the weights after training are those of the lowest loss of the last stage."""
-    valid = run.judging(store, padded(labels.target, N), np.arange(30, N))
-    run.config = dataclasses.replace(run.config, all_epochs=12, all_peak=0.2)
-    best = run.train(
-        "labels",
-        label_stages(run.config, 30, taught=False),
-        run.batches(store, labels.target, np.arange(30)),
-        valid,
-    )
-    proba = probabilities(run, store, np.arange(30, N))
+    valid = run.inference().batches(store, np.arange(30, N), targets=padded(labels.target, N))
+    run = replace(run, config=replace(run.config, all_epochs=12, all_peak=0.2))
+    lesson = Lesson("labels", store, labels.target, np.arange(30))
+    best = run.train(lesson, label_stages(run.config, 30, taught=False), valid)
+    proba = run.inference().probabilities(store, np.arange(30, N))
     loss = -np.log(proba[np.arange(N - 30), labels.target[30:]]).mean()
     assert loss == pytest.approx(best, rel=1e-4)
     losses = [row["loss"] for row in run.history if row["stage"] == "all layers"]
@@ -178,21 +175,24 @@ def test_multi_label_probabilities_are_independent(
     make_classifier_network: Make, settings: Any, store: IdStore
 ) -> None:
     """Each between 0 and 1, rows need not sum to 1."""
-    run = Run(make_classifier_network(objective=MULTI_LABEL), settings, device="cpu")
-    proba = probabilities(run, store)
+    proba = Inference(make_classifier_network(objective=MULTI_LABEL), device="cpu").probabilities(store)
     assert ((proba > 0) & (proba < 1)).all()
     assert abs(proba.sum(1) - 1).max() > 0.01
 
 
 def test_batches_are_small_where_documents_are_few(run: Run, store: IdStore) -> None:
     """So that an epoch has some steps; judging reads whole documents, training at most `longest` tokens."""
-    assert [run.batches(store, None, np.arange(n)).batch_size for n in (8, N)] == [8, 8]
-    assert run.batches(store, None, np.resize(np.arange(N), 10_000)).batch_size == run.config.batch_size
-    judging = run.judging(store, None, np.arange(N))
+
+    def batches(documents: np.ndarray) -> LabelBatches:
+        return run.batches(Lesson("labels", store, np.zeros(N, np.int64), documents))
+
+    assert [batches(np.arange(n)).batch_size for n in (8, N)] == [8, 8]
+    assert batches(np.resize(np.arange(N), 10_000)).batch_size == run.config.batch_size
+    assert batches(np.arange(N)).max_tokens == run.config.longest
+    judging = run.inference().batches(store, np.arange(N))
     assert judging is not None
     assert judging.max_tokens is None
-    assert run.batches(store, None, np.arange(N)).max_tokens == run.config.longest
-    assert run.judging(store, None, np.arange(0)) is None
+    assert run.inference().batches(store, np.arange(0)) is None
 
 
 probas = arrays(np.float64, st.tuples(st.integers(1, 30), st.integers(2, 5)), elements=st.floats(0.001, 1))
@@ -227,21 +227,21 @@ def test_sharpening_lets_no_class_swallow_another(objective: Objective) -> None:
     assert soft.std() > proba.std()
 
 
-def test_the_surest_are_drawn_from_the_share_the_teacher_is_surest_of() -> None:
+def test_documents_are_drawn_from_the_share_of_which_the_teacher_is_most_confident() -> None:
     """Seeded, without repetition, in order, never more than there are."""
     proba = np.linspace(0.5, 1, 100)
     two = np.stack([proba, 1 - proba], axis=1)
-    chosen = surest(two, most=30, share=0.5, objective=SINGLE_LABEL, seed=0)
+    chosen = most_confident(two, most=30, share=0.5, objective=SINGLE_LABEL, seed=0)
     assert len(chosen) == len(set(chosen.tolist())) == 30
     assert chosen.min() >= 50
     assert np.array_equal(chosen, np.sort(chosen))
-    assert np.array_equal(chosen, surest(two, most=30, share=0.5, objective=SINGLE_LABEL, seed=0))
-    assert not np.array_equal(chosen, surest(two, most=30, share=0.5, objective=SINGLE_LABEL, seed=1))
-    assert len(surest(two, most=1_000, share=0.8, objective=SINGLE_LABEL, seed=0)) == 80
-    assert len(surest(two[:1], most=10, share=0.1, objective=SINGLE_LABEL, seed=0)) == 1
+    assert np.array_equal(chosen, most_confident(two, most=30, share=0.5, objective=SINGLE_LABEL, seed=0))
+    assert not np.array_equal(chosen, most_confident(two, most=30, share=0.5, objective=SINGLE_LABEL, seed=1))
+    assert len(most_confident(two, most=1_000, share=0.8, objective=SINGLE_LABEL, seed=0)) == 80
+    assert len(most_confident(two[:1], most=10, share=0.1, objective=SINGLE_LABEL, seed=0)) == 1
     rare = np.concatenate([np.tile([0.9, 0.1], (80, 1)), np.tile([0.4, 0.6], (20, 1))])
-    assert (surest(rare, most=100, share=0.5, objective=SINGLE_LABEL, seed=0) >= 80).sum() == 10
-    many = surest(np.stack([1 - proba, proba], 1), most=30, share=0.5, objective=MULTI_LABEL, seed=0)
+    assert (most_confident(rare, most=100, share=0.5, objective=SINGLE_LABEL, seed=0) >= 80).sum() == 10
+    many = most_confident(np.stack([1 - proba, proba], 1), most=30, share=0.5, objective=MULTI_LABEL, seed=0)
     assert many.min() >= 50
 
 

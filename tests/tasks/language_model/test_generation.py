@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,26 +14,18 @@ from torch import Tensor
 
 from ulmus.errors import UsageError
 from ulmus.models.inference import Reader
-from ulmus.tasks.language_model.generation import filtered, sample
+from ulmus.tasks.language_model.generation import Sampling, filtered, sample
 from ulmus.tasks.language_model.network import LMNetwork
 from ulmus.text.vocab import BOS, EOS, PAD, UNK
 
 Make = Callable[..., LMNetwork]
 PROMPT = [BOS, 11, 12, 13]
-SETTINGS: dict[str, Any] = {
-    "tokens": 12,
-    "samples": 1,
-    "temperature": 1.0,
-    "top_k": 0,
-    "top_p": 1.0,
-    "no_unk": True,
-    "seed": 0,
-}
+SETTINGS = Sampling(words=12, temperature=1.0, seed=0)
 
 
 def drawn(network: LMNetwork, **changes: Any) -> list[list[int]]:
     """Samples after the prompt, with some settings changed."""
-    return sample(network, PROMPT, **(SETTINGS | changes))
+    return sample(network, PROMPT, replace(SETTINGS, **changes))
 
 
 def biased(network: LMNetwork, token: int, by: float = 50.0) -> LMNetwork:
@@ -50,7 +43,7 @@ def test_a_token_costs_one_step_whatever_came_before(
     monkeypatch.setattr(
         Reader, "read", lambda self, ids, *rest: read.append(len(ids)) or real(self, ids, *rest)
     )
-    drawn(make_lm_network(), tokens=20, samples=3)
+    drawn(make_lm_network(), words=20, samples=3)
     assert read == [3 * 4] + [3] * 19
 
 
@@ -73,7 +66,7 @@ def test_the_same_seed_draws_the_same_and_leaves_torch_alone(make_lm_network: Ma
     assert drawn(network, samples=4, seed=7) == drawn(network, samples=4, seed=7)
     assert drawn(network, samples=4, seed=7) != drawn(network, samples=4, seed=8)
     assert torch.equal(torch.get_rng_state(), state)
-    assert drawn(network, seed=None, tokens=30) != drawn(network, seed=None, tokens=30)
+    assert drawn(network, seed=None, words=30) != drawn(network, seed=None, words=30)
 
 
 def test_samples_of_one_batch_differ(make_lm_network: Make) -> None:
@@ -149,7 +142,7 @@ def test_frequencies_follow_the_probabilities(make_lm_network: Make) -> None:
     network = biased(make_lm_network(), 20, by=2.0)
 
     def share(temperature: float) -> float:
-        rows = drawn(network, tokens=1, samples=4_000, temperature=temperature)
+        rows = drawn(network, words=1, samples=4_000, temperature=temperature)
         return sum(row == [20] for row in rows) / 4_000
 
     output = network.eval().encoder(torch.tensor([PROMPT])).output[:, -1]

@@ -334,7 +334,7 @@ def test_parts_that_do_not_belong_together_are_refused(
 )
 def test_a_model_that_knows_nothing_says_so(use: Any, make_lm: Fit) -> None:
     """Before `fit` or `load`, with what to call."""
-    with pytest.raises(UsageError, match=r"knows nothing yet: call fit"):
+    with pytest.raises(UsageError, match=r"is not fitted: call fit"):
         use(make_lm())
 
 

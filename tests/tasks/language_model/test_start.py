@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,46 +10,49 @@ from typing import Any
 import pytest
 
 from ulmus.errors import BundleError, UsageError
+from ulmus.tasks.ids import RunTexts
 from ulmus.tasks.language_model.model import LanguageModel
 from ulmus.tasks.language_model.start import check_given, starting_model
-from ulmus.tasks.progress import told
+from ulmus.tasks.progress import tell
+from ulmus.tasks.settings import RunSettings
 
 MakeLM = Callable[..., LanguageModel]
 
 
-def started(given: Any, texts: list[str], quiet: dict[str, Any], lm_settings: Any, **how: Any) -> Any:
-    """The language model to start from, and what was told on the way."""
-    lines: list[str] = []
-    settings = quiet | {"seed": 0, "minutes": None, "work_dir": None}
-    model = starting_model(
-        given, lm_settings, texts, tune=how.get("tune", "auto"), settings=settings, say=lines.append
-    )
-    return model, lines
+def started(given: Any, texts: list[str], lm_settings: Any, *, tune: str = "auto") -> Any:
+    """The language model to start from."""
+    settings = RunSettings(device="cpu", precision="float32")
+    return starting_model(given, lm_settings, RunTexts(texts), settings, tune=tune)
 
 
 def test_a_language_model_that_knows_such_texts_is_not_tuned(
-    corpus: Any, language_model: LanguageModel, lm_settings: Any, quiet: dict[str, Any]
+    corpus: Any, language_model: LanguageModel, lm_settings: Any
 ) -> None:
     """auto measures it on a sample: about as easy as its own texts, and it is taken as it is; else it is tuned."""
-    same, lines = started(language_model, corpus.test_texts, quiet, lm_settings)
-    assert same.network_ is language_model.network_
-    assert "knows texts of this kind" in lines[-1]
     strange = [text[::-1] for text in corpus.test_texts]
-    other, lines = started(language_model, strange, quiet, lm_settings)
-    assert other.network_ is not language_model.network_
-    assert lines[-1].startswith("Fine-tuning")
-    always, _ = started(language_model, corpus.test_texts, quiet, lm_settings, tune="always")
-    assert always.network_ is not language_model.network_
-    never, lines = started(language_model, strange, quiet, lm_settings, tune="none")
-    assert (never.network_, lines) == (language_model.network_, [])
+    assert started(language_model, corpus.test_texts, lm_settings) is language_model.fitted_
+    assert started(language_model, strange, lm_settings).network is not language_model.network_
+    always = started(language_model, corpus.test_texts, lm_settings, tune="always")
+    assert always.network is not language_model.network_
+    assert started(language_model, strange, lm_settings, tune="none") is language_model.fitted_
 
 
-def test_none_is_an_encoder_that_knows_nothing(corpus: Any, lm_settings: Any, quiet: dict[str, Any]) -> None:
+def test_what_is_started_from_is_said(
+    corpus: Any, language_model: LanguageModel, lm_settings: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """On stderr, unless the run is quiet: a skipped fine-tuning with both perplexities, or that it begins."""
+    settings = RunSettings(device="cpu", precision="float32", verbose=True)
+    starting_model(language_model, lm_settings, RunTexts(corpus.test_texts), settings, tune="auto")
+    assert re.search(r"Fine-tuning skipped: perplexity \d+ is close", capsys.readouterr().err)
+    starting_model(language_model, lm_settings, RunTexts(corpus.test_texts), settings, tune="always")
+    assert capsys.readouterr().err.startswith("Fine-tuning the language model on all texts.")
+
+
+def test_none_is_an_encoder_that_knows_nothing(corpus: Any, lm_settings: Any) -> None:
     """A tokenizer of the texts, random weights from the seed, no training."""
-    one, lines = started("none", corpus.texts, quiet, lm_settings)
-    assert lines == []
-    assert one.history_ == []
-    assert one.tokenizer_.vocab.id_of("harbour")
+    one = started("none", corpus.texts, lm_settings)
+    assert one.history == []
+    assert one.tokenizer.vocab.id_of("harbour")
 
 
 def test_what_is_given_is_checked_before_anything_else(
@@ -58,7 +62,7 @@ def test_what_is_given_is_checked_before_anything_else(
     language_model.save(tmp_path / "lm.ulmus")
     for fine in (None, "none", language_model, tmp_path / "lm.ulmus", str(tmp_path / "lm.ulmus")):
         check_given(fine)
-    with pytest.raises(UsageError, match="knows nothing yet"):
+    with pytest.raises(UsageError, match="is not fitted"):
         check_given(make_lm())
     with pytest.raises(BundleError, match="no model file"):
         check_given(tmp_path / "nowhere.ulmus")
@@ -69,5 +73,5 @@ def test_what_is_given_is_checked_before_anything_else(
 
 def test_lines_for_people_go_to_stderr(capsys: pytest.CaptureFixture[str]) -> None:
     """stdout is for results."""
-    told("Counting words.")
+    tell("Counting words.")
     assert capsys.readouterr() == ("", "Counting words.\n")

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 
 import pytest
 
-from ulmus.tasks.classifier.budget import Budget
+from ulmus.tasks.budget import SHARES, Budget
 from ulmus.tasks.language_model.model import LanguageModel
 
 MakeLM = Callable[..., LanguageModel]
@@ -17,8 +16,7 @@ def test_without_a_budget_nothing_is_limited() -> None:
     """None everywhere: epochs decide."""
     budget = Budget(None)
     assert budget.left() is None
-    assert budget.language_model() is None
-    assert dataclasses.astuple(budget.share(True)) == (None, None, None)
+    assert budget.of_left(SHARES.language_model) is None
     assert budget.tokens(0.1, 1_000_000) == float("inf")
     assert Budget(2).tokens(0.5, 1_000_000) == 2 * Budget(1).tokens(0.5, 1_000_000) > 0
 
@@ -26,17 +24,16 @@ def test_without_a_budget_nothing_is_limited() -> None:
 @pytest.mark.parametrize("taught", [True, False])
 def test_the_stages_share_what_is_left(taught: bool) -> None:
     """Never more than there is, and something is kept for measuring."""
-    budget = Budget(60)
-    spare = [minutes for minutes in dataclasses.astuple(budget.share(taught)) if minutes]
-    assert len(spare) == (3 if taught else 2)
-    assert 0.8 * 60 < sum(spare) < 60
-    assert 0 < (budget.language_model() or 0) < 60
+    names = ("teaching", "taught_labels", "teaching_again") if taught else ("labels", "all_labels")
+    assert 0.8 < sum(getattr(SHARES, name) for name in names) < 1
+    assert sum(SHARES.unfreezing) == pytest.approx(1)
+    assert 0 < (Budget(60).of_left(SHARES.language_model) or 0) < 60
 
 
 def test_time_passes(monkeypatch: pytest.MonkeyPatch) -> None:
     """What was spent is not shared out again; a budget that is used up leaves a few seconds, not a negative number."""
     now = [0.0]
-    monkeypatch.setattr("ulmus.tasks.classifier.budget.time.perf_counter", lambda: now[0])
+    monkeypatch.setattr("ulmus.tasks.budget.time.perf_counter", lambda: now[0])
     budget = Budget(10)
     now[0] = 4 * 60
     assert (budget.spent(), budget.left()) == (4, 6)
