@@ -63,6 +63,21 @@ def test_perplexity_is_exp_of_the_mean_loss_a_token(corpus: Any, language_model:
     assert found["bits_per_character"] == pytest.approx(bits / sum(map(len, texts)), rel=1e-4)
 
 
+def test_fit_can_start_from_the_weights_of_another_model(
+    corpus: Any, language_model: LanguageModel, make_lm: Fit
+) -> None:
+    """It is better at once, its vocabulary is that of the texts, its card names the other, which stays as it was."""
+    before = {name: t.clone() for name, t in weights(language_model).items()}
+    new, started = make_lm(epochs=1), make_lm(epochs=1)
+    started.start = language_model
+    new.fit(corpus.unlabeled)
+    started.fit(corpus.unlabeled)
+    assert started.metrics_["perplexity"] < 0.9 * new.metrics_["perplexity"]
+    assert started.tokenizer_.vocab.tokens == new.tokenizer_.vocab.tokens
+    assert started.card_["started_from"] == language_model.card_
+    assert all(torch.equal(t, before[name]) for name, t in weights(language_model).items())
+
+
 def test_the_same_seed_trains_the_same_model_and_leaves_torch_alone(corpus: Any, make_lm: Fit) -> None:
     """Runs repeat to the last bit; the caller's random numbers go on as if nothing had been."""
     torch.manual_seed(5)

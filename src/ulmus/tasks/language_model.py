@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,8 @@ class LanguageModel:
 
     config: all settings; without it `size` ("small" or "base"), `tokenizer` (word, unigram, bpe, char) and `backwards`
     choose them. minutes: time budget of one `fit` or `fine_tune`, kept. work_dir: folder for ids and checkpoints.
+    start: a model of the same shape whose weights `fit` begins with. decay_steps: `fit` goes on from the checkpoint in
+    work_dir only so far, and the rate falls to nothing; the run itself can still go on without it.
     After fitting: tokenizer_, network_, metrics_ (perplexity and more on held-back texts), history_ (rows), remap_,
     card_ (what it was made from and how; `about` is what you want it to say: name, language, corpus, licence).
     """
@@ -75,10 +78,13 @@ class LanguageModel:
         minutes: float | None = None,
         work_dir: str | Path | None = None,
         verbose: bool = True,
+        start: LanguageModel | None = None,
+        decay_steps: int | None = None,
     ) -> None:
         self.config = config or lm_config(size, kind=tokenizer, backwards=backwards, cell=cell)
         self.seed, self.device, self.precision = seed, device, precision
         self.minutes, self.work_dir, self.verbose = minutes, work_dir, verbose
+        self.start, self.decay_steps = start, decay_steps
         self.callbacks: list[Callback] = []
         self.about: dict[str, Any] = {}
         self.metrics_: dict[str, Any] = {}
@@ -151,11 +157,13 @@ class LanguageModel:
                 network,
                 batches=[batches, judged],
                 settings=[config.to_dict(self.config), self.seed, self.precision, self.minutes is None],
+                branch=not tuning and self.decay_steps is not None,
             ),
         )
         history = trainer.run().rows
         self.tokenizer_, self.network_, self.history_ = tokenizer, network.eval(), history
         made_from = {"tuned_from": self.card_} if tuning and self.card_ else {}
+        made_from |= {"started_from": self.start.card_} if self.start and not tuning else {}
         device = resolve_device(self.device)
         self.card_ = card(self.about, texts, tokenizer, history, device=device) | made_from
         self.metrics_ = {"tokens": store.tokens, "documents": len(store), "vocabulary": len(tokenizer)}
@@ -173,6 +181,7 @@ class LanguageModel:
             ema=self.config.ema,
             nt_asgd=self.config.nt_asgd if judged else None,
             keep_best=judged,
+            keep_checkpoint=self.decay_steps is None,  # (the next decay begins where the run is then)
         )
 
     def stages(self, tokens: int, *, tuning: bool = False) -> list[Stage]:
@@ -180,9 +189,8 @@ class LanguageModel:
         c = self.config
         epochs = c.epochs_for(None if self.minutes else tokens, tuning=tuning)
         if not tuning:
-            return [
-                Stage("language model", epochs, c.schedule, weight_decay=c.weight_decay, minutes=self.minutes)
-            ]
+            stage = Stage("language model", epochs, c.schedule, weight_decay=c.weight_decay)
+            return [replace(stage, minutes=self.minutes, decay_steps=self.decay_steps)]
         split = [None if self.minutes is None else share * self.minutes for share in (0.1, 0.9)]
         first, then = (Schedule("one_cycle", peak=share * c.tune_rate(tokens), turn=0.1) for share in (2, 1))
         return [
@@ -207,9 +215,12 @@ class LanguageModel:
         return Reading(readable(texts)) if self.verbose else readable(texts)
 
     def _begun(self, texts: Iterable[str]) -> tuple[Tokenizer, LMNetwork]:
-        """A tokenizer for `texts` and a network that knows nothing."""
+        """A tokenizer for `texts` and a network that knows nothing, or what `start` does."""
         tokenizer = trained_tokenizer(texts, self.config.tokenizer, self._folder())
-        return tokenizer, build(self.config, len(tokenizer), seed=self.seed)
+        network = build(self.config, len(tokenizer), seed=self.seed)
+        if self.start is not None:
+            remapped(self.start.network_, remap(self.start.tokenizer_.vocab, tokenizer.vocab), network)
+        return tokenizer, network
 
     # -- use -----------------------------------------------------------------------------------------------------
 
