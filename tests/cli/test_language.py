@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from typer.testing import Result
 
 from ulmus import bundle
+from ulmus.train.callbacks import JsonLog, RunState
 
 Run = Callable[..., Result]
 
@@ -26,6 +28,40 @@ def test_pretraining_reports_the_perplexity(corpus: Path, tmp_path: Path, run: R
     assert done.stdout.isascii()
     assert bundle.read_manifest(out)["metrics"]["documents"] == 100
     assert not list(tmp_path.glob(".*"))
+
+
+def test_pretraining_can_start_from_another_model_and_be_stopped_by_a_decay(
+    corpus: Path, language_model: Path, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C, then the same command with --decay: so many steps more, and a model."""
+    out, log = tmp_path / "lm.ulmus", tmp_path / "log.jsonl"
+    settings = '[lm.schedule]\nname = "constant"\nwarmup_steps = 2\n'
+    (tmp_path / "lm.toml").write_text((corpus / "lm.toml").read_text().replace("epochs = 1", "epochs = 99"))
+    with (tmp_path / "lm.toml").open("a") as file:
+        file.write(settings)
+    command = ("pretrain", corpus / "unlabeled.csv", "--start", language_model, "--out", out, "--quiet")
+    command += ("--config", tmp_path / "lm.toml", "--log", log, "--work-dir", tmp_path / "work")
+
+    def stop(self: JsonLog, state: RunState) -> None:
+        if self.path == log and state.total_steps == 5:
+            signal.raise_signal(signal.SIGINT)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(JsonLog, "step_ended", stop)
+        stopped = run(*command)
+    assert stopped.exit_code == 130, stopped.stderr
+    done = run(*command, "--decay", 10)
+    assert done.exit_code == 0, done.stderr
+    manifest = bundle.read_manifest(out)
+    assert manifest["history"][-1]["steps"] == 15
+    assert manifest["card"]["started_from"]["tokens_read"] > 0
+
+
+def test_a_decay_without_a_work_folder_is_a_usage_error(corpus: Path, tmp_path: Path, run: Run) -> None:
+    """The hidden folder of a run would be gone afterwards."""
+    done = run("pretrain", corpus / "unlabeled.csv", "--out", tmp_path / "lm.ulmus", "--decay", 10)
+    assert done.exit_code == 2
+    assert "--work-dir" in done.stderr
 
 
 @pytest.mark.parametrize("cell", ["lstm", "qrnn"])

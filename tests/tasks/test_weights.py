@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ulmus.bundle import BFloat16
-from ulmus.errors import BundleError
+from ulmus.errors import BundleError, ConfigError
 from ulmus.models.awd_lstm import AWDLSTM, Dropouts, EncoderConfig
 from ulmus.models.heads import TiedDecoder
 from ulmus.models.weights import numpy_tensors, remapped, rows_of, torch_tensors
@@ -77,6 +77,16 @@ def test_the_rows_of_tails_go_over_where_there_are_as_many() -> None:
     assert torch.equal(same.decoder.clusters, one.decoder.clusters)
     fewer = remapped(one, remap(before, small).index, network_for(small, seed=1, cutoffs=(15, 25)))
     assert fewer.decoder.tails == 0
+
+
+def test_networks_of_another_shape_are_not_mixed() -> None:
+    """Rather than a network of which a part begins anew unnoticed."""
+    vocab = vocab_of(WORDS)
+    wider = LMNetwork(AWDLSTM(EncoderConfig(len(vocab), 8, 20, 2), Dropouts()), TiedDecoder(len(vocab), 8))
+    deeper = LMNetwork(AWDLSTM(EncoderConfig(len(vocab), 8, 16, 3), Dropouts()), TiedDecoder(len(vocab), 8))
+    for other in (wider, deeper):
+        with pytest.raises(ConfigError, match="another shape"):
+            remapped(network_for(vocab), remap(vocab, vocab), other)
 
 
 def test_a_remapped_network_over_the_same_vocabulary_predicts_the_same() -> None:

@@ -92,6 +92,31 @@ def test_the_schedule_runs_through_the_epochs_of_a_stage(new_model, new_batches)
     assert beta1s == pytest.approx([FAST.momentum(k / 8) for k in range(8)])
 
 
+def test_a_warm_up_multiplies_the_rates_of_the_schedule(new_model, new_batches):
+    """A quarter, a half, three quarters, all of a constant rate."""
+    watch = _Watch(lambda s: s.lr)
+    stage = Stage("all", 2, Schedule("constant", 0.8, warmup_steps=4))
+    Trainer(new_model(), [stage], train=new_batches(3), config=CPU, callbacks=[watch]).run()
+    assert watch.seen == pytest.approx([0.2, 0.4, 0.6, 0.8, 0.8, 0.8])
+
+
+def test_a_decay_ends_the_stage_after_its_steps(new_model, new_batches):
+    """Across epochs, its rate falling; the last weights are judged."""
+    watch = _Watch(lambda s: s.lr)
+    stage = Stage("all", 100, Schedule("constant", 0.5), decay_steps=4)
+    history = Trainer(
+        new_model(),
+        [stage],
+        train=new_batches(3),
+        valid=new_batches(1),
+        config=CPU,
+        callbacks=[watch],
+    ).run()
+    assert watch.seen == pytest.approx([0.5 * (1 - math.sqrt(k / 4)) for k in range(4)])
+    assert [row["steps"] for row in history.rows] == [3, 4]
+    assert "loss" in history.rows[-1]
+
+
 def test_the_rate_follows_the_length_of_a_random_bptt_batch(new_model, new_batches, monkeypatch):
     """A batch half as long as bptt trains at half the rate (Merity et al. 2017, section 5)."""
     batches, rates = new_batches(3), []
@@ -314,6 +339,7 @@ def test_a_loss_that_is_no_number_ends_the_run_with_advice(new_model, new_batche
         (lambda: Stage("s", 0), "epochs must be at least 1"),
         (lambda: Stage("s", minutes=0), "minutes must be above 0"),
         (lambda: Stage("s", factor=0), "factor must be above 0"),
+        (lambda: Stage("s", decay_steps=0), "decay_steps must be at least 1"),
         (lambda: LoopConfig(clip=0), "clip"),
         (lambda: LoopConfig(ema=1), "between 0 and 1"),
         (lambda: LoopConfig(nt_asgd=-1), "nt_asgd"),

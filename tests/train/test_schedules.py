@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ulmus.errors import ConfigError
-from ulmus.train.schedules import Schedule, slanted_triangular
+from ulmus.train.schedules import Schedule, cooldown, slanted_triangular
 
 NAMES = ("one_cycle", "slanted_triangular", "flat_cosine", "constant")
 schedules = st.builds(
@@ -84,6 +84,26 @@ def test_flat_cosine_is_flat_and_then_falls():
     assert 1 > schedule(0.8) > schedule(0.9) > schedule(1) > 0
 
 
+@given(st.integers(1, 10_000), st.integers(0, 10_000))
+def test_the_warm_up_rises_evenly_to_the_whole_rate(steps: int, step: int):
+    """By the same amount each step, to 1 in the last of its steps, and stays there."""
+    share = Schedule(warmup_steps=steps).warmup
+    assert share(step) == pytest.approx(min((step + 1) / steps, 1))
+    assert share(steps - 1) == share(steps + step) == 1
+
+
+def test_without_a_warm_up_the_first_step_has_the_whole_rate():
+    """The default."""
+    assert Schedule().warmup(0) == 1
+
+
+@given(progress, progress)
+def test_a_cooldown_falls_from_all_of_the_rate_to_nothing(one: float, other: float):
+    """1 at the beginning, a half after a quarter, 0 at the end, and never up."""
+    assert [cooldown(0), cooldown(0.25), cooldown(1)] == [1, 0.5, 0]
+    assert cooldown(max(one, other)) <= cooldown(min(one, other))
+
+
 def test_a_turn_at_the_border_is_allowed():
     """A schedule may rise all the way (turn 1) or fall all the way (turn 0)."""
     for name in NAMES:
@@ -99,6 +119,7 @@ def test_a_turn_at_the_border_is_allowed():
         ({"peak": math.nan}, "peak must be above 0"),
         ({"turn": 1.5}, "from 0 to 1"),
         ({"ratio": -1.0}, "ratio must be above 0"),
+        ({"warmup_steps": -1}, "warmup_steps must be 0 or more"),
         ({"beta1_low": 0.99}, "beta1_low <= beta1_high"),
     ],
 )

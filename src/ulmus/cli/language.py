@@ -25,6 +25,7 @@ from ulmus.cli.options import (
     command,
 )
 from ulmus.cli.settings import merged, tables
+from ulmus.errors import UsageError
 
 if TYPE_CHECKING:
     from ulmus.tasks.language_model.config import LMConfig
@@ -74,6 +75,19 @@ class PretrainOptions(ModelOptions):
         typer.Option(help="Kind of recurrent layer; without it the one the size is best with."),
     ] = None
     backwards: Annotated[bool, typer.Option("--backwards", help="Read every text from its end.")] = False
+    start: Annotated[
+        str | None,
+        typer.Option(metavar="LM", help="Begin with the weights of this model, which has the same shape."),
+    ] = None
+    decay: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="STEPS",
+            help="From the checkpoint in --work-dir let the rate fall to nothing in so many steps, and end there;"
+            " without it the same command still goes on.",
+        ),
+    ] = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,7 +135,12 @@ def pretrain(options: PretrainOptions) -> None:
     started = perf_counter()
     outputs.claim_model(options)
     texts, valid = _texts(options)
-    with outputs.work_folder(options, [*options.files, *filter(None, [options.valid])]) as folder:
+    from ulmus.installed import find
+
+    given = find(options.start) if options.start else None
+    if options.decay and options.work_dir is None:
+        raise UsageError("--decay needs the --work-dir of the run that is to decay.")
+    with outputs.work_folder(options, [*options.files, *filter(None, [given, options.valid])]) as folder:
         from ulmus.tasks.language_model.config import lm_config
         from ulmus.tasks.language_model.model import LanguageModel
 
@@ -129,6 +148,7 @@ def pretrain(options: PretrainOptions) -> None:
         model = LanguageModel(_config(base, options), **_settings(options, folder))
         _log(model, options)
         model.about = _about(options)
+        model.start, model.decay_steps = LanguageModel.load(given) if given else None, options.decay
         _finish(model.fit(texts, valid=valid), options, started)
 
 

@@ -35,6 +35,7 @@ _NOT_THE_RUN = {
     "config",
     "log",
     "minutes",
+    "decay",
     "language",
     "corpus",
     "licence",

@@ -74,10 +74,19 @@ def rows_of(old: Tensor, index: np.ndarray) -> Tensor:
 
 @torch.no_grad()
 def remapped(network: nn.Module, index: np.ndarray, fresh: Network) -> Network:
-    """`fresh`, built for the new vocabulary, with all that `network` knows; `index` as for `rows_of`."""
-    old = network.state_dict()
+    """`fresh`, built for the new vocabulary, with all that `network` knows; `index` as for `rows_of`.
+
+    Raises ConfigError for another shape.
+    """
+    old, new = network.state_dict(), fresh.state_dict()
     by_word = {"encoder.embedding", "decoder.bias"}
-    for name, t in fresh.state_dict().items():
+    for name in old.keys() | new.keys():
+        first = 1 if name in by_word or name == "decoder.clusters" else 0
+        if name not in old or name not in new or old[name].shape[first:] != new[name].shape[first:]:
+            raise ConfigError(
+                f"The two models have another shape ({name}). Give both the same size and cell."
+            )
+    for name, t in new.items():
         if name in by_word:
             t.copy_(rows_of(old[name], index))
         elif t.shape == old[name].shape:  # tails of another number start anew

@@ -235,7 +235,9 @@ class Trainer:
         model = [(name, list(t.shape), str(t.dtype)) for name, t in model_tensors(self.model).items()]
         batches = [getattr(b, "settings", lambda: None)() for b in self.train]
         parts = {
-            "the stages": [dataclasses.asdict(stage) | {"minutes": None} for stage in self.stages],
+            "the stages": [
+                dataclasses.asdict(stage) | {"minutes": None, "decay_steps": None} for stage in self.stages
+            ],
             "the settings of the loop": config,
             "the model": model,
             "the training batches": batches,

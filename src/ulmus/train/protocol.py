@@ -85,6 +85,8 @@ class Stage:
 
     With `minutes` the schedule follows the clock where that is ahead of the steps, so it always runs to its
     end; evaluations are inside the budget, and skipped between epochs where they would take over 10% of it.
+    With `decay_steps` it ends so many steps from where it is now, a checkpoint or its beginning, whatever its schedule:
+    the rate falls to nothing over them (Hägele et al. 2024).
     """
 
     name: str
@@ -94,12 +96,15 @@ class Stage:
     factor: float = 2.6  # each lower group trains at 1/factor of the rate above it (Howard & Ruder 2018, 3.2)
     weight_decay: float = 0.01  # decoupled, on matrices only
     minutes: float | None = None  # wall clock, training and evaluation; None = epochs alone decide
+    decay_steps: int | None = None  # optimizer steps
 
     def __post_init__(self) -> None:
         if self.epochs < 1:
             raise ConfigError(f"stage {self.name!r}: epochs must be at least 1, got {self.epochs}")
         if self.minutes is not None and not self.minutes > 0:
             raise ConfigError(f"stage {self.name!r}: minutes must be above 0, got {self.minutes}")
+        if self.decay_steps is not None and self.decay_steps < 1:
+            raise ConfigError(f"stage {self.name!r}: decay_steps must be at least 1, got {self.decay_steps}")
         if not self.factor > 0:
             raise ConfigError(f"stage {self.name!r}: factor must be above 0, got {self.factor}")
 

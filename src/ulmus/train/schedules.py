@@ -2,8 +2,9 @@
 
 Progress is a share of the stage, not a step number, so the same schedule serves a number of epochs and a
 number of minutes alike. `Schedule` is the frozen, TOML-friendly description that a stage carries; it gives
-the rate of the top layer group (`optim.group_scales` spreads it over the lower ones).
-Costs nothing. Knows no steps, no optimizer, no clock.
+the rate of the top layer group (`optim.group_scales` spreads it over the lower ones). A run that is to be cut off
+anywhere has no such end: `constant` after a warm-up, which counts steps, and `cooldown` from any checkpoint.
+Costs nothing. Knows no optimizer, no clock.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from ulmus.errors import ConfigError
 __all__ = [
     "Schedule",
     "constant",
+    "cooldown",
     "cosine",
     "flat_cosine",
     "one_cycle",
@@ -34,6 +36,11 @@ def cosine(pct: float, start: float, end: float) -> float:
 def constant(pct: float, peak: float) -> float:  # noqa: ARG001
     """`peak`, always."""
     return peak
+
+
+def cooldown(pct: float) -> float:
+    """What is left of the rate: 1 at pct 0, steeply and then slowly down to 0 at pct 1 (Hägele et al. 2024)."""
+    return 1 - math.sqrt(pct)
 
 
 def one_cycle(
@@ -81,6 +88,7 @@ class Schedule:
     div: float = 25.0  # one_cycle begins at peak / div
     final_div: float = 1e5  # one_cycle and flat_cosine end at peak / final_div
     ratio: float = 32.0  # slanted_triangular begins and ends at peak / ratio
+    warmup_steps: int = 0  # optimizer steps over which the rate rises, besides, from nothing
     beta1_high: float = (
         0.95  # AdamW beta1 at both ends of one_cycle; the others hold the middle of high and low
     )
@@ -91,6 +99,8 @@ class Schedule:
             raise ConfigError(f"schedule: expected one of {', '.join(_TURNS)}, got {self.name!r}")
         if self.turn is not None and not 0 <= self.turn <= 1:
             raise ConfigError(f"schedule: turn is a share of the stage from 0 to 1, got {self.turn}")
+        if self.warmup_steps < 0:
+            raise ConfigError(f"schedule: warmup_steps must be 0 or more, got {self.warmup_steps}")
         for field in ("peak", "div", "final_div", "ratio"):
             if not getattr(self, field) > 0:
                 raise ConfigError(f"schedule: {field} must be above 0, got {getattr(self, field)}")
@@ -108,6 +118,10 @@ class Schedule:
         if self.name == "flat_cosine":
             return flat_cosine(pct, self.peak, turn=turn, final_div=self.final_div)
         return constant(pct, self.peak)
+
+    def warmup(self, step: int) -> float:
+        """The share of the rate that step `step`, counted from 0, has of it."""
+        return min(1.0, (step + 1) / max(self.warmup_steps, 1))
 
     def momentum(self, pct: float) -> float:
         """AdamW's beta1 at progress `pct`: cycles against the rate in one_cycle, else stays in the middle."""

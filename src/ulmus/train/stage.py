@@ -31,6 +31,7 @@ from ulmus.train.optim import (
     set_rates,
 )
 from ulmus.train.protocol import Carries, LoopConfig
+from ulmus.train.schedules import cooldown
 from ulmus.train.state import RunState
 
 __all__ = ["StageRun"]
@@ -85,6 +86,8 @@ class StageRun:
         state.steps = int(agree(self.accelerator, len(self.train), how="min"))
         if state.steps == 0:
             raise DataError(f"Stage {state.stage.name!r} has nothing to train on: its batches are empty.")
+        if state.stage.decay_steps is not None and state.decay_from is None:
+            state.decay_from = state.total_steps
         bptt = getattr(self.train, "bptt", None)
         self.model.train()
         for batch in self._until_time_is_up():
@@ -108,6 +111,7 @@ class StageRun:
         """One optimizer step on one batch of arrays; `scale` multiplies the rate (random bptt)."""
         state, schedule = self.state, self.state.stage.schedule
         state.lr, state.beta1 = schedule(state.pct), schedule.momentum(state.pct)
+        state.lr *= schedule.warmup(state.total_steps) * cooldown(self._decayed())
         set_rates(self.optimizer, state.lr * scale, state.beta1)
         moved = to_device(batch, self.device)
         with autocast(self.device, self.precision):
@@ -136,10 +140,16 @@ class StageRun:
     def _budget_s(self, minutes: float) -> float:
         return max(minutes * 60 - self._reserve_s, minutes * 30)
 
+    def _decayed(self) -> float:
+        """Share of the decay that is behind; 0 without one."""
+        begun, steps = self.state.decay_from, self.state.stage.decay_steps
+        return 0.0 if begun is None or steps is None else min((self.state.total_steps - begun) / steps, 1.0)
+
     def time_is_up(self) -> bool:
-        """True when the minutes of the stage, less what the evaluation needs, are used."""
+        """True when the minutes of the stage, less what the evaluation needs, are used, or its decay is at the end."""
         minutes = self.state.stage.minutes
-        return minutes is not None and self.state.elapsed_s >= self._budget_s(minutes)
+        late = minutes is not None and self.state.elapsed_s >= self._budget_s(minutes)
+        return late or self._decayed() >= 1
 
     def is_over(self) -> bool:
         """True when epochs, minutes or patience are used up and no epoch is under way."""

@@ -18,6 +18,7 @@ __all__ = ["RunState"]
 SMOOTH = 0.98  # share of the displayed loss that a new batch leaves standing
 SAVED = (
     "epoch", "step", "total_steps", "count", "total_count", "pct", "lr", "beta1", "elapsed_s", "epoch_done",
+    "decay_from",
 )  # fmt: skip
 
 
@@ -39,6 +40,7 @@ class RunState:
     beta1: float = 0.0
     elapsed_s: float = 0.0  # spent in this stage, evaluations and earlier runs included
     epoch_done: bool = False  # all batches of the epoch seen, evaluation still to come
+    decay_from: int | None = None  # batches done in this stage when its decay began
     nll_sum: Tensor = field(default_factory=lambda: torch.zeros((), dtype=torch.float64))  # of this epoch
     smooth: Tensor = field(default_factory=lambda: torch.zeros(()))
 

@@ -189,10 +189,10 @@ def test_texts_without_any_token_are_documents_too(make: Fit, settings: Any, cor
 
 @pytest.mark.parametrize("n", [2, 3, 9, 33])
 def test_a_handful_of_labels_will_do(n: int, make: Fit, corpus: Any) -> None:
-    """Fewer than 200: nothing is held back, and the report says that nothing was measured."""
+    """Fewer than 200: there is no held-out set, and the report says so."""
     model = make().fit(corpus.texts[:n], corpus.labels[:n])
     assert len(model.predict(corpus.test_texts)) == 60
-    assert "nothing was measured" in model.report_["verdict"]
+    assert "no scores" in model.report_["verdict"]
     assert "lm" not in model.report_
 
 

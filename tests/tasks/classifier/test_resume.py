@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,10 @@ import numpy as np
 import pytest
 import torch
 
+from ulmus.errors import UsageError
 from ulmus.tasks.classifier.model import TextClassifier
 from ulmus.tasks.language_model.model import LanguageModel
+from ulmus.train.schedules import Schedule
 
 FitLM = Callable[..., LanguageModel]
 Fit = Callable[..., TextClassifier]
@@ -69,6 +72,72 @@ def test_more_time_may_be_given_when_going_on(
     whole = stop_at()
     make_lm(whole).fit(corpus.texts[:60])
     assert rest.steps == whole.steps - 3
+
+
+CONSTANT = {"schedule": Schedule("constant", peak=1e-2, warmup_steps=4), "epochs": 50}
+
+
+def decayed(
+    make_lm: FitLM, callback: Any, folder: Path | None, texts: list[str], steps: int
+) -> LanguageModel:
+    """The run of `folder` from its checkpoint on, with a rate that falls to nothing in so many steps."""
+    model = make_lm(callback, work_dir=folder, **CONSTANT)
+    model.decay_steps = steps
+    return model.fit(texts)
+
+
+@pytest.fixture
+def begun(corpus: Any, make_lm: FitLM, stop_at: StopAt, tmp_path: Path) -> Path:
+    """The work folder of a run at a constant rate that was stopped after 7 steps."""
+    with pytest.raises(KeyboardInterrupt):
+        make_lm(stop_at(7), work_dir=tmp_path / "work", **CONSTANT).fit(corpus.texts[:60])
+    return tmp_path / "work"
+
+
+def test_a_decay_ends_a_run_that_has_no_end_and_leaves_the_run_alone(
+    corpus: Any, make_lm: FitLM, stop_at: StopAt, begun: Path
+) -> None:
+    """So many steps from the checkpoint on; that one stays as it is, and the next decay begins where it is then."""
+    before = {path.name: path.read_bytes() for path in begun.glob("*.checkpoint")}
+    short, again = stop_at(), stop_at()
+    model = decayed(make_lm, short, begun, corpus.texts[:60], 20)
+    assert short.steps == 20
+    assert model.history_[-1]["steps"] == 27
+    assert model.history_[-1]["lr"] == pytest.approx(1e-2 * (1 - (19 / 20) ** 0.5))
+    assert {path.name: path.read_bytes() for path in begun.glob("*.checkpoint")} == before
+    with pytest.raises(KeyboardInterrupt):
+        make_lm(stop_at(3), work_dir=begun, **CONSTANT).fit(corpus.texts[:60])
+    assert decayed(make_lm, again, begun, corpus.texts[:60], 5).history_[-1]["steps"] == 15
+    assert again.steps == 5
+
+
+def test_a_stopped_decay_goes_on_to_the_same_weights(
+    corpus: Any, make_lm: FitLM, stop_at: StopAt, begun: Path, tmp_path: Path
+) -> None:
+    """Also when the run itself went on meanwhile."""
+    shutil.copytree(begun, tmp_path / "other")
+    expected = decayed(make_lm, stop_at(), tmp_path / "other", corpus.texts[:60], 20)
+    with pytest.raises(KeyboardInterrupt):
+        decayed(make_lm, stop_at(6), begun, corpus.texts[:60], 20)
+    with pytest.raises(KeyboardInterrupt):
+        make_lm(stop_at(3), work_dir=begun, **CONSTANT).fit(corpus.texts[:60])
+    rest = stop_at()
+    assert same(decayed(make_lm, rest, begun, corpus.texts[:60], 20), expected)
+    assert rest.steps == 14
+
+
+def test_a_decay_needs_the_checkpoint_of_a_run_under_way(
+    corpus: Any, make_lm: FitLM, stop_at: StopAt, tmp_path: Path
+) -> None:
+    """Without a folder, with an empty one, or after the end: an error that says what to do."""
+    for folder, told in ((None, "needs the work folder"), (tmp_path, "begin it without a decay")):
+        with pytest.raises(UsageError, match=told):
+            decayed(make_lm, stop_at(), folder, corpus.texts[:60], 20)
+    make_lm(work_dir=tmp_path, epochs=1).fit(corpus.texts[:60])
+    ended = make_lm(work_dir=tmp_path, epochs=1)
+    ended.decay_steps = 3
+    with pytest.raises(UsageError, match="more epochs or minutes"):
+        ended.fit(corpus.texts[:60])
 
 
 def test_a_finished_run_is_not_trained_again_and_nothing_is_cut_again(

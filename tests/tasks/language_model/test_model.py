@@ -15,6 +15,7 @@ import torch
 
 from ulmus import bundle
 from ulmus.errors import BundleError, ConfigError, DataError, UsageError
+from ulmus.tasks.language_model import file, fitting
 from ulmus.tasks.language_model.config import lm_config
 from ulmus.tasks.language_model.model import LanguageModel
 from ulmus.tasks.language_model.network import build
@@ -62,6 +63,21 @@ def test_perplexity_is_exp_of_the_mean_loss_a_token(corpus: Any, language_model:
     assert found["perplexity"] == pytest.approx(math.exp(float(nll.mean())), rel=1e-4)
     bits = float(nll.sum()) / math.log(2) + spelling_bits(language_model.tokenizer_, texts)
     assert found["bits_per_character"] == pytest.approx(bits / sum(map(len, texts)), rel=1e-4)
+
+
+def test_fit_can_start_from_the_weights_of_another_model(
+    corpus: Any, language_model: LanguageModel, make_lm: Fit
+) -> None:
+    """It is better at once, its vocabulary is that of the texts, its card names the other, which stays as it was."""
+    before = {name: t.clone() for name, t in weights(language_model).items()}
+    new, started = make_lm(epochs=1), make_lm(epochs=1)
+    started.start = language_model
+    new.fit(corpus.unlabeled)
+    started.fit(corpus.unlabeled)
+    assert started.metrics_["perplexity"] < 0.9 * new.metrics_["perplexity"]
+    assert started.tokenizer_.vocab.tokens == new.tokenizer_.vocab.tokens
+    assert started.card_["started_from"] == language_model.card_
+    assert all(torch.equal(t, before[name]) for name, t in weights(language_model).items())
 
 
 def test_the_same_seed_trains_the_same_model_and_leaves_torch_alone(corpus: Any, make_lm: Fit) -> None:
@@ -261,7 +277,7 @@ def test_only_the_rows_of_the_vocabulary_move_at_first(
     model = make_lm(epochs=1).fit(corpus.texts[:40])
     layers = {name: t.clone() for name, t in weights(model).items() if "layers" in name}
     (first, _) = model.stages(1_000, tuning=True)
-    monkeypatch.setattr(model, "stages", lambda tokens, *, tuning: [first])
+    monkeypatch.setattr(fitting, "stages", lambda *_, **__: [first])
     model.fine_tune(corpus.unlabeled[:40])
     assert [row["stage"] for row in model.history_] == ["new words"]
     assert all(torch.equal(weights(model)[name], t) for name, t in layers.items())
@@ -316,7 +332,7 @@ def test_parts_that_do_not_belong_together_are_refused(
     break_it: Any, language_model: LanguageModel, tmp_path: Path
 ) -> None:
     """A whole file with sound checksums, made by someone else: still a BundleError, nothing half-loaded."""
-    parts = language_model.parts() | {"tokenizer_json": language_model.tokenizer_.to_json()}
+    parts = file.parts(language_model.fitted_)
     break_it(parts)
     bundle.write(tmp_path / "x.ulmus", **parts)
     with pytest.raises(BundleError):

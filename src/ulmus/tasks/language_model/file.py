@@ -18,13 +18,18 @@ from ulmus.tasks.language_model.fitted import FittedLanguageModel
 from ulmus.tasks.language_model.network import build
 from ulmus.text.tokenizer import Tokenizer
 
-__all__ = ["KIND", "check_kind", "load", "save"]
+__all__ = ["KIND", "check_kind", "load", "parts", "save"]
 
 KIND = "language-model"
 
 
 def save(model: FittedLanguageModel, path: str | Path, *, weights: str = "float32") -> None:
     """Write the model; with bf16 `weights` the file has half the size. Raises StorageError, ConfigError."""
+    bundle.write(path, **parts(model, weights))
+
+
+def parts(model: FittedLanguageModel, weights: str = "float32") -> dict[str, Any]:
+    """manifest, tokenizer and tensors of the model file. Raises ConfigError for another type of weights."""
     manifest = {
         "kind": KIND,
         "config": config.to_dict(model.config),
@@ -34,7 +39,7 @@ def save(model: FittedLanguageModel, path: str | Path, *, weights: str = "float3
         "history": model.history,
     }
     tensors = stored(numpy_tensors(model.network), weights)
-    bundle.write(path, manifest=manifest, tokenizer_json=model.tokenizer.to_json(), tensors=tensors)
+    return {"manifest": manifest, "tokenizer_json": model.tokenizer.to_json(), "tensors": tensors}
 
 
 def load(path: str | Path) -> FittedLanguageModel:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -38,10 +39,27 @@ from ulmus.train.schedules import Schedule
 __all__ = ["fine_tune", "fit", "loop_config", "measure", "stages", "training_batches", "untrained"]
 
 
-def untrained(config: LMConfig, texts: RunTexts, settings: RunSettings) -> FittedLanguageModel:
-    """A tokenizer for the texts and a network with random weights."""
+@dataclass(frozen=True)
+class Job:
+    """One training: on what, how, and what its card shall say."""
+
+    texts: RunTexts
+    settings: RunSettings
+    about: Mapping[str, Any] = field(default_factory=dict)  # what the user says of the texts
+    made_from: Mapping[str, Any] = field(default_factory=dict)  # the card of the model that it goes on from
+    tuning: bool = False
+    decay_steps: int | None = None
+
+
+def untrained(
+    config: LMConfig, texts: RunTexts, settings: RunSettings, *, start: FittedLanguageModel | None = None
+) -> FittedLanguageModel:
+    """A tokenizer for the texts and a network with random weights, or with what `start` knows."""
     tokenizer = texts.tokenizer(config.tokenizer)
-    return FittedLanguageModel(config, tokenizer, build(config, len(tokenizer), seed=settings.seed))
+    network = build(config, len(tokenizer), seed=settings.seed)
+    if start is not None:
+        network = remapped(start.network, remap(start.tokenizer.vocab, tokenizer.vocab).index, network)
+    return FittedLanguageModel(config, tokenizer, network)
 
 
 def fit(
@@ -51,12 +69,20 @@ def fit(
     *,
     valid: Iterable[str] | None = None,
     about: Mapping[str, Any] | None = None,
+    start: FittedLanguageModel | None = None,
+    decay_steps: int | None = None,
 ) -> FittedLanguageModel:
     """Train from nothing. Perplexity is measured on `valid`, or on up to 500 held-out documents.
 
-    `about` is what the user says of the texts, for the card. Raises DataError: no texts.
+    `about` is what the user says of the texts, for the card. `start` is a model of the same shape whose weights are
+    the first ones. With `decay_steps` a run that is under way resumes from its checkpoint, and the rate falls to
+    nothing over so many steps; the run itself can still go on without it.
+    Raises DataError: no texts; ConfigError: another shape; UsageError: a decay without a checkpoint.
     """
-    return _train(untrained(config, texts, settings), texts, settings, valid, about or {}, tuning=False)
+    job = Job(texts, settings, about=about or {}, decay_steps=decay_steps)
+    if start is not None:
+        job = dataclasses.replace(job, made_from={"started_from": start.card})
+    return _train(untrained(config, texts, settings, start=start), job, valid)
 
 
 def fine_tune(
@@ -82,7 +108,8 @@ def fine_tune(
         start = dataclasses.replace(start, tokenizer=tokenizer, network=network, remap=mapping)
     else:
         start = dataclasses.replace(start, network=copy.deepcopy(start.network))
-    return _train(start, texts, settings, valid, about or {}, tuning=True)
+    made_from = {"tuned_from": start.card} if start.card else {}
+    return _train(start, Job(texts, settings, about=about or {}, made_from=made_from, tuning=True), valid)
 
 
 def _check_shape(start: FittedLanguageModel) -> None:
@@ -94,16 +121,9 @@ def _check_shape(start: FittedLanguageModel) -> None:
         )
 
 
-def _train(
-    start: FittedLanguageModel,
-    texts: RunTexts,
-    settings: RunSettings,
-    valid: Iterable[str] | None,
-    about: Mapping[str, Any],
-    *,
-    tuning: bool,
-) -> FittedLanguageModel:
+def _train(start: FittedLanguageModel, job: Job, valid: Iterable[str] | None) -> FittedLanguageModel:
     """Train the network of `start`, whose tokenizer is made for the texts."""
+    texts, settings, tuning = job.texts, job.settings, job.tuning
     check_minutes(settings.minutes)
     config, tokenizer, network = start.config, start.tokenizer, start.network
     store = texts.ids(tokenizer)
@@ -118,10 +138,10 @@ def _train(
     batches = training_batches(config, store, train, seed=settings.seed)
     trainer = Trainer(
         network,
-        stages(config, batches.tokens, minutes=settings.minutes, tuning=tuning),
+        stages(config, batches.tokens, minutes=settings.minutes, tuning=tuning, decay_steps=job.decay_steps),
         train=batches,
         valid=judged,
-        config=loop_config(config, settings, judged=judged is not None),
+        config=loop_config(config, settings, judged=judged is not None, keep=job.decay_steps is None),
         callbacks=settings.watching("tokens"),
         checkpoint=checkpoint(
             settings.folder,
@@ -129,13 +149,13 @@ def _train(
             network,
             batches=[batches, judged],
             settings=[toml.to_dict(config), settings.seed, settings.precision, settings.minutes is None],
+            branch=job.decay_steps is not None,
         ),
     )
     history = trainer.run().rows
     network.eval()
-    made_from = {"tuned_from": start.card} if tuning and start.card else {}
     device = resolve_device(settings.device)
-    described = card(about, texts.to_learn, tokenizer, history, device=device) | made_from
+    described = card(job.about, texts.to_learn, tokenizer, history, device=device) | dict(job.made_from)
     metrics = {"tokens": int(lengths.sum()), "documents": len(lengths), "vocabulary": len(tokenizer)}
     fitted = dataclasses.replace(start, card=described, history=history, metrics=metrics)
     if judged is None:
@@ -163,25 +183,37 @@ def _measured(
     }
 
 
-def loop_config(config: LMConfig, settings: RunSettings, *, judged: bool = False) -> LoopConfig:
-    """The training loop's settings; averaging by evaluations needs something to evaluate on."""
+def loop_config(
+    config: LMConfig, settings: RunSettings, *, judged: bool = False, keep: bool = True
+) -> LoopConfig:
+    """The training loop's settings; averaging by evaluations needs something to evaluate on.
+
+    `keep` the checkpoint of a run that has ended; a decay does not: the next one begins where the run is then.
+    """
     return settings.loop(
         clip=config.clip,
         optimizer=config.optimizer,
         ema=config.ema,
         nt_asgd=config.nt_asgd if judged else None,
         keep_best=judged,
+        keep_checkpoint=keep,
     )
 
 
 def stages(
-    config: LMConfig, tokens: int, *, minutes: float | None = None, tuning: bool = False
+    config: LMConfig,
+    tokens: int,
+    *,
+    minutes: float | None = None,
+    tuning: bool = False,
+    decay_steps: int | None = None,
 ) -> list[Stage]:
     """The recipe for a corpus of `tokens`: one stage from nothing, two when fine-tuning."""
     c = config
     epochs = c.epochs_for(None if minutes else tokens, tuning=tuning)
     if not tuning:
-        return [Stage("language model", epochs, c.schedule, weight_decay=c.weight_decay, minutes=minutes)]
+        stage = Stage("language model", epochs, c.schedule, weight_decay=c.weight_decay)
+        return [dataclasses.replace(stage, minutes=minutes, decay_steps=decay_steps)]
     first, then = (Schedule("one_cycle", peak=share * c.tune_rate(tokens), turn=0.1) for share in (2, 1))
     parts = (
         [None, None] if minutes is None else [SHARES.new_words * minutes, (1 - SHARES.new_words) * minutes]

@@ -40,7 +40,9 @@ class LanguageModel:
 
     config: all settings; without it `size` ("small" or "base"), `tokenizer` (word, unigram, bpe, char) and `backwards`
     choose them. minutes: time budget of one `fit` or `fine_tune`, kept. work_dir: folder for ids and checkpoints.
-    about: what the card says of the texts (name, language, corpus, licence).
+    about: what the card says of the texts (name, language, corpus, licence). start: a model of the same shape whose
+    weights `fit` begins with. decay_steps: `fit` resumes from the checkpoint in work_dir for so many steps, in which the
+    rate falls to nothing; the run itself can still go on without it.
     After fitting: fitted_, and of it tokenizer_, network_, metrics_ (perplexity and more on the held-out set), history_
     (rows), remap_, card_ (what it was made from and how).
     """
@@ -60,11 +62,14 @@ class LanguageModel:
         work_dir: str | Path | None = None,
         verbose: bool = True,
         about: dict[str, Any] | None = None,
+        start: LanguageModel | None = None,
+        decay_steps: int | None = None,
     ) -> None:
         self.config = config or lm_config(size, kind=tokenizer, backwards=backwards, cell=cell)
         self.seed, self.device, self.precision = seed, device, precision
         self.minutes, self.work_dir, self.verbose = minutes, work_dir, verbose
         self.about = about or {}
+        self.start, self.decay_steps = start, decay_steps
         self.callbacks: list[Callback] = []
 
     # -- training ------------------------------------------------------------------------------------------------
@@ -75,7 +80,13 @@ class LanguageModel:
         Perplexity is measured on `valid`, or on up to 500 held-out documents. Raises DataError: no texts.
         """
         self.fitted_ = fitting.fit(
-            self.config, self._texts(texts), self._settings(), valid=_valid(valid), about=self.about
+            self.config,
+            self._texts(texts),
+            self._settings(),
+            valid=_valid(valid),
+            about=self.about,
+            start=None if self.start is None else self.start._fitted(),
+            decay_steps=self.decay_steps,
         )
         return self
 
