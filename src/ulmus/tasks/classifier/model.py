@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from ulmus.corpus.checks import doubts
 from ulmus.corpus.columns import as_texts, others
 from ulmus.corpus.labels import Labels
 from ulmus.errors import ConfigError, DataError, UsageError
@@ -138,6 +139,8 @@ class TextClassifier(Estimator):
         if not any(text.strip() for text in given):
             raise DataError("expected texts, got only empty ones. Check the text column.")
         self._say(f"{len(given):,} labelled texts of {len(known.classes)} classes, {len(more):,} unlabelled.")
+        for doubt in doubts(given, known):
+            self._say(f"Warning: {doubt}")
         if valid is None:
             return Material(given, known, others(more, given), held_out(known.target, self.seed, given)[1])
         judged_texts, judged = (
