@@ -12,7 +12,7 @@ import numpy as np
 
 from ulmus.evaluation import metrics
 
-__all__ = ["best_threshold", "compare", "predicted", "scores"]
+__all__ = ["best_threshold", "compare", "decision_scores", "predicted", "scores"]
 
 HALF = 0.5
 THRESHOLDS = np.arange(0.05, 0.96, 0.01)
@@ -42,15 +42,18 @@ def best_threshold(target: np.ndarray, proba: np.ndarray) -> float:
     return float((n * best + CAUTION * HALF) / (n + CAUTION))
 
 
+def decision_scores(target: np.ndarray, guess: np.ndarray) -> dict[str, float]:
+    """accuracy (multi-label: of the whole set), macro_f1, micro_f1 (multi-label); `guess` is what `predicted` gives."""
+    found = {"accuracy": metrics.accuracy(target, guess), "macro_f1": metrics.macro_f1(target, guess)}
+    return found | ({"micro_f1": metrics.micro_f1(target, guess)} if target.ndim == 2 else {})
+
+
 def scores(target: np.ndarray, proba: np.ndarray, threshold: float = HALF) -> dict[str, float]:
-    """accuracy (multi-label: of the whole set), macro_f1, micro_f1 (multi-label), log loss, calibration error."""
-    y = predicted(proba, target.ndim == 2, threshold)
-    found = {"accuracy": metrics.accuracy(target, y), "macro_f1": metrics.macro_f1(target, y)}
-    if target.ndim == 2:
-        found["micro_f1"] = metrics.micro_f1(target, y)
-    found["log_loss"] = metrics.log_loss(target, proba)
-    found["calibration_error"] = metrics.calibration_error(target, proba)
-    return found
+    """`decision_scores` of what the probabilities say, log loss, calibration error."""
+    return decision_scores(target, predicted(proba, target.ndim == 2, threshold)) | {
+        "log_loss": metrics.log_loss(target, proba),
+        "calibration_error": metrics.calibration_error(target, proba),
+    }
 
 
 def _right(target: np.ndarray, proba: np.ndarray, threshold: float) -> np.ndarray:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["held_out", "hold_back", "spread_folds"]
+__all__ = ["held_out", "hold_back", "repeats", "spread_folds"]
 
 MOST_HELD = 2_000  # documents
 FEWEST_LABELS = 200  # with fewer, what could be held back would measure nothing
@@ -59,6 +59,12 @@ def held_out(
     held = held[same] & ~_only_there(target, held[same])
     held = ~np.isin(same, same[~held])
     return everything[~held], everything[held]
+
+
+def repeats(texts: Sequence[str], known: Sequence[str]) -> NDArray[np.bool_]:
+    """Which of N `texts` (N,) are among the `known` ones too: whoever learnt those has seen their answers."""
+    seen = {text.strip() for text in known}
+    return np.array([text.strip() in seen for text in texts], bool)
 
 
 def _only_there(target: NDArray[np.int64], held: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -29,6 +29,7 @@ from ulmus.data.label_batches import LabelBatches
 from ulmus.data.store import IdStore
 from ulmus.evaluation.combination import Combination, fit_weight
 from ulmus.evaluation.comparison import best_threshold, compare
+from ulmus.evaluation.per_class import caveats
 from ulmus.linear.word_counts import WordCounts
 from ulmus.models.heads import ClassifierHead
 from ulmus.tasks.classifier.budget import TRAIN, Budget
@@ -172,6 +173,7 @@ class Fitting:
                 parts["combined"] = found.combine(p_lm, p_counts)
             self.thresholds |= {name: best_threshold(m.truth.target, proba) for name, proba in parts.items()}
             self.report = compare(m.truth.target, parts, self.thresholds, self.run.seed)
+            self.report |= caveats(self.report["verdict"], m.truth.target, m.truth.classes, m.repeated)
         self.report["weight"] = found.weight if self.mix else 1.0
         self.combination = found
         return found

@@ -26,6 +26,7 @@ class Material:
     held: np.ndarray  # labelled documents that are held back for measuring
     judged_texts: list[str] = field(default_factory=list)  # or documents that were given for measuring
     judged: Labels | None = None
+    repeated: int = 0  # documents given for measuring that are left out, being among the labelled ones
 
     @property
     def everything(self) -> list[str]:

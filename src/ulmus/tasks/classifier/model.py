@@ -20,8 +20,9 @@ from ulmus.corpus.checks import doubts
 from ulmus.corpus.columns import as_texts, others
 from ulmus.corpus.labels import Labels
 from ulmus.errors import ConfigError, DataError, UsageError
-from ulmus.evaluation.comparison import predicted, scores
-from ulmus.evaluation.splits import held_out
+from ulmus.evaluation.comparison import predicted
+from ulmus.evaluation.per_class import judged
+from ulmus.evaluation.splits import held_out, repeats
 from ulmus.models.inference import PRECISIONS, Reader
 from ulmus.tasks.classifier import file as model_file
 from ulmus.tasks.classifier.budget import Budget
@@ -143,13 +144,9 @@ class TextClassifier(Estimator):
             self._say(f"Warning: {doubt}")
         if valid is None:
             return Material(given, known, others(more, given), held_out(known.target, self.seed, given)[1])
-        judged_texts, judged = (
-            as_texts(valid[0], "valid"),
-            Labels.of(valid[1], known.classes, known.multi_label),
-        )
-        if len(judged_texts) != len(judged):
-            raise UsageError(f"valid: got {len(judged_texts)} texts and {len(judged)} labels.")
-        return Material(given, known, others(more, given, judged_texts), np.arange(0), judged_texts, judged)
+        fresh, truth, repeated = _measuring(valid, given, known)
+        more = others(more, given, fresh)
+        return Material(given, known, more, np.arange(0), fresh, truth, repeated=repeated)
 
     def _language_model(self, material: Material, budget: Budget) -> LanguageModel:
         """The language model whose encoder the classifier takes: given, fine-tuned, trained, or empty."""
@@ -244,17 +241,21 @@ class TextClassifier(Estimator):
         """Share of texts predicted right (multi-label: with exactly the right set)."""
         return float(self.evaluate(texts, labels)["accuracy"])
 
-    def evaluate(self, texts: Any, labels: Any) -> dict[str, Any]:
-        """accuracy, macro_f1, n (multi-label: micro_f1 too) of the prediction, and under `parts` of each part alone."""
+    def evaluate(self, texts: Any, labels: Any, *, unknown: Sequence[Any] = ()) -> dict[str, Any]:
+        """accuracy, macro_f1, n (multi-label: micro_f1 too) of the prediction, and under `parts` of each part alone.
+
+        `classes` has precision, recall, f1, support and predicted of each, `confusion` the counts (true, predicted
+        class), `unmeasured` the classes without a text. `unknown` are labels that are no classes of the model: texts
+        that have one count as wrong. Raises UsageError or DataError for labels that cannot be used.
+        """
         self._check_fitted()
-        given, known = as_texts(texts), Labels.of(labels, self.class_names_, self.multi_label_)
+        names = (*self.class_names_, *unknown)
+        given, known = as_texts(texts), Labels.of(labels, names, self.multi_label_)
         if len(given) != len(known):
             raise UsageError(f"each text needs a label: got {len(given)} texts and {len(known)} labels.")
         if not given:
             raise DataError("expected labelled texts to evaluate on, got none.")
-        parts = self._parts(given, self.parts)
-        each = {name: scores(known.target, proba, self.thresholds_[name]) for name, proba in parts.items()}
-        return {**each[self._main], "n": len(known), "parts": each}
+        return judged(known.target, self._parts(given, self.parts), self.thresholds_, names)
 
     def save(self, path: str | Path) -> None:
         """Write the classifier to one `.ulmus` file. Raises StorageError."""
@@ -331,3 +332,20 @@ class TextClassifier(Estimator):
             raise UsageError(
                 "this classifier knows nothing yet: call fit(texts, labels), or TextClassifier.load(path)."
             )
+
+
+def _measuring(valid: Any, given: list[str], known: Labels) -> tuple[list[str], Labels, int]:
+    """The texts of `valid` that are not `given` ones, their labels, and how many are left out for being so.
+
+    Raises UsageError and DataError for what cannot be measured on.
+    """
+    texts, labels = as_texts(valid[0], "valid"), Labels.of(valid[1], known.classes, known.multi_label)
+    if len(texts) != len(labels):
+        raise UsageError(f"valid: got {len(texts)} texts and {len(labels)} labels.")
+    fresh = np.flatnonzero(~repeats(texts, given))
+    if texts and not len(fresh):
+        raise DataError(
+            f"valid: all {len(texts):,} texts are among those to train on, so nothing could be measured on them. "
+            "Give other texts, or leave valid out: then a fifth of the labels is held out."
+        )
+    return [texts[i] for i in fresh], labels.rows(fresh), len(texts) - len(fresh)
