@@ -101,8 +101,13 @@ def test_texts_without_a_label_have_none_of_several(
     tagger: Path, tmp_path: Path, run: Run, reviews: Reviews, write_csv: WriteCsv
 ) -> None:
     """Multi-label: giving them a label is a mistake that counts, and that they are read so is said."""
-    data = write_csv(tmp_path / "a.csv", ["text", "tags"], [*reviews(10, 13), ["a film", ""], ["a book", ""]])
+    rows = [*reviews(10, 13), ["a film", ""], ["a book", ""]]
+    data = write_csv(tmp_path / "a.csv", ["text", "tags"], rows)
     done = run("evaluate", tagger, data, "--label", "tags", "--json")
+    assert json.loads(done.stdout)["n"] == 12
+    lines = [json.dumps({"text": text, "tags": [label] if label else None}) for text, label in rows]
+    (tmp_path / "a.jsonl").write_text("\n".join(lines))
+    done = run("evaluate", tagger, tmp_path / "a.jsonl", "--json")
     assert json.loads(done.stdout)["n"] == 12
     assert "2 texts without a label are read as having none" in done.stderr
 
@@ -115,7 +120,7 @@ def test_a_delimiter_for_one_label_a_text_is_a_usage_error(classifier: Path, cor
 
 
 def test_a_missing_label_column_asks_for_it(classifier: Path, corpus: Path, run: Run) -> None:
-    """Without --label nothing has a label."""
-    done = run("evaluate", classifier, corpus / "test.csv", "--text", "text")
-    assert done.exit_code == 1
-    assert "--label COL" in done.stderr
+    """A file without the label column of the training cannot be judged on."""
+    done = run("evaluate", classifier, corpus / "unlabeled.csv")
+    assert done.exit_code == 2
+    assert "name the label of this file with --label" in done.stderr

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ulmus.cli import inputs, show
+from ulmus.cli import inputs, remembered, show
 from ulmus.cli.options import (
     Classifier,
     CommonOptions,
     Device,
-    LabelCol,
+    LabelCols,
     LabelDelimiter,
     ReaderOptions,
     ReadPrecision,
@@ -45,7 +45,7 @@ class EvaluateOptions(ReaderOptions, CommonOptions):
         Path, typer.Argument(metavar="DATA", help="File or folder of labelled texts.", show_default=False)
     ]
     text: TextCols = field(default_factory=list)
-    label: LabelCol = None
+    label: LabelCols = field(default_factory=list)
     label_delimiter: LabelDelimiter = None
     device: Device = "auto"
     precision: ReadPrecision = "auto"
@@ -58,8 +58,8 @@ def register(app: typer.Typer) -> None:
 
 def evaluate(options: EvaluateOptions) -> None:
     """Score a classifier on labelled texts."""
-    source = inputs.source(options.data, options, inputs.Columns(options.text, options.label))
-    inputs.probe([source])
+    columns = inputs.Columns(options.text, options.label, options.label_delimiter)
+    source = remembered.source(options.model, options.data, options, columns, labelled=True)
     from ulmus.tasks.classifier.model import TextClassifier
 
     classifier = TextClassifier.load(options.model, device=options.device, precision=options.precision)

@@ -27,12 +27,13 @@ TextCols = Annotated[
         "--text", metavar="COL", help="Column of the text; a number from 0 without header. Repeat for fields."
     ),
 ]
-LabelCol = Annotated[
-    str | None,
+LabelCols = Annotated[
+    list[str],
     typer.Option(
         "--label",
         metavar="COL",
-        help="Column of the label; of plain text: first-word (all before the first space).",
+        help="Column of the label; of plain text: first-word (all before the first space). "
+        "Repeat for columns of 0 and 1, one for each class.",
     ),
 ]
 LabelDelimiter = Annotated[

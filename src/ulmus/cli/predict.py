@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ulmus.cli import inputs, outputs, show
+from ulmus.cli import inputs, outputs, remembered, show
 from ulmus.cli.options import (
     Classifier,
     CommonOptions,
@@ -72,11 +72,10 @@ def predict(options: PredictOptions) -> None:
     """
     started = perf_counter()
     source = None
-    if options.data != inputs.STDIN:
-        source = inputs.source(options.data, options, inputs.Columns(options.text))
-        inputs.probe([source])
     if options.output is not None:
         outputs.claim(options.output, (".csv", ".jsonl"))
+    if options.data != inputs.STDIN:
+        source = remembered.source(options.model, options.data, options, inputs.Columns(options.text))
     from ulmus.tasks.classifier.model import TextClassifier
 
     classifier = TextClassifier.load(options.model, device=options.device, precision=options.precision)

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from ulmus.cli import inputs, outputs, show
+from ulmus.cli import inputs, outputs, remembered, show
 from ulmus.cli.options import (
     CommonOptions,
-    LabelCol,
+    LabelCols,
     LabelDelimiter,
     ReaderOptions,
     RunOptions,
@@ -42,7 +42,7 @@ class TrainOptions(RunOptions, ReaderOptions, CommonOptions):
         Path, typer.Argument(metavar="DATA", help="File or folder of labelled texts.", show_default=False)
     ]
     text: TextCols = field(default_factory=list)
-    label: LabelCol = None
+    label: LabelCols = field(default_factory=list)
     label_delimiter: LabelDelimiter = None
     unlabeled: Annotated[
         list[Path], typer.Option(metavar="FILE", help="More texts, without labels. Repeatable.")
@@ -102,6 +102,7 @@ def train(options: TrainOptions) -> None:
     with outputs.work_folder(options, [*files, *given_model]) as folder:
         classifier = _classifier(options, settings, folder)
         classifier.fit(given.texts, given.labels, unlabeled=more or None, valid=held_out)
+        classifier.columns_ = remembered.as_manifest(_columns(options))
         classifier.save(options.out)
     report = {"out": str(options.out), **classifier.report_, "seconds": perf_counter() - started}
     if options.json:
@@ -111,13 +112,17 @@ def train(options: TrainOptions) -> None:
 
 
 def _sources(options: TrainOptions) -> tuple[Source, Source | None, list[Source]]:
-    labelled = inputs.Columns(options.text, options.label, options.label_delimiter)
+    labelled = _columns(options)
     plain = inputs.Columns(options.text)
     return (
         inputs.source(options.data, options, labelled),
         inputs.source(options.valid, options, labelled, like=options.data) if options.valid else None,
         [inputs.source(path, options, plain, like=options.data) for path in options.unlabeled],
     )
+
+
+def _columns(options: TrainOptions) -> inputs.Columns:
+    return inputs.Columns(options.text, options.label, options.label_delimiter)
 
 
 def _validation(valid: Source | None, given: inputs.Labelled) -> tuple[list[str], list[inputs.Label]] | None:

@@ -52,6 +52,7 @@ def save_classifier(classifier: TextClassifier, path: str | Path) -> None:
             "size": len(classifier.tokenizer_),
             "fingerprint": classifier.tokenizer_.vocab.fingerprint,
         },
+        "columns": classifier.columns_,
         "metrics": classifier.report_,
         "history": classifier.history_,
     }
@@ -94,6 +95,7 @@ def _take(
         raise ValueError("word counts of other classes")
     classifier.network_ = _network(classifier, settings, tensors)
     classifier.report_, classifier.history_ = manifest["metrics"], manifest["history"]
+    classifier.columns_ = manifest.get("columns", {})
 
 
 def _network(

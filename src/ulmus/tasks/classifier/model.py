@@ -126,6 +126,7 @@ class TextClassifier(Estimator):
         self.lm_config_, self.history_ = language_model.config, fitting.run.history
         spent = {"language_model": language_model.metrics_, "minutes": round(budget.spent(), 2)}
         self.report_: dict[str, Any] = fitting.report | spent
+        self.columns_: dict[str, Any] = {}  # of the file that texts and labels came from
         return self
 
     def _material(self, texts: Any, labels: Any, unlabeled: Any, valid: Any) -> Material:
