@@ -119,7 +119,7 @@ def register(app: typer.Typer) -> None:
 def pretrain(options: PretrainOptions) -> None:
     """Train a language model on raw texts."""
     started = perf_counter()
-    outputs.claim_model(options)
+    outputs.claim_model(options, "language-model")
     texts, valid = _texts(options)
     with outputs.work_folder(options, [*options.files, *filter(None, [options.valid])]) as folder:
         from ulmus.tasks.language_model.config import lm_config
@@ -135,7 +135,7 @@ def pretrain(options: PretrainOptions) -> None:
 def tune(options: TuneOptions) -> None:
     """Go on training a language model on texts of another kind."""
     started = perf_counter()
-    outputs.claim_model(options)
+    outputs.claim_model(options, "language-model")
     texts, valid = _texts(options)
     from ulmus.installed import find
 

@@ -50,6 +50,10 @@ ReadPrecision = Annotated[
         "--precision", help="Number format of the matrix products; auto: bf16 where the processor has it."
     ),
 ]
+Force = Annotated[
+    bool,
+    typer.Option("--force", help="Write over an existing file that is not what this command writes."),
+]
 Format = Literal["auto", "csv", "tsv", "jsonl", "parquet", "text", "folder"]
 
 
@@ -132,6 +136,7 @@ class RunOptions(ComputeOptions):
         Path | None,
         typer.Option(metavar="FILE.jsonl", help="Append losses and rates to this file, one object a line."),
     ] = None
+    force: Force = False
 
 
 def command(

@@ -86,7 +86,7 @@ def register(app: typer.Typer) -> None:
 def train(options: TrainOptions) -> None:
     """Train a classifier and report it beside word counts."""
     started = perf_counter()
-    outputs.claim_model(options)
+    outputs.claim_model(options, "classifier")
     given_model = _check_language_model(options)
     settings = _config(options)
     data, valid, unlabeled = _sources(options)

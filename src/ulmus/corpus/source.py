@@ -49,6 +49,7 @@ class Record:
     text: str
     label: Label = None
     weight: float = 1.0
+    kept: tuple[Any, ...] = ()  # the cells of `Source.keep`, as the file has them
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,7 @@ class Source:
     header, delimiter, quoting, encoding: of csv-like files; see `tables.sniff` and `streams.open_text`.
     documents: of plain text, "line" or "blank" (line) between them; "auto" is blank where the file has
     blank lines.
+    keep: columns whose cells every record carries along, such as an id.
     split: keep only this part: name of the upper folder (`train` of train/pos/1.txt), or value in a column
     named "split".
     """
@@ -75,6 +77,7 @@ class Source:
     label: str | tuple[str, ...] | None = None
     label_delimiter: str | None = None
     weight: str | None = None
+    keep: tuple[str, ...] = ()
     format: str = "auto"
     header: str = "auto"
     delimiter: str | None = None
@@ -153,7 +156,7 @@ def _guess(source: Source, path: Path) -> str:
 
 def _read_table(source: Source, path: Path, kind: str) -> Iterator[Record]:
     wanted = [*source.columns, *source.label_columns, *([source.weight] if source.weight is not None else [])]
-    wanted += ["split"] * (source.split is not None)
+    wanted += [*source.keep, *["split"] * (source.split is not None)]
 
     def choose(names: Sequence[str]) -> list[str]:
         return wanted if source.columns else [_usual(names, path), *wanted]
@@ -190,9 +193,10 @@ def _usual(names: Sequence[str], path: Path) -> str:
 
 
 def _row_reader(source: Source, path: Path) -> Callable[[tuple[Any, ...]], Record | None]:
-    """What makes a record of a row (text columns, label, weight, split, as far as they are wanted)."""
+    """What makes a record of a row (text columns, label, weight, kept, split, as far as they are wanted)."""
     fields = max(1, len(source.columns))
     at_weight = fields + len(source.label_columns)
+    at_keep = at_weight + (source.weight is not None)
 
     def to_record(row: tuple[Any, ...]) -> Record | None:
         if source.split is not None and str(row[-1]) != source.split:
@@ -200,7 +204,8 @@ def _row_reader(source: Source, path: Path) -> Callable[[tuple[Any, ...]], Recor
         texts = [_cell(value) for value in row[:fields]]
         text = texts[0] if fields == 1 else " ".join(f"xxfld {i} {text}" for i, text in enumerate(texts, 1))
         label = _labels(row[fields:at_weight], source, path)
-        return Record(text, label, _weight(row[at_weight], path) if source.weight is not None else 1.0)
+        weight = _weight(row[at_weight], path) if source.weight is not None else 1.0
+        return Record(text, label, weight, row[at_keep : at_keep + len(source.keep)])
 
     return to_record
 
@@ -252,6 +257,7 @@ def _weight(value: Any, path: Path) -> float:
 
 def _read_text(source: Source, path: Path) -> Iterator[Record]:
     """Plain text: a document a line, or the lines between blank lines; with labels always a line."""
+    _no_columns(source, path)
     if source.label is None:
         yield from map(Record, texts_of(path, source.encoding, source.documents))
         return
@@ -268,9 +274,17 @@ def _read_folder(source: Source, path: Path) -> Iterator[Record]:
     for file, label in labelled_files(path, source.split):
         kind = _BY_SUFFIX.get(plain_suffix(file))
         if kind is None or source.format != "auto":
+            _no_columns(source, file)
             yield Record(whole(file, source.encoding), label)
         else:
             yield from _read_table(replace(source, split=None), file, kind)
+
+
+def _no_columns(source: Source, path: Path) -> None:
+    """Raise UsageError where columns of plain text are to be kept."""
+    if source.keep:
+        names = ", ".join(map(repr, source.keep))
+        raise UsageError(f"{path} is read as plain text, which has no column {names} to keep (--keep).")
 
 
 def _one_of(name: str, value: str | None, allowed: Sequence[str]) -> None:

@@ -40,7 +40,7 @@ class Callback:
         return {}
 
     def stage_ended(self, state: RunState) -> None:
-        """After the last epoch of a stage; `state.pct` is 1 where steps or clock are used up, less where patience was."""
+        """After the last epoch of a stage; `state.pct` is below 1 where neither steps nor time are used up."""
 
     def run_ended(self) -> None:
         """Once, also after an error or Ctrl-C."""
