@@ -80,7 +80,7 @@ def write_classifier(path: Path, tokenizer: Tokenizer, counts: WordCounts, confi
     model.combination_ = Combination()
     model.thresholds_ = dict.fromkeys(("combined", "lm", "counts"), 0.5)
     model.lm_config_ = dataclasses.replace(config, tokenizer=tokenizer.config)
-    model.report_, model.history_ = {}, []
+    model.report_, model.history_, model.columns_ = {}, [], {}
     model.save(path)
 
 

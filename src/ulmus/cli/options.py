@@ -139,6 +139,18 @@ class RunOptions(ComputeOptions):
     force: Force = False
 
 
+def reader_arguments(options: ReaderOptions) -> list[str]:
+    """The arguments that read other files as these options read theirs; those that are not given stay away."""
+    arguments: list[str] = []
+    for item in fields(ReaderOptions):
+        value, name = getattr(options, item.name), item.name.replace("_", "-")
+        if value == item.default or item.name == "split":
+            continue
+        flag = [f"--{name}" if value else f"--no-{name}"]
+        arguments += flag if isinstance(value, bool) else [f"--{name}", value]
+    return arguments
+
+
 def command(
     app: typer.Typer, options: type[Options], *, name: str | None = None
 ) -> Callable[[Callable[[Options], None]], Callable[[Options], None]]:

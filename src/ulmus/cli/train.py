@@ -6,6 +6,7 @@ and the output is tried, so that mistakes show in seconds. Knows no layer and no
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import perf_counter
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from ulmus.cli import inputs, outputs, remembered, show
+from ulmus.cli import inputs, outputs, remembered, show, summary
 from ulmus.cli.options import (
     CommonOptions,
     LabelCols,
@@ -22,6 +23,7 @@ from ulmus.cli.options import (
     RunOptions,
     TextCols,
     command,
+    reader_arguments,
 )
 from ulmus.cli.settings import merged, tables
 from ulmus.errors import UsageError
@@ -97,6 +99,8 @@ def train(options: TrainOptions) -> None:
         show.note(
             f"{none:,} texts have none of the labels. If theirs are not known, give them with --unlabeled."
         )
+    if not options.quiet:
+        show.note("\n".join(summary.training_texts(given.texts, given.labels, len(more))))
     held_out = _validation(valid, given)
     files = [Path(item.path) for item in (data, valid, *unlabeled) if item is not None]
     with outputs.work_folder(options, [*files, *given_model]) as folder:
@@ -109,6 +113,7 @@ def train(options: TrainOptions) -> None:
         show.as_json(report)
     else:
         _tell(report)
+        show.say(f"Next: {_next(options)}")
 
 
 def _sources(options: TrainOptions) -> tuple[Source, Source | None, list[Source]]:
@@ -196,6 +201,15 @@ def _classifier(options: TrainOptions, settings: ClassifierConfig, folder: Path)
     )
     classifier.callbacks += [JsonLog(options.log)] if options.log else []
     return classifier
+
+
+def _next(options: TrainOptions) -> str:
+    """The commands that use the model, with what they need to read files like those of the training."""
+    model, reading = shlex.quote(str(options.out)), shlex.join(reader_arguments(options))
+    rest = f" {reading}" if reading else ""
+    return (
+        f"ulmus predict {model} FILE{rest} -o predictions.csv, or ulmus evaluate {model} LABELLED_FILE{rest}"
+    )
 
 
 def _tell(report: dict[str, Any]) -> None:

@@ -6,8 +6,9 @@ Labelled documents come first, then unlabelled ones, then those of `valid`. Axes
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -27,6 +28,16 @@ class Material:
     judged_texts: list[str] = field(default_factory=list)  # or documents that were given for measuring
     judged: Labels | None = None
     repeated: int = 0  # documents given for measuring that are left out, being among the labelled ones
+
+    @property
+    def described(self) -> dict[str, Any]:
+        """What a model file says of it: how many texts, how many of each class (C,), and the day."""
+        return {
+            "labelled": len(self.texts),
+            "unlabeled": len(self.unlabeled),
+            "label_counts": self.labels.counts().tolist(),
+            "date": datetime.now(UTC).date().isoformat(),
+        }
 
     @property
     def everything(self) -> list[str]:

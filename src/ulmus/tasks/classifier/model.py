@@ -91,8 +91,9 @@ class TextClassifier(Estimator):
         """Learn from labelled texts and, where there are some, from `unlabeled` ones.
 
         Texts are lists, pandas or polars columns, numpy or Arrow arrays of str; labels one value each, or a list of
-        values each (multi-label). `valid` is (texts, labels) to measure on; without it a fifth of the labels is held
-        back for that, at most 2,000, and learnt at the end; with fewer than 200 labels nothing is.
+        values each, or a table with a column of 0 and 1 for each class (multi-label). `valid` is (texts, labels) to
+        measure on; without it a fifth of the labels is held out for that, at most 2,000, and learnt at the end; with
+        fewer than 200 labels nothing is.
         Raises UsageError or DataError for texts or labels that cannot be used.
         """
         self._check_settings()
@@ -125,7 +126,7 @@ class TextClassifier(Estimator):
         self.network_, self.tokenizer_ = fitting.run.network.eval(), fitting.tokenizer
         self.lm_config_, self.history_ = language_model.config, fitting.run.history
         spent = {"language_model": language_model.metrics_, "minutes": round(budget.spent(), 2)}
-        self.report_: dict[str, Any] = fitting.report | spent
+        self.report_: dict[str, Any] = fitting.report | spent | {"trained_on": material.described}
         self.columns_: dict[str, Any] = {}  # of the file that texts and labels came from
         return self
 
