@@ -51,8 +51,8 @@ def check_separate(path: Path, options: Any) -> None:
 
 def check_stdout(options: Any) -> None:
     """Raise UsageError where the shell sends stdout into a file that is read: `ulmus predict M a.csv >> a.csv`."""
-    for _name, other in _paths(options):
-        if other.is_file() and _is_stream(other, sys.stdout):
+    for name, other in _paths(options):
+        if name not in WRITTEN and other.is_file() and _is_stream(other, sys.stdout):
             raise UsageError(f"{other} is read, and the output goes there too. Give the output another name.")
 
 

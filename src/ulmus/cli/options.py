@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal, TypeVar, get_type_hints
 import typer
 
 from ulmus.cli.failures import set_debug
+from ulmus.cli.guard import check_stdout
 from ulmus.cli.settings import use_config
 
 Options = TypeVar("Options")
@@ -158,7 +159,9 @@ def command(
 
     def register(run: Callable[[Options], None]) -> Callable[[Options], None]:
         def call(**values: Any) -> None:
-            run(options(**values))
+            given = options(**values)
+            check_stdout(given)
+            run(given)
 
         call.__name__ = run.__name__
         call.__doc__ = run.__doc__

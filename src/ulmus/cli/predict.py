@@ -79,7 +79,6 @@ def predict(options: PredictOptions) -> None:
     """
     started = perf_counter()
     guard.check_order(options.model, options.data)
-    guard.check_stdout(options)
     if options.output is not None:
         outputs.claim(options.output, options, guard.PREDICTIONS)
     source = _source(options)
