@@ -54,7 +54,9 @@ class EvaluateOptions(ReaderOptions, CommonOptions):
 
 def register(app: typer.Typer) -> None:
     """Add the command to the app."""
-    command(app, EvaluateOptions)(evaluate)
+    command(app, EvaluateOptions, example="ulmus evaluate reviews.ulmus test.csv --text text --label label")(
+        evaluate
+    )
 
 
 def evaluate(options: EvaluateOptions) -> None:

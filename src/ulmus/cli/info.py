@@ -67,9 +67,9 @@ class ModelsOptions(CommonOptions):
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the app."""
-    command(app, TokensOptions)(tokens)
-    command(app, InfoOptions)(info)
-    command(app, ModelsOptions)(models)
+    command(app, TokensOptions, example='ulmus tokens "Don\'t PANIC" --model reviews.ulmus')(tokens)
+    command(app, InfoOptions, example="ulmus info reviews.ulmus")(info)
+    command(app, ModelsOptions, example="ulmus models")(models)
 
 
 def tokens(options: TokensOptions) -> None:

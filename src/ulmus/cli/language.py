@@ -111,9 +111,15 @@ class GenerateOptions(CommonOptions):
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the app."""
-    command(app, PretrainOptions)(pretrain)
-    command(app, TuneOptions)(tune)
-    command(app, GenerateOptions)(generate)
+    command(app, PretrainOptions, example="ulmus pretrain texts.txt --minutes 60 --out lm.ulmus")(pretrain)
+    command(
+        app,
+        TuneOptions,
+        example="ulmus tune lm.ulmus reviews.csv --text text --minutes 20 --out reviews-lm.ulmus",
+    )(tune)
+    command(app, GenerateOptions, example='ulmus generate lm.ulmus "I liked this film because" --words 40')(
+        generate
+    )
 
 
 def pretrain(options: PretrainOptions) -> None:

@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from copy import copy
 from dataclasses import MISSING, Field, dataclass, fields
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar, get_type_hints
+from typing import Annotated, Any, ClassVar, Literal, TypeVar, get_args, get_type_hints
 
 import typer
 
 from ulmus.cli.failures import set_debug
 from ulmus.cli.guard import check_stdout
+from ulmus.cli.pages import Command
 from ulmus.cli.settings import use_config
 
 Options = TypeVar("Options")
@@ -62,6 +64,8 @@ Format = Literal["auto", "csv", "tsv", "jsonl", "parquet", "text", "folder"]
 class CommonOptions:
     """What every command takes."""
 
+    GROUP: ClassVar[str] = "Output"
+
     json: Annotated[
         bool, typer.Option("--json", help="Print exactly one JSON object on stdout, all else on stderr.")
     ] = False
@@ -74,6 +78,8 @@ class CommonOptions:
 @dataclass(frozen=True, kw_only=True)
 class ReaderOptions:
     """How files are read; `auto` goes by the name, the compression (.gz .zst .xz) too."""
+
+    GROUP: ClassVar[str] = "Reading files"
 
     format: Annotated[Format, typer.Option(help="Format of the files.")] = "auto"
     delimiter: Annotated[
@@ -101,6 +107,8 @@ class ReaderOptions:
 class ComputeOptions:
     """What every command takes that trains, if only a few steps."""
 
+    GROUP: ClassVar[str] = "Running"
+
     config: Annotated[
         Path | None,
         typer.Option(
@@ -124,6 +132,8 @@ class ComputeOptions:
 @dataclass(frozen=True, kw_only=True)
 class RunOptions(ComputeOptions):
     """What every command takes that writes a model."""
+
+    GROUP: ClassVar[str] = "Running"
 
     out: Annotated[Path, typer.Option("--out", metavar="MODEL.ulmus", help="The model file to write.")]
     minutes: Annotated[float | None, typer.Option(min=0.01, help="Time the whole run may take.")] = None
@@ -153,9 +163,12 @@ def reader_arguments(options: ReaderOptions) -> list[str]:
 
 
 def command(
-    app: typer.Typer, options: type[Options], *, name: str | None = None
+    app: typer.Typer, options: type[Options], *, name: str | None = None, example: str = ""
 ) -> Callable[[Callable[[Options], None]], Callable[[Options], None]]:
-    """Register a function of one `options` dataclass as a subcommand; its docstring is the help text."""
+    """Register a function of one `options` dataclass as a subcommand; its docstring is the help text.
+
+    example: one or more command lines, shown at the end of the help.
+    """
 
     def register(run: Callable[[Options], None]) -> Callable[[Options], None]:
         def call(**values: Any) -> None:
@@ -166,7 +179,7 @@ def command(
         call.__name__ = run.__name__
         call.__doc__ = run.__doc__
         call.__signature__ = _signature(options)  # type: ignore[attr-defined]
-        app.command(name)(call)
+        app.command(name, cls=Command, epilog=example or None)(call)
         return run
 
     return register
@@ -179,7 +192,16 @@ def _signature(options: type) -> inspect.Signature:
         name: i for i, cls in reversed([*enumerate(options.__mro__)]) for name in inspect.get_annotations(cls)
     }
     ordered = sorted(fields(options), key=lambda f: home[f.name])  # stable: keeps the order within a class
-    return inspect.Signature([_parameter(f, hints[f.name]) for f in ordered])
+    groups = [cls.__dict__.get("GROUP", "Options") for cls in options.__mro__]
+    return inspect.Signature([_parameter(f, _grouped(hints[f.name], groups[home[f.name]])) for f in ordered])
+
+
+def _grouped(annotation: Any, group: str) -> Any:
+    """The annotation of an option with the group that it stands in, unless it names one itself."""
+    kind, given = get_args(annotation)
+    option = copy(given)
+    option.rich_help_panel = option.rich_help_panel or group
+    return Annotated[kind, option]
 
 
 def _parameter(item: Field[Any], annotation: Any) -> inspect.Parameter:

@@ -68,7 +68,9 @@ class PredictOptions(ReaderOptions, CommonOptions):
 
 def register(app: typer.Typer) -> None:
     """Add the command to the app."""
-    command(app, PredictOptions)(predict)
+    command(
+        app, PredictOptions, example="ulmus predict reviews.ulmus new.csv --text text -o predictions.csv"
+    )(predict)
 
 
 def predict(options: PredictOptions) -> None:

@@ -43,7 +43,7 @@ class RatesOptions(ComputeOptions, ReaderOptions, CommonOptions):
 
 def register(app: typer.Typer) -> None:
     """Add the command to the app."""
-    command(app, RatesOptions, name="lr-find")(find_rate)
+    command(app, RatesOptions, name="lr-find", example="ulmus lr-find reviews.csv --text text")(find_rate)
 
 
 def find_rate(options: RatesOptions) -> None:

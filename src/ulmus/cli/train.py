@@ -10,7 +10,7 @@ import shlex
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import typer
 
@@ -33,12 +33,17 @@ if TYPE_CHECKING:
     from ulmus.tasks.classifier.config import ClassifierConfig
     from ulmus.tasks.classifier.model import TextClassifier
 
+EXAMPLE = """\
+ulmus train reviews.csv --text text --label label --unlabeled more.csv --minutes 10 \\
+  --out reviews.ulmus"""
 PARTS = {"counts": "word counts", "lm": "language model", "combined": "combined"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainOptions(RunOptions, ReaderOptions, CommonOptions):
     """The options of `ulmus train`."""
+
+    GROUP: ClassVar[str] = "Texts and labels"
 
     data: Annotated[
         Path, typer.Argument(metavar="DATA", help="File or folder of labelled texts.", show_default=False)
@@ -47,42 +52,59 @@ class TrainOptions(RunOptions, ReaderOptions, CommonOptions):
     label: LabelCols = field(default_factory=list)
     label_delimiter: LabelDelimiter = None
     unlabeled: Annotated[
-        list[Path], typer.Option(metavar="FILE", help="More texts, without labels. Repeatable.")
+        list[Path],
+        typer.Option(
+            "--unlabeled",
+            "--unlabelled",
+            metavar="FILE",
+            help="More texts, without labels. Repeatable.",
+        ),
     ] = field(default_factory=list)
     valid: Annotated[Path | None, typer.Option(metavar="FILE", help="Labelled texts to judge on.")] = None
     tokenizer: Annotated[
         Literal["word", "unigram", "bpe", "char"] | None,
-        typer.Option(help="How texts are cut.", show_default="word, or the language model's"),
+        typer.Option(
+            rich_help_panel="Model", help="How texts are cut.", show_default="word, or the language model's"
+        ),
     ] = None
     size: Annotated[
         Literal["small", "base"] | None,
-        typer.Option(help="Size of the language model.", show_default="small, or the one's it starts from"),
+        typer.Option(
+            rich_help_panel="Model",
+            help="Size of the language model.",
+            show_default="small, or the one's it starts from",
+        ),
     ] = None
     language_model: Annotated[
         str | None,
         typer.Option(
             metavar="NAME|FILE|new|none",
+            rich_help_panel="Model",
             help="Start from this language model (see ulmus models); new: train one on the texts; none: use none.",
             show_default="the installed one of the texts' language, or new",
         ),
     ] = None
     teach: Annotated[
         Literal["auto", "none"],
-        typer.Option(help="Let word counts label unlabelled texts for a first training."),
+        typer.Option(
+            rich_help_panel="Model", help="Let word counts label unlabelled texts for a first training."
+        ),
     ] = "auto"
     combine: Annotated[
         Literal["auto", "none"],
-        typer.Option(help="Mix the language model's and the word counts' probabilities."),
+        typer.Option(
+            rich_help_panel="Model", help="Mix the language model's and the word counts' probabilities."
+        ),
     ] = "auto"
     class_weight: Annotated[
         Literal["none", "balanced"],
-        typer.Option(help="balanced: rare classes count as much as frequent ones."),
+        typer.Option(rich_help_panel="Model", help="balanced: rare classes count as much as frequent ones."),
     ] = "none"
 
 
 def register(app: typer.Typer) -> None:
     """Add the command to the app."""
-    command(app, TrainOptions)(train)
+    command(app, TrainOptions, example=EXAMPLE)(train)
 
 
 def train(options: TrainOptions) -> None:
