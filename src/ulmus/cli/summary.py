@@ -14,7 +14,7 @@ from ulmus.terminal import printable
 __all__ = ["class_counts", "training_texts"]
 
 _CLASSES = 20  # shown one by one
-_NAME = 40  # columns of a name
+_NAME = 32  # columns of a name
 
 
 def training_texts(texts: Sequence[str], labels: Sequence[Label], unlabeled: int) -> list[str]:
