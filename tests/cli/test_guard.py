@@ -204,6 +204,21 @@ def test_a_model_given_by_its_name_is_an_input(tmp_path: Path, monkeypatch: pyte
         guard.check_separate(options.out, options)
 
 
+@pytest.mark.parametrize("files", [["ids.csv"], ["more.csv", "ids.csv"], ["link.csv"], ["folder"]])
+def test_a_language_model_is_not_measured_on_what_it_reads(
+    files: list[str], data: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """--valid is none of the files, by whatever name, and in none of the folders."""
+    monkeypatch.chdir(data.parent)
+    Path("folder").mkdir()
+    data.rename("folder/ids.csv")
+    Path("ids.csv").symlink_to("folder/ids.csv")
+    Path("link.csv").symlink_to("ids.csv")
+    Path("more.csv").write_text(DATA)
+    done = run("pretrain", *files, "--text", "text", "--valid", "ids.csv", "--out", "lm.ulmus")
+    assert (done.exit_code, "--valid ids.csv is trained on" in done.stderr) == (2, True)
+
+
 def test_what_the_shell_connects_counts_too(classifier: Path, data: Path) -> None:
     """`predict M a.csv >> a.csv` would read what it writes; `-o a.csv < a.csv` would replace what it reads."""
     command = [sys.executable, "-m", "ulmus", "predict", str(classifier)]

@@ -13,7 +13,7 @@ import dataclasses
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -47,6 +47,18 @@ def check_separate(path: Path, options: Any) -> None:
             raise UsageError(f"{path} holds {other}, which is read. Choose an empty folder, or a new one.")
     if _is_standard_input(path):
         raise UsageError(f"{path} is the standard input as well. Give the output another name.")
+
+
+def check_held_out(valid: Path | None, files: Iterable[Path]) -> None:
+    """Raise UsageError where the file to measure on is one of those to train on, or lies in such a folder."""
+    for path in files:
+        if valid is None:
+            return
+        if _same(valid, path) or (path.is_dir() and _lies_in(valid, path)):
+            raise UsageError(
+                f"--valid {valid} is trained on, so that measuring on it would say nothing. Give other texts, or leave "
+                "--valid away: then a few of the texts are held out."
+            )
 
 
 def check_stdout(options: Any) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from ulmus.cli import inputs, outputs, show
+from ulmus.cli import guard, inputs, outputs, show
 from ulmus.cli.options import (
     LARGEST_SEED,
     CommonOptions,
@@ -209,6 +209,7 @@ def _log(model: LanguageModel, options: RunOptions) -> None:
 
 def _texts(options: PretrainOptions | TuneOptions) -> tuple[inputs.Texts, inputs.Texts | None]:
     """The texts to train on and those to measure on; every file is opened and its columns looked up."""
+    guard.check_held_out(options.valid, options.files)
     columns = inputs.Columns(options.text)
     sources = [inputs.source(path, options, columns) for path in options.files]
     valid = [inputs.source(path, options, columns) for path in filter(None, [options.valid])]
