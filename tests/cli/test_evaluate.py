@@ -156,6 +156,15 @@ def test_every_one_of_several_labels_has_its_scores(tagger: Path, corpus: Path, 
     assert [len(counts) for counts in result["confusion"]["counts"]] == [2, 2, 2]
 
 
+def test_texts_that_were_trained_on_are_noticed(classifier: Path, corpus: Path, run: Run) -> None:
+    """A score on them is no news; of other texts nothing is said."""
+    done = run("evaluate", classifier, corpus / "train.csv", "--text", "text", "--label", "label", "--json")
+    assert "about 100.0 % of these texts were trained on" in done.stderr
+    assert json.loads(done.stdout)["seen"] == 1.0
+    done = run("evaluate", classifier, corpus / "test.csv", "--text", "text", "--label", "label", "--json")
+    assert (json.loads(done.stdout)["seen"], done.stderr) == (0.0, "")
+
+
 def test_a_class_without_a_text_is_named(
     classifier: Path, tmp_path: Path, run: Run, write_csv: WriteCsv
 ) -> None:

@@ -81,6 +81,11 @@ def evaluate(options: EvaluateOptions) -> None:
     if unknown:
         result["unknown_labels"] = dict(unknown)
         _warn(unknown, classifier.class_names_)
+    if result["seen"]:
+        show.note(
+            f"Warning: about {show.percent(result['seen'])} of these texts were trained on. "
+            "The scores say little of other texts."
+        )
     if options.json:
         show.as_json(result)
     else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -54,6 +55,16 @@ def test_evaluating_scores_every_class(classifier: TextClassifier, corpus: Any) 
         assert found["classes"][name]["predicted"] == counts[:, k].sum()
     assert found["unmeasured"] == []
     assert np.trace(counts) / len(corpus.test_texts) == found["accuracy"]
+
+
+def test_evaluating_on_training_texts_is_noticed(
+    classifier: TextClassifier, corpus: Any, tmp_path: Path
+) -> None:
+    """As a share of the texts, also by the model in a file."""
+    classifier.save(tmp_path / "m.ulmus")
+    for model in (classifier, TextClassifier.load(tmp_path / "m.ulmus")):
+        assert model.evaluate(corpus.texts[:30], corpus.labels[:30])["seen"] == 1.0
+        assert model.evaluate(corpus.test_texts, corpus.test_labels)["seen"] == 0.0
 
 
 def test_labels_that_the_model_does_not_know_are_refused_or_wrong(

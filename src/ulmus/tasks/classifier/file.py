@@ -53,6 +53,7 @@ def save_classifier(classifier: TextClassifier, path: str | Path) -> None:
             "fingerprint": classifier.tokenizer_.vocab.fingerprint,
         },
         "columns": classifier.columns_,
+        "sketch": classifier.sketch_,
         "metrics": classifier.report_,
         "history": classifier.history_,
     }
@@ -96,6 +97,7 @@ def _take(
     classifier.network_ = _network(classifier, settings, tensors)
     classifier.report_, classifier.history_ = manifest["metrics"], manifest["history"]
     classifier.columns_ = manifest.get("columns", {})
+    classifier.sketch_ = [int(number) for number in manifest.get("sketch", [])]
 
 
 def _network(

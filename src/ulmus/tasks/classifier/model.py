@@ -22,7 +22,7 @@ from ulmus.corpus.labels import Labels
 from ulmus.errors import ConfigError, DataError, UsageError
 from ulmus.evaluation.comparison import predicted
 from ulmus.evaluation.per_class import judged
-from ulmus.evaluation.splits import held_out, repeats
+from ulmus.evaluation.splits import held_out, repeats, share_seen, sketch
 from ulmus.models.inference import PRECISIONS, Reader
 from ulmus.tasks.classifier import file as model_file
 from ulmus.tasks.classifier.budget import Budget
@@ -127,6 +127,7 @@ class TextClassifier(Estimator):
         self.lm_config_, self.history_ = language_model.config, fitting.run.history
         spent = {"language_model": language_model.metrics_, "minutes": round(budget.spent(), 2)}
         self.report_: dict[str, Any] = fitting.report | spent | {"trained_on": material.described}
+        self.sketch_ = sketch(material.texts)
         self.columns_: dict[str, Any] = {}  # of the file that texts and labels came from
         return self
 
@@ -248,7 +249,8 @@ class TextClassifier(Estimator):
 
         `classes` has precision, recall, f1, support and predicted of each, `confusion` the counts (true, predicted
         class), `unmeasured` the classes without a text. `unknown` are labels that are no classes of the model: texts
-        that have one count as wrong. Raises UsageError or DataError for labels that cannot be used.
+        that have one count as wrong. `seen`: about which share of the texts was trained on.
+        Raises UsageError or DataError for labels that cannot be used.
         """
         self._check_fitted()
         names = (*self.class_names_, *unknown)
@@ -257,7 +259,8 @@ class TextClassifier(Estimator):
             raise UsageError(f"each text needs a label: got {len(given)} texts and {len(known)} labels.")
         if not given:
             raise DataError("expected labelled texts to evaluate on, got none.")
-        return judged(known.target, self._parts(given, self.parts), self.thresholds_, names)
+        found = judged(known.target, self._parts(given, self.parts), self.thresholds_, names)
+        return found | {"seen": share_seen(given, self.sketch_)}
 
     def save(self, path: str | Path) -> None:
         """Write the classifier to one `.ulmus` file. Raises StorageError."""
