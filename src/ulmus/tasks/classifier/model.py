@@ -43,6 +43,7 @@ from ulmus.train.device import resolve_device
 
 __all__ = ["TextClassifier"]
 
+SHOWN = 5  # classes in its repr
 TEACH_MOST = 5_000  # labels; with more the word counts have nothing to teach that the labels do not
 
 
@@ -60,6 +61,8 @@ class TextClassifier(Estimator):
     tokenizer_, counts_, combination_, report_, history_, and thresholds_: from which probability on each part gives
     a label, where a text may have several.
     """
+
+    SETTINGS = ClassifierConfig
 
     def __init__(
         self,
@@ -331,6 +334,15 @@ class TextClassifier(Estimator):
     def _say(self, text: str) -> None:
         if self.verbose:
             told(text)
+
+    def _state(self) -> str:
+        if not hasattr(self, "network_"):
+            return "not fitted"
+        shown = ", ".join(map(str, self.class_names_[:SHOWN]))
+        rest = ", ..." if len(self.class_names_) > SHOWN else ""
+        several = "several labels a text, " if self.multi_label_ else ""
+        names = f"{len(self.class_names_):,} classes ({shown}{rest})"
+        return f"fitted: {several}{names}, vocabulary of {len(self.tokenizer_):,} tokens"
 
     def _check_fitted(self) -> None:
         if not hasattr(self, "network_"):

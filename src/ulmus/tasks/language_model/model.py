@@ -86,6 +86,17 @@ class LanguageModel:
         self.history_: list[dict[str, Any]] = []
         self.remap_: Remap | None = None
 
+    def __repr__(self) -> str:
+        c = self.config
+        state = "not fitted"
+        if hasattr(self, "network_"):
+            found = self.metrics_.get("perplexity")
+            score = f", perplexity {found:.1f}" if isinstance(found, float) else ""
+            state = f"fitted: vocabulary of {len(self.tokenizer_):,}{score}"
+        return (
+            f"<LanguageModel({c.cell}, {c.layers} layers of {c.hidden}, {c.tokenizer.kind} tokens), {state}>"
+        )
+
     # -- training ------------------------------------------------------------------------------------------------
 
     def fit(self, texts: Iterable[str], valid: Iterable[str] | None = None) -> LanguageModel:
