@@ -370,39 +370,3 @@ def test_public_sets_are_read_as_they_are(data_folder: Path, name: str) -> None:
     found = pairs(Source(**{**vars(source), "path": data_folder / source.path}))
     assert len(found) == documents
     assert len({label for _, label in found}) == labels
-
-
-def test_several_label_columns_hold_zeros_and_ones(put: Put) -> None:
-    """The labels are the names of the columns with a one; a row of empty ones is unlabelled."""
-    path = put("a.csv", "text,toxic,obscene\na,1,0\nb,0,0\nc,1.0,True\nd,,\n")
-    expected = [("a", ("toxic",)), ("b", ()), ("c", ("toxic", "obscene")), ("d", None)]
-    assert pairs(Source(path, "text", ("toxic", "obscene"))) == expected
-    lines = put("a.jsonl", '{"text": "a", "x": 1, "y": false}\n{"text": "b", "x": null, "y": null}\n')
-    assert pairs(Source(lines, "text", ("x", "y"))) == [("a", ("x",)), ("b", None)]
-    pq.write_table(pa.table({"text": ["a"], "x": [True], "y": [0]}), path.with_suffix(".parquet"))
-    assert pairs(Source(path.with_suffix(".parquet"), "text", ("x", "y"))) == [("a", ("x",))]
-
-
-@pytest.mark.parametrize(
-    ("row", "error", "said"),
-    [
-        ("a,joy,0", UsageError, "got 'joy' in column 'x'"),
-        ("a,0,-1", UsageError, "got '-1' in column 'y'"),
-        ("a,1,", DataError, "none in 'y'"),
-    ],
-)
-def test_other_values_in_several_label_columns_are_refused(
-    put: Put, row: str, error: type[UlmusError], said: str
-) -> None:
-    """They are no classes, and a row is labelled whole or not at all."""
-    with pytest.raises(error, match=said):
-        pairs(Source(put("a.csv", f"text,x,y\n{row}\n"), "text", ("x", "y")))
-
-
-def test_lists_saved_as_text_are_several_labels(put: Put) -> None:
-    """As pandas, Python and JSON write them; other cells are split; one that is cut off is an error."""
-    rows = """text,label\na,"['joy', 'anger']"\nb,"[""joy""]"\nc,"joy, anger"\nd,[]\n"""
-    expected = [("a", ("joy", "anger")), ("b", ("joy",)), ("c", ("joy", "anger")), ("d", ())]
-    assert pairs(Source(put("a.csv", rows), "text", "label", ",")) == expected
-    with pytest.raises(DataError, match="begins as a saved list"):
-        pairs(Source(put("b.csv", """text,label\na,"['joy', 'ang"\n"""), "text", "label", ","))
