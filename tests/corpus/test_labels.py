@@ -249,3 +249,12 @@ def test_rare_labels_of_multi_label_documents_stay_in_training() -> None:
         train, held = held_out(labels.target, seed)
         assert labels.target[train].any(axis=0).all()
         assert len(held) > 50
+
+
+@pytest.mark.parametrize("number", [float("inf"), float("-inf"), float("nan"), np.float32("inf")])
+def test_a_class_is_no_infinity(number: Any) -> None:
+    """A model file could not bring it back, whether it is a label, one of several, or the name of a column."""
+    table = pd.DataFrame([[0, 1], [1, 0]], columns=[number, 1.0])
+    for values in ([number, 1.0], [[number], [1.0, number]], table):
+        with pytest.raises(UsageError, match="finite|has none"):
+            Labels.of(values)

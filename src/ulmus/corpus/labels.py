@@ -85,6 +85,8 @@ class Labels:
             )
         if classes is not None:
             return cls(classes, found.of_classes(classes), True)
+        for name in found.names or ():
+            _check(name)
         return cls(found.names or tuple(range(found.target.shape[1])), found.target, True)
 
     def rows(self, index: np.ndarray) -> Labels:
