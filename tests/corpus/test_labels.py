@@ -256,5 +256,5 @@ def test_a_class_is_no_infinity(number: Any) -> None:
     """A model file could not bring it back, whether it is a label, one of several, or the name of a column."""
     table = pd.DataFrame([[0, 1], [1, 0]], columns=[number, 1.0])
     for values in ([number, 1.0], [[number], [1.0, number]], table):
-        with pytest.raises(UsageError, match="finite|has none"):
+        with pytest.raises(UsageError, match=r"finite|has none"):
             Labels.of(values)
