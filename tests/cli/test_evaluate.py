@@ -124,6 +124,16 @@ def test_a_delimiter_for_one_label_a_text_is_a_usage_error(classifier: Path, cor
     assert "one label to a text" in done.stderr
 
 
+def test_several_labels_for_a_model_of_single_ones_are_an_error(
+    classifier: Path, tmp_path: Path, run: Run
+) -> None:
+    """Rather than scored by the first of them."""
+    data = tmp_path / "a.jsonl"
+    data.write_text('{"text": "a film", "label": ["good", "bad"]}\n{"text": "a book", "label": ["bad"]}\n')
+    done = run("evaluate", classifier, data, "--text", "text", "--label", "label")
+    assert (done.exit_code, "1 texts of" in done.stderr, "several or none" in done.stderr) == (1, True, True)
+
+
 def test_a_missing_label_column_asks_for_it(classifier: Path, corpus: Path, run: Run) -> None:
     """A file without the label column of the training cannot be judged on."""
     done = run("evaluate", classifier, corpus / "unlabeled.csv")

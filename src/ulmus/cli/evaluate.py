@@ -105,6 +105,11 @@ def _labels(
         if options.label_delimiter is not None:
             raise UsageError(f"{options.model} gives one label to a text. Leave --label-delimiter away.")
         rows = [(label,) if isinstance(label, str) else label for label in given]
+        if odd := sum(len(row) != 1 for row in rows):
+            raise DataError(
+                f"{options.model} gives one label to a text, and {odd:,} texts of {options.data} have several or none. "
+                "Give a file with one label a text."
+            )
     else:
         delimiter = options.label_delimiter or _delimiter(names, given)
         rows = [_split(label, inputs.character(delimiter)) for label in given]
