@@ -71,7 +71,7 @@ def test_info_shows_a_page_for_people(classifier: Path, run: Run) -> None:
     rows = dict(line.split("  ", 1) for line in shown.stdout.splitlines() if line[0] != " ")
     assert rows["model"].strip() == "classifier, one label a text"
     assert re.search(r"20\d\d-\d\d-\d\d, on 60 labelled and 0 other texts, [\d.]+ minutes", rows["trained"])
-    assert rows["columns"].strip() == "text text, label label"
+    assert rows["columns"].strip() == "text: text; label: label"
     assert re.search(r"accuracy [\d.]+ %, macro F1 [\d.]+ % \(30 texts", shown.stdout)
     assert "  good  30   50.0%" in shown.stdout
     assert "all_epochs" not in shown.stdout

@@ -11,7 +11,7 @@ def test_texts_and_classes_are_counted() -> None:
     """The most frequent class first; empty, repeated and contradicting texts are said where there are some."""
     lines = training_texts(["a", "b", "a ", "", "c"], ["x", "y", "y", "x", "y"], 7)
     assert lines == [
-        "Training texts: 5 with a label, 7 without, 1 empty, 1 that repeat another, 1 that come with different labels.",
+        "Training texts: 5 with a label, 7 without, 1 empty, 1 repeated, 1 with different labels.",
         "Classes: 2",
         "  y  3   60.0%",
         "  x  2   40.0%",
@@ -36,4 +36,7 @@ def test_twenty_classes_are_shown() -> None:
     """And how many more there are."""
     lines = class_counts([(f"c{i}", 100 - i) for i in range(30)], 1_000)
     assert len(lines) == 21
-    assert lines[-1] == "  and 10 more with 71 to 80 texts each"
+    assert lines[-1] == "  and 10 more classes, texts of each: 71 to 80"
+    lines = class_counts([(f"c{i}", 1) for i in range(30)], 1_000)
+    assert len(lines) == 6
+    assert lines[-1] == "  and 25 more classes, texts of each: 1"

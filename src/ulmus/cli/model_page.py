@@ -115,9 +115,9 @@ def _encoder(config: Mapping[str, Any], manifest: Mapping[str, Any]) -> str:
 
 
 def _columns(columns: Mapping[str, Any]) -> str:
-    said = [f"{key} {value(columns[key])}" for key in ("text", "label") if columns.get(key)]
+    said = [f"{key}: {value(columns[key])}" for key in ("text", "label") if columns.get(key)]
     delimiter = columns.get("label_delimiter")
-    return _joined([*said, f"labels split at {delimiter!r}" if delimiter else ""])
+    return "; ".join([*said, *([f"labels split at {delimiter!r}"] if delimiter else [])])
 
 
 def _classes(labels: Any, trained: Mapping[str, Any]) -> str:

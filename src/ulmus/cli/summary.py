@@ -14,6 +14,7 @@ from ulmus.terminal import printable
 __all__ = ["class_counts", "training_texts"]
 
 _CLASSES = 20  # shown one by one
+_CLASSES_OF_ONE = 5  # where each has one text, which says little
 _NAME = 32  # columns of a name
 
 
@@ -24,8 +25,8 @@ def training_texts(texts: Sequence[str], labels: Sequence[Label], unlabeled: int
         of_text.setdefault(text.strip(), set()).add(label)
     odd = {
         "empty": sum(not text.strip() for text in texts),
-        "that repeat another": len(texts) - len(of_text),
-        "that come with different labels": sum(len(some) > 1 for some in of_text.values()),
+        "repeated": len(texts) - len(of_text),
+        "with different labels": sum(len(some) > 1 for some in of_text.values()),
     }
     said = "".join(f", {n:,} {what}" for what, n in odd.items() if n)
     counts = Counter(part for label in labels for part in parts(label))
@@ -38,7 +39,8 @@ def class_counts(counts: Iterable[tuple[str, int]], documents: int) -> list[str]
     from rich.cells import cell_len, set_cell_size
 
     ordered = sorted(counts, key=lambda item: -item[1])
-    shown, rest = ordered[:_CLASSES], ordered[_CLASSES:]
+    most = _CLASSES if ordered and ordered[0][1] > 1 else _CLASSES_OF_ONE
+    shown, rest = ordered[:most], ordered[most:]
     names = [printable(name) for name, _ in shown]
     names = [name if cell_len(name) <= _NAME else f"{set_cell_size(name, _NAME - 3)}..." for name in names]
     wide, digits = max(map(cell_len, names), default=0), len(f"{ordered[0][1]:,}") if ordered else 0
@@ -47,5 +49,7 @@ def class_counts(counts: Iterable[tuple[str, int]], documents: int) -> list[str]
         for name, (_, n) in zip(names, shown, strict=True)
     ]
     if rest:
-        lines.append(f"  and {len(rest):,} more with {rest[-1][1]:,} to {rest[0][1]:,} texts each")
+        least, largest = f"{rest[-1][1]:,}", f"{rest[0][1]:,}"
+        each = largest if least == largest else f"{least} to {largest}"
+        lines.append(f"  and {len(rest):,} more classes, texts of each: {each}")
     return lines
