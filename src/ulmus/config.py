@@ -69,9 +69,11 @@ def check_range(config: Any, names: str, least: float, most: float = math.inf) -
             raise ConfigError(f"{name}: expected {bounds}, got {value}.")
 
 
-def did_you_mean(wrong: str, names: typing.Iterable[str]) -> str:
-    """` Did you mean 'x'?` for the name most like `wrong`, or an empty string when none is."""
-    close = difflib.get_close_matches(wrong.lower(), {name.lower(): name for name in names}, n=1, cutoff=0.6)
+def did_you_mean(wrong: str, names: typing.Iterable[str], *, least: float = 0.6) -> str:
+    """` Did you mean 'x'?` for the name most like `wrong`, or an empty string when none is by `least` (0 to 1)."""
+    close = difflib.get_close_matches(
+        wrong.lower(), {name.lower(): name for name in names}, n=1, cutoff=least
+    )
     found = [name for name in names if close and name.lower() == close[0]]
     return f" Did you mean {found[0]!r}?" if found else ""
 

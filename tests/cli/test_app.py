@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shlex
 import subprocess
 import sys
 
 import pytest
+import typer
 from typer.testing import CliRunner
 
 import ulmus
@@ -76,7 +79,19 @@ def test_help_of_a_command_is_ascii_and_explains_every_option(name: str) -> None
         (["trian"], "Did you mean 'train'"),
         (["train"], "Missing argument 'DATA'"),
         (["train", "a.csv"], "--out"),
-        (["train", "a.csv", "--out", "m.ulmus", "--tekst", "x"], "No such option: --tekst"),
+        (
+            ["train", "a.csv", "--out", "m.ulmus", "--tekst", "x"],
+            "No such option: --tekst. Did you mean '--text'?",
+        ),
+        (["train", "a.csv", "--out", "m.ulmus", "--model", "x"], "Did you mean '--language-model'?"),
+        (
+            ["train", "a.csv", "--out", "m.ulmus", "--epochs", "3"],
+            "--config. Did you mean [classifier] all_epochs",
+        ),
+        (["train", "a.csv", "--out", "m.ulmus", "--embedding", "3"], "Did you mean [lm] embedding?"),
+        (["pretrain", "a.txt", "--out", "m.ulmus", "--epochs", "3"], "Did you mean [lm] epochs"),
+        (["predict", "m.ulmus", "--outputs", "3"], "Did you mean '--output'?"),
+        (["predict", "m.ulmus", "--batch-size", "3"], "No such option: --batch-size\n"),
         (["train", "a.csv", "--out", "m.ulmus", "--seed", "one"], "--seed"),
         (["train", "a.csv", "--out", "m.ulmus", "--size", "huge"], "--size"),
         (["generate"], "Missing argument"),
@@ -87,6 +102,27 @@ def test_a_usage_error_ends_with_code_2_and_says_what_is_wrong(arguments: list[s
     done = CliRunner().invoke(app, arguments)
     assert (done.exit_code, done.stdout) == (2, "")
     assert said in done.stderr
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_stands_in_groups_and_ends_with_an_example(name: str) -> None:
+    """The options of the command itself, then what it shares; the example is a call of it that can be parsed."""
+    shown = CliRunner().invoke(app, [name, "--help"]).stdout
+    headings = [line.rstrip(":") for line in shown.splitlines() if re.fullmatch(r"[A-Z].*:", line)]
+    assert len(headings) == len(set(headings)) >= 3
+    assert headings[-1] == "Example"
+    example = shown.split("Example:\n")[1].replace("\\\n", " ")
+    arguments = shlex.split(next(part for part in example.split("|") if "ulmus" in part))
+    assert arguments[:2] == ["ulmus", name]
+    group = typer.main.get_command(app)
+    command = group.commands[name]  # type: ignore[attr-defined]
+    command.make_parser(command.context_class(command)).parse_args(arguments[2:])
+
+
+def test_other_spellings_are_accepted() -> None:
+    """`--unlabelled` is `--unlabeled`."""
+    done = CliRunner().invoke(app, ["train", "nowhere.csv", "--out", "m.ulmus", "--unlabelled", "x.csv"])
+    assert "nowhere.csv" in done.stderr
 
 
 def test_a_failure_ends_with_code_1_and_no_traceback() -> None:

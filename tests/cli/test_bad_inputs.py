@@ -220,7 +220,7 @@ def test_a_disk_that_fills_while_predicting(classifier: Path, corpus: Path, tmp_
     out = tmp_path / "out.csv"
     out.write_text("old")
     with small_disk(200):
-        done = run("predict", classifier, corpus / "test.csv", "-o", out)
+        done = run("predict", classifier, corpus / "test.csv", "-o", out, "--force")
     assert (done.exit_code, done.stdout) == (1, "")
     assert "Cannot write" in done.stderr
     assert "Nothing half-written was left behind" in done.stderr

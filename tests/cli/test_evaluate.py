@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from typer.testing import Result
+
+from ulmus.cli import evaluate as command
+from ulmus.evaluation.per_class import judged
 
 Run = Callable[..., Result]
 Reviews = Callable[[int, int], list[list[str]]]
@@ -101,8 +106,13 @@ def test_texts_without_a_label_have_none_of_several(
     tagger: Path, tmp_path: Path, run: Run, reviews: Reviews, write_csv: WriteCsv
 ) -> None:
     """Multi-label: giving them a label is a mistake that counts, and that they are read so is said."""
-    data = write_csv(tmp_path / "a.csv", ["text", "tags"], [*reviews(10, 13), ["a film", ""], ["a book", ""]])
+    rows = [*reviews(10, 13), ["a film", ""], ["a book", ""]]
+    data = write_csv(tmp_path / "a.csv", ["text", "tags"], rows)
     done = run("evaluate", tagger, data, "--label", "tags", "--json")
+    assert json.loads(done.stdout)["n"] == 12
+    lines = [json.dumps({"text": text, "tags": [label] if label else None}) for text, label in rows]
+    (tmp_path / "a.jsonl").write_text("\n".join(lines))
+    done = run("evaluate", tagger, tmp_path / "a.jsonl", "--json")
     assert json.loads(done.stdout)["n"] == 12
     assert "2 texts without a label are read as having none" in done.stderr
 
@@ -114,8 +124,97 @@ def test_a_delimiter_for_one_label_a_text_is_a_usage_error(classifier: Path, cor
     assert "one label to a text" in done.stderr
 
 
+def test_several_labels_for_a_model_of_single_ones_are_an_error(
+    classifier: Path, tmp_path: Path, run: Run
+) -> None:
+    """Rather than scored by the first of them."""
+    data = tmp_path / "a.jsonl"
+    data.write_text('{"text": "a film", "label": ["good", "bad"]}\n{"text": "a book", "label": ["bad"]}\n')
+    done = run("evaluate", classifier, data, "--text", "text", "--label", "label")
+    assert (done.exit_code, "1 texts of" in done.stderr, "several or none" in done.stderr) == (1, True, True)
+
+
 def test_a_missing_label_column_asks_for_it(classifier: Path, corpus: Path, run: Run) -> None:
-    """Without --label nothing has a label."""
-    done = run("evaluate", classifier, corpus / "test.csv", "--text", "text")
-    assert done.exit_code == 1
-    assert "--label COL" in done.stderr
+    """A file without the label column of the training cannot be judged on."""
+    done = run("evaluate", classifier, corpus / "unlabeled.csv")
+    assert done.exit_code == 2
+    assert "name the label of this file with --label" in done.stderr
+
+
+def test_every_class_has_its_scores(classifier: Path, corpus: Path, run: Run) -> None:
+    """As tables for people, what happened in the last line; in JSON precision, recall, F1 and counts by name."""
+    arguments = ("evaluate", classifier, corpus / "test.csv", "--text", "text", "--label", "label")
+    told = run(*arguments).stdout
+    assert all(word in told for word in ("precision", "recall", "taken for"))
+    assert re.fullmatch(r"Accuracy [\d.]+ %, macro F1 [\d.]+ % on 30 texts \(.* s\)\.", told.splitlines()[-1])
+    result = json.loads(run(*arguments, "--json").stdout)
+    assert set(result["classes"]) == {"bad", "good"}
+    assert result["classes"]["bad"].keys() == {"precision", "recall", "f1", "support", "predicted"}
+    assert result["confusion"]["classes"] == ["bad", "good"]
+    assert sum(map(sum, result["confusion"]["counts"])) == 30
+    assert result["unmeasured"] == []
+
+
+def test_every_one_of_several_labels_has_its_scores(tagger: Path, corpus: Path, run: Run) -> None:
+    """The same table; the confusion of each label in JSON only."""
+    arguments = ("evaluate", tagger, corpus / "tags.csv", "--text", "text", "--label", "tags")
+    told = run(*arguments).stdout
+    assert "precision" in told
+    assert "taken for" not in told
+    assert "micro F1" in told.splitlines()[-1]
+    result = json.loads(run(*arguments, "--json").stdout)
+    assert [len(counts) for counts in result["confusion"]["counts"]] == [2, 2, 2]
+
+
+def test_texts_that_were_trained_on_are_noticed(classifier: Path, corpus: Path, run: Run) -> None:
+    """A score on them is no news; of other texts nothing is said."""
+    done = run("evaluate", classifier, corpus / "train.csv", "--text", "text", "--label", "label", "--json")
+    assert "about 100.0 % of these texts were trained on" in done.stderr
+    assert json.loads(done.stdout)["seen"] == 1.0
+    done = run("evaluate", classifier, corpus / "test.csv", "--text", "text", "--label", "label", "--json")
+    assert (json.loads(done.stdout)["seen"], done.stderr) == (0.0, "")
+
+
+def test_a_class_without_a_text_is_named(
+    classifier: Path, tmp_path: Path, run: Run, write_csv: WriteCsv
+) -> None:
+    """A score of 100 % says nothing about it."""
+    data = write_csv(tmp_path / "a.csv", ["text", "label"], [["a lovely film", "good"], ["superb", "good"]])
+    done = run("evaluate", classifier, data, "--text", "text", "--label", "label")
+    assert "Not measured, since no text has that label: 'bad'" in done.stdout
+    result = json.loads(run("evaluate", classifier, data, "--label", "label", "--json").stdout)
+    assert result["unmeasured"] == ["bad"]
+    assert result["classes"]["bad"]["recall"] is None
+
+
+def test_a_label_is_the_same_with_and_without_the_apostrophe_of_csv(
+    tmp_path: Path, run: Run, reviews: Reviews, write_csv: WriteCsv, corpus: Path
+) -> None:
+    """What `predict` writes for a label such as =good, `evaluate` takes for =good."""
+    rows = [[text, f"={label}"] for text, label in reviews(40, 31)]
+    data, out = write_csv(tmp_path / "a.csv", ["text", "label"], rows), tmp_path / "m.ulmus"
+    trained = run(
+        *("train", data, "--text", "text", "--label", "label", "--out", out, "--quiet"),
+        *("--config", corpus / "tiny.toml", "--language-model", "none", "--minutes", "0.02"),
+    )
+    assert trained.exit_code == 0, trained.stderr
+    predicted = tmp_path / "p.csv"
+    assert run("predict", out, data, "--keep", "text", "-o", predicted).exit_code == 0
+    assert "'=good" in predicted.read_text()
+    again = run("evaluate", out, predicted, "--text", "text", "--label", "label", "--json")
+    assert again.exit_code == 0, again.stderr
+    assert json.loads(again.stdout)["accuracy"] == 1.0
+
+
+def test_of_many_classes_the_most_frequent_mistakes_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    """A matrix of a hundred columns would help nobody; neither would a hundred rows."""
+    target = np.repeat(np.arange(60), 2)
+    guess = np.where(np.arange(120) % 2 == 0, target, 0)
+    proba = np.eye(60)[guess]
+    command._tell(
+        judged(target, {"lm": proba}, {"lm": 0.5}, [f"c{k}" for k in range(60)]) | {"seconds": 1.0}, "m"
+    )
+    told = capsys.readouterr().out
+    assert "the 40 of 60 classes with the most texts" in told
+    assert sum(" c0 " in line for line in told.splitlines()) >= 10
+    assert "texts of ..." in told

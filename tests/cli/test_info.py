@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from rich.cells import cell_len
 from typer.testing import Result
+
+from ulmus import bundle
 
 Run = Callable[..., Result]
 
@@ -60,13 +64,55 @@ def test_a_model_brings_its_own_vocabulary(language_model: Path, corpus: Path, r
     assert "--model brings its own vocabulary" in done.stderr
 
 
-def test_info_shows_the_manifest(classifier: Path, run: Run) -> None:
-    """A table for people, the manifest itself as JSON."""
+def test_info_shows_a_page_for_people(classifier: Path, run: Run) -> None:
+    """What it is, what it was trained on, its classes and scores; every setting with --all; the manifest as JSON."""
     shown = run("info", classifier)
     assert shown.exit_code == 0, shown.stderr
-    assert "bad, good" in shown.stdout
+    rows = dict(line.split("  ", 1) for line in shown.stdout.splitlines() if line[0] != " ")
+    assert rows["model"].strip() == "classifier, one label a text"
+    assert re.search(r"20\d\d-\d\d-\d\d, on 60 labelled and 0 other texts, [\d.]+ minutes", rows["trained"])
+    assert rows["columns"].strip() == "text: text; label: label"
+    assert re.search(r"accuracy [\d.]+ %, macro F1 [\d.]+ % \(30 texts", shown.stdout)
+    assert "  good  30   50.0%" in shown.stdout
+    assert "all_epochs" not in shown.stdout
+    assert re.search(r"config.all_epochs +1\n", run("info", classifier, "--all").stdout)
     manifest = json.loads(run("info", classifier, "--json").stdout)
     assert (manifest["kind"], manifest["labels"]) == ("classifier", ["bad", "good"])
+
+
+@pytest.mark.parametrize("columns", ["60", "40"])
+@pytest.mark.parametrize("options", [[], ["--all"]])
+def test_info_is_never_wider_than_the_terminal(
+    classifier: Path,
+    language_model: Path,
+    run: Run,
+    monkeypatch: pytest.MonkeyPatch,
+    columns: str,
+    options: list[str],
+) -> None:
+    """Long values are folded, of both kinds of model."""
+    monkeypatch.setenv("COLUMNS", columns)
+    for model in (classifier, language_model):
+        shown = run("info", model, *options).stdout
+        assert max(map(cell_len, shown.splitlines())) <= int(columns)
+
+
+@pytest.mark.parametrize("kind", ["classifier", "language-model", "tagger", ["\x1b[2J"], None])
+@pytest.mark.parametrize(
+    "thing",
+    [None, 3, -0.5, "\x1b]0;title\x07", [], [[1], {}], {}, {"n": [], "lm": {"accuracy": "1"}, "minutes": {}}],
+)
+def test_any_manifest_can_be_shown(tmp_path: Path, run: Run, kind: object, thing: object) -> None:
+    """What is not as expected is left out, and no control character reaches the terminal."""
+    keys = ["metrics", "labels", "config", "card", "vocabulary", "columns", "history"]
+    manifest = {"kind": kind, **dict.fromkeys(keys, thing)}
+    if isinstance(thing, dict):
+        manifest["metrics"] = {**thing, "trained_on": thing, "combined": thing}
+    bundle.write(tmp_path / "m.ulmus", manifest=manifest, tokenizer_json="{}", tensors={})
+    for options in ([], ["--all"], ["--json"]):
+        done = run("info", tmp_path / "m.ulmus", *options)
+        assert done.exit_code == 0, done.stderr
+        assert not re.search("[\x00-\x09\x0b-\x1f]", done.stdout)
 
 
 @pytest.mark.parametrize("arguments", [["info", "{model}"], ["tokens", "a text", "--model", "{model}"]])

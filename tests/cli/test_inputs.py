@@ -14,7 +14,7 @@ from ulmus.errors import DataError, UsageError
 
 def test_options_of_the_command_line_become_those_of_the_reader() -> None:
     """\\t is what a shell user can type for a tab; flags that are not given are guessed."""
-    made = source(Path("a.csv"), ReaderOptions(delimiter="\\t", header=False), Columns(["1"], "0", "tab"))
+    made = source(Path("a.csv"), ReaderOptions(delimiter="\\t", header=False), Columns(["1"], ["0"], "tab"))
     assert (made.delimiter, made.header, made.quoting, made.label_delimiter) == ("\t", "no", None, "\t")
     assert (made.text, made.label) == (("1",), "0")
 
@@ -44,14 +44,14 @@ def test_texts_can_be_read_again_and_again(tmp_path: Path) -> None:
 def test_rows_without_a_label_stand_apart(tmp_path: Path) -> None:
     """One label a text: a text without is unlabelled."""
     (tmp_path / "a.csv").write_text("text,label\none,x\ntwo,\nthree,y\n")
-    given = labelled(source(tmp_path / "a.csv", ReaderOptions(), Columns(["text"], "label")))
+    given = labelled(source(tmp_path / "a.csv", ReaderOptions(), Columns(["text"], ["label"])))
     assert given == Labelled(["one", "three"], ["x", "y"], ["two"])
 
 
 def test_none_of_several_labels_is_an_answer(tmp_path: Path) -> None:
     """Empty cells and empty lists are texts with none of the labels; null and a missing key are not known."""
     (tmp_path / "a.csv").write_text('text,label\none,"x, y"\ntwo,\nthree,y\n')
-    given = labelled(source(tmp_path / "a.csv", ReaderOptions(), Columns(["text"], "label", ",")))
+    given = labelled(source(tmp_path / "a.csv", ReaderOptions(), Columns(["text"], ["label"], ",")))
     assert given == Labelled(["one", "two", "three"], [("x", "y"), (), ("y",)], [])
     lines = [
         '{"t": "one", "l": ["x"]}',
@@ -60,11 +60,11 @@ def test_none_of_several_labels_is_an_answer(tmp_path: Path) -> None:
         '{"t": "four"}',
     ]
     (tmp_path / "b.jsonl").write_text("\n".join(lines))
-    given = labelled(source(tmp_path / "b.jsonl", ReaderOptions(), Columns(["t"], "l", ",")))
+    given = labelled(source(tmp_path / "b.jsonl", ReaderOptions(), Columns(["t"], ["l"], ",")))
     assert given == Labelled(["one", "two"], [("x",), ()], ["three", "four"])
     (tmp_path / "c.csv").write_text("text,label\none,\ntwo,\n")
     with pytest.raises(DataError, match="is empty in all 2 rows"):
-        labelled(source(tmp_path / "c.csv", ReaderOptions(), Columns(["text"], "label", ",")))
+        labelled(source(tmp_path / "c.csv", ReaderOptions(), Columns(["text"], ["label"], ",")))
 
 
 def test_the_split_is_that_of_the_labelled_folder(tmp_path: Path) -> None:

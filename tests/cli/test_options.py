@@ -84,6 +84,8 @@ def test_an_unknown_key_of_the_config_file_is_an_error_with_a_suggestion(tmp_pat
     done, got = call(["a.csv", "--out", "m.ulmus", "--config", path])
     assert (done.exit_code, got) == (2, [])
     assert f"unknown key 'sed' in {path}. Did you mean 'seed'?" in done.stderr
+    done, _ = call(["a.csv", "--out", "m.ulmus", "--config", config(tmp_path, "hidden = 7\n")])
+    assert "Did you mean [lm] hidden?" in done.stderr
 
 
 @pytest.mark.parametrize("key", ["config", "debug", "help"])

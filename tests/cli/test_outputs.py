@@ -9,9 +9,11 @@ from typing import TextIO
 
 import pytest
 
-from ulmus.cli import outputs
+from ulmus.cli import guard, outputs
 from ulmus.cli.options import CommonOptions, RunOptions
 from ulmus.errors import ConfigError, StorageError, UsageError
+
+ANYTHING = guard.Kind("file", lambda _path: True)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +47,7 @@ def raise_after_checkpoint(folder: Path, error: type[BaseException]) -> None:
 def test_claiming_leaves_nothing_behind(tmp_path: Path) -> None:
     """The trial file is gone and an existing file untouched."""
     (tmp_path / "m.csv").write_text("old")
-    outputs.claim(tmp_path / "m.csv", (".csv",))
+    outputs.claim(tmp_path / "m.csv", Options(out=tmp_path / "m.ulmus"), ANYTHING)
     assert [path.name for path in tmp_path.iterdir()] == ["m.csv"]
     assert (tmp_path / "m.csv").read_text() == "old"
 
@@ -53,20 +55,20 @@ def test_claiming_leaves_nothing_behind(tmp_path: Path) -> None:
 def test_an_output_with_another_ending_is_refused(tmp_path: Path) -> None:
     """The ending is the format."""
     with pytest.raises(UsageError, match=r"\.csv or \.jsonl"):
-        outputs.claim(tmp_path / "out.xlsx", (".csv", ".jsonl"))
+        outputs.claim(tmp_path / "out.xlsx", Options(out=tmp_path / "m.ulmus"), guard.PREDICTIONS)
 
 
 def test_an_output_below_a_file_is_refused(tmp_path: Path) -> None:
     """Nothing can be written into a file as if it were a folder."""
     (tmp_path / "file").touch()
     with pytest.raises(StorageError):
-        outputs.claim(tmp_path / "file" / "m.ulmus")
+        outputs.claim(tmp_path / "file" / "a", Options(out=tmp_path / "m.ulmus"), ANYTHING)
 
 
 def test_a_device_is_no_place_for_a_model() -> None:
     """Renaming a model over /dev/null would take the device away."""
     with pytest.raises(UsageError, match="no place for a model"):
-        outputs.claim_model(Options(out=Path(os.devnull)))
+        outputs.claim_model(Options(out=Path(os.devnull)), "classifier")
 
 
 def test_a_written_file_takes_its_name_at_the_end(tmp_path: Path) -> None:

@@ -130,3 +130,28 @@ def test_a_language_model_predicts_no_labels(language_model: Path, run: Run) -> 
     done = run("predict", language_model, stdin="text\n")
     assert done.exit_code == 1
     assert "holds a language-model, expected a classifier" in done.stderr
+
+
+def test_columns_are_carried_over(classifier: Path, tmp_path: Path, run: Run) -> None:
+    """Ids stand beside the predictions, as text in csv and as they were in JSON."""
+    data = tmp_path / "a.jsonl"
+    data.write_text('{"id": 7, "text": "a fine film", "label": "good"}\n{"id": "007", "text": "dull"}\n')
+    keep = ("--keep", "id", "--keep", "label", "--keep", "id")
+    rows = table(run("predict", classifier, data, "--text", "text", *keep).stdout)
+    assert list(rows[0]) == ["row", "id", "input(label)", "label", "bad", "good"]
+    assert [(row["id"], row["input(label)"]) for row in rows] == [("7", "good"), ("007", "")]
+    listed = json.loads(run("predict", classifier, data, "--text", "text", *keep, "--json").stdout)[
+        "predictions"
+    ]
+    assert [found["kept"] for found in listed] == [{"id": 7, "label": "good"}, {"id": "007", "label": None}]
+
+
+def test_a_column_that_is_not_there_is_said_before_the_model_is_loaded(
+    classifier: Path, corpus: Path, run: Run
+) -> None:
+    """With those that are; the standard input has none."""
+    done = run("predict", classifier, corpus / "test.csv", "--text", "text", "--keep", "lable")
+    assert done.exit_code == 2
+    assert "Did you mean 'label'?" in done.stderr
+    done = run("predict", classifier, "--keep", "id", stdin="a text\n")
+    assert (done.exit_code, "the standard input has none" in done.stderr) == (2, True)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import io
 import json
 import math
-import sys
 
 import numpy as np
 import pytest
@@ -32,10 +30,21 @@ def test_a_table_in_a_pipe_is_ascii_and_not_cut(capsys: pytest.CaptureFixture[st
     assert "\x1b" not in out
 
 
-def test_what_stdout_cannot_encode_is_escaped(monkeypatch: pytest.MonkeyPatch) -> None:
-    """LANG=C and lone surrogates do not end a command."""
-    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BytesIO(), encoding="ascii"))
-    assert show.printable("naïve \ud800") == "na\\xefve \\ud800"
+def test_what_people_are_told_holds_no_control_character(capsys: pytest.CaptureFixture[str]) -> None:
+    """In a line, a note, a cell and a heading they are shown; lone surrogates end no command."""
+    show.say("a \x1b[31mlabel\nand a line")
+    show.note("a \x07bell \ud800")
+    show.table(["head\x9b\n", "x"], [["\u202ecell", "two\nlines"]])
+    out, err = capsys.readouterr()
+    assert out.startswith("a \\x1b[31mlabel\nand a line\n")
+    assert err == "a \\x07bell \\ud800\n"
+    assert all(shown in out for shown in ("head\\x9b\\n", "\\u202ecell", "two\\nlines"))
+
+
+def test_a_heading_is_no_markup(capsys: pytest.CaptureFixture[str]) -> None:
+    """A model file may be called [bold].ulmus."""
+    show.table(["[bold]", ""], [["a", "b"]])
+    assert "[bold]" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -43,6 +43,9 @@ def test_a_classifier_is_trained_and_its_parts_stand_side_by_side(
     assert f"Written: {out}" in done.stdout
     assert done.stdout.isascii()
     assert "60 labelled texts of 2 classes, 40 unlabelled" in done.stderr
+    assert "Training texts: 60 with a label, 40 without" in done.stderr
+    assert "\n  good  30   50.0%\n" in done.stderr
+    assert done.stdout.splitlines()[-1].startswith(f"Next: ulmus predict {out} FILE -o ")
     assert sorted(written(out)["labels"]) == ["bad", "good"]
     assert not list(tmp_path.glob(".*"))
 
@@ -98,6 +101,7 @@ def test_a_file_without_header_is_read_by_numbers(
     )
     assert done.exit_code == 0, done.stderr
     assert "40 labelled texts of 2 classes, 10 unlabelled" in done.stderr
+    assert "FILE --no-header -o predictions.csv" in done.stdout
 
 
 def test_several_text_columns_become_fields(

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.sparse import csr_matrix
 
 from ulmus.corpus.labels import Labels, code
 from ulmus.errors import DataError, UsageError
@@ -64,6 +65,64 @@ def test_lists_of_labels_are_several(column: Any) -> None:
     assert labels.names() == [(code(0), code(1)), (code(1),), ()]
 
 
+MATRIX = [[1, 0, 0], [0, 1, 0], [1, 1, 0], [0, 0, 0]]
+
+
+@pytest.mark.parametrize(
+    ("table", "classes"),
+    [
+        (MATRIX, (0, 1, 2)),
+        ([tuple(row) for row in MATRIX], (0, 1, 2)),
+        ([np.array(row) for row in MATRIX], (0, 1, 2)),
+        (pd.Series(MATRIX), (0, 1, 2)),
+        (pa.array(MATRIX), (0, 1, 2)),
+        (np.array(MATRIX), (0, 1, 2)),
+        (np.array(MATRIX, bool), (0, 1, 2)),
+        (np.array(MATRIX, float), (0, 1, 2)),
+        (csr_matrix(np.array(MATRIX)), (0, 1, 2)),
+        (pd.DataFrame(MATRIX), (0, 1, 2)),
+        (pd.DataFrame(MATRIX, columns=["toxic", "obscene", "a"]), ("toxic", "obscene", "a")),
+        (pd.DataFrame(MATRIX, columns=["b", "a", "c"], dtype="boolean"), ("b", "a", "c")),
+        (pd.DataFrame(MATRIX, columns=["b", "a", "c"], dtype=str), ("b", "a", "c")),
+        (pl.DataFrame(np.array(MATRIX), schema=["b", "a", "c"]), ("b", "a", "c")),
+        (pa.table(dict(zip("bac", np.array(MATRIX).T, strict=True))), ("b", "a", "c")),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_a_table_of_zeros_and_ones_is_the_multi_label_matrix(table: Any, classes: tuple[Any, ...]) -> None:
+    """Its columns are the classes, by name where they have names, in their order; a column may be all zeros."""
+    labels = Labels.of(table)
+    assert labels.multi_label
+    assert labels.classes == classes
+    assert [type(name) for name in labels.classes] == [type(name) for name in classes]
+    assert labels.target.tolist() == MATRIX
+
+
+def test_columns_of_a_table_are_matched_by_name_with_the_known_classes() -> None:
+    """In any order; without names in the order of the classes; other columns are refused, and so are fewer."""
+    table = pd.DataFrame([[1, 0], [0, 0]], columns=["b", "a"])
+    assert Labels.of(table, ("a", "b"), True).target.tolist() == [[0, 1], [0, 0]]
+    assert Labels.of(table.to_numpy(), ("a", "b"), True).target.tolist() == [[1, 0], [0, 0]]
+    assert Labels.of([[1, 0], [0, 0]], ("a", "b"), True).target.tolist() == [[1, 0], [0, 0]]
+    with pytest.raises(
+        DataError, match=r"a column for each class of this model \(a, c\), got the columns b, a"
+    ):
+        Labels.of(table, ("a", "c"), True)
+    with pytest.raises(DataError, match="each of the 3 classes of this model, got 2"):
+        Labels.of(table.to_numpy(), ("a", "b", "c"), True)
+    with pytest.raises(UsageError, match="expected one value a text"):
+        Labels.of(table, ("a", "b"), False)
+
+
+@pytest.mark.parametrize(
+    "sets", [[{0, 1}, {1}], [[0, 1], [1]], [[0], [1]], [[0, 1, 2], [2, 1, 0]], [["0", "1"], ["1", "0"]]]
+)
+def test_sets_of_numbers_are_no_table(sets: Any) -> None:
+    """Sets, rows of different lengths or of one number, and other numbers and strings are labels by themselves."""
+    labels = Labels.of(sets)
+    assert [{labels.classes[k] for k in np.flatnonzero(row)} for row in labels.target] == list(map(set, sets))
+
+
 def test_hot_rows_and_counts_of_single_labels() -> None:
     """Class numbers as rows of zeros with a one; how many of each."""
     labels = Labels.of(["x", "y", "x"])
@@ -93,8 +152,13 @@ def test_codes_sort_as_the_classes_do() -> None:
         ([["a", None], ["b"]], UsageError, "has none"),
         (["a", 1], UsageError, "all of one type"),
         ("spam", UsageError, "expected a list of them, got a single str"),
-        (np.array([[1, 0], [0, 1]]), UsageError, "expected one column"),
-        (pd.DataFrame({"a": [1], "b": [2]}), UsageError, "expected one column"),
+        (np.array([[1], [0]]), UsageError, "expected one column, or a table"),
+        (np.zeros((2, 2, 2)), UsageError, "expected one column"),
+        (pd.DataFrame({"a": [1], "b": [2]}), UsageError, "got '2' in column 'b'"),
+        (pd.DataFrame({"a": ["joy"], "b": ["fear"]}), UsageError, "got 'joy' in column 'a'"),
+        (pd.DataFrame({"a": [1, 0], "b": [None, 1]}), UsageError, "column 'b' has no value in row 0"),
+        (pd.DataFrame([[1, 0]], columns=["a", "a"]), UsageError, "two columns have the same name"),
+        (pd.DataFrame([[1, 0]], columns=[("a", 1), ("a", 2)]), UsageError, "named by a string or a number"),
         ([{"a": 1}, {"b": 2}], UsageError, "expected str, int, float or bool, got dict"),
         ([date(2020, 1, 1), date(2021, 1, 1)], UsageError, "expected str, int, float or bool, got date"),
         ([b"a", b"b"], UsageError, "expected str, int, float or bool, got bytes"),
@@ -185,3 +249,12 @@ def test_rare_labels_of_multi_label_documents_stay_in_training() -> None:
         train, held = held_out(labels.target, seed)
         assert labels.target[train].any(axis=0).all()
         assert len(held) > 50
+
+
+@pytest.mark.parametrize("number", [float("inf"), float("-inf"), float("nan"), np.float32("inf")])
+def test_a_class_is_no_infinity(number: Any) -> None:
+    """A model file could not bring it back, whether it is a label, one of several, or the name of a column."""
+    table = pd.DataFrame([[0, 1], [1, 0]], columns=[number, 1.0])
+    for values in ([number, 1.0], [[number], [1.0, number]], table):
+        with pytest.raises(UsageError, match=r"finite|has none"):
+            Labels.of(values)

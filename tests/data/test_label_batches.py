@@ -182,3 +182,10 @@ def test_impossible_settings_are_refused(wrong: dict[str, int]) -> None:
     """Empty batches are usage errors that name the option."""
     with pytest.raises(UsageError, match=next(iter(wrong))):
         LabelBatches(store_of([1, 2]), **wrong)
+
+
+def test_their_repr_says_how_much_they_read_and_how() -> None:
+    """Settings that are not given stay away."""
+    shown = repr(LabelBatches(store_of([3, 4]), batch_size=2))
+    assert shown.startswith("<LabelBatches: 2 documents, 7 tokens, batch_size=2, shuffle=False, ")
+    assert "token_budget" not in shown

@@ -176,3 +176,12 @@ def test_the_long_text_is_never_built(tmp_path) -> None:  # type: ignore[no-unty
     peak_bytes = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak_bytes < 1_000_000
+
+
+def test_their_repr_says_how_much_they_read_and_how() -> None:
+    """Numbers of documents and tokens, the settings, the epoch."""
+    batches = LMBatches(numbered([20, 30]), batch_size=2, bptt=5)
+    batches.set_epoch(3)
+    shown = repr(batches)
+    assert shown.startswith("<LMBatches: 2 documents, 50 tokens, batch_size=2, bptt=5, ")
+    assert shown.endswith("epoch 3>")

@@ -198,3 +198,8 @@ def test_document_numbers_are_checked() -> None:
     for wrong in ([2], [-1], [[0]]):
         with pytest.raises(UsageError, match=r"0\.\.1"):
             check_documents(wrong, store)
+
+
+def test_its_repr_says_how_much_it_holds() -> None:
+    """And not where in memory it lies."""
+    assert repr(IdStore.from_arrays(arrays([[1, 2], [3]]))) == "<IdStore: 2 documents, 3 tokens as int32>"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from sklearn.metrics import get_scorer, log_loss
 from sklearn.model_selection import GridSearchCV, cross_val_predict, cross_val_score
 
 from ulmus.errors import UsageError
+from ulmus.tasks.classifier.config import ClassifierConfig
 from ulmus.tasks.classifier.model import TextClassifier
 
 Fit = Callable[..., TextClassifier]
@@ -29,6 +31,15 @@ def test_parameters_can_be_read_and_set(make: Fit) -> None:
         model.set_params(sead=3)
 
 
+def test_a_parameter_that_there_is_not_is_answered_with_what_was_meant() -> None:
+    """A misspelt one, and a setting of the training, which stands in `config`."""
+    with pytest.raises(UsageError, match=r"there is no parameter 'minuts'\. Did you mean 'minutes'"):
+        TextClassifier(minuts=3)  # type: ignore[call-arg]
+    with pytest.raises(UsageError, match=r"It is a setting: config=ClassifierConfig\(all_epochs=\.\.\. or"):
+        TextClassifier(epochs=3)  # type: ignore[call-arg]
+    assert list(inspect.signature(TextClassifier).parameters)[:2] == ["size", "tokenizer"]
+
+
 def test_a_clone_has_the_parameters_and_nothing_learnt(classifier: TextClassifier) -> None:
     """sklearn.base.clone: the start of every search and cross-validation."""
     other = clone(classifier)
@@ -37,10 +48,14 @@ def test_a_clone_has_the_parameters_and_nothing_learnt(classifier: TextClassifie
     assert is_classifier(other)
 
 
-def test_its_repr_is_the_call_that_makes_it() -> None:
-    """Only what differs from the defaults."""
-    assert repr(TextClassifier()) == "TextClassifier()"
-    assert repr(TextClassifier(seed=3, teach="none")) == "TextClassifier(teach='none', seed=3)"
+def test_its_repr_says_its_parameters_and_what_it_has_learnt(classifier: TextClassifier) -> None:
+    """Only what differs from the defaults, of the settings too; classes and vocabulary if it is fitted."""
+    assert repr(TextClassifier()) == "<TextClassifier(), not fitted>"
+    assert repr(TextClassifier(seed=3, teach="none")) == "<TextClassifier(teach='none', seed=3), not fitted>"
+    config = ClassifierConfig(all_epochs=3)
+    assert "(config=ClassifierConfig(all_epochs=3)), not" in repr(TextClassifier(config=config))
+    tokens = len(classifier.tokenizer_)
+    assert repr(classifier).endswith(f"fitted: 3 classes (sea, town, wood), vocabulary of {tokens} tokens>")
 
 
 def test_scikit_learn_cross_validates_and_searches(make: Fit, corpus: Any) -> None:

@@ -71,6 +71,24 @@ def test_a_terminal_gets_a_bar_and_keeps_a_line_per_epoch(run, monkeypatch):
     assert progress._bar is None
 
 
+def test_what_the_clock_cut_short_is_said(new_model, new_batches):
+    """How many of the planned steps were done; nothing where all of them were."""
+    for minutes, said in (
+        (1e-6, ["hurried: the time was up after 1 of 12 steps (8%)"]),
+        (60.0, []),
+        (None, []),
+    ):
+        out = io.StringIO()
+        Trainer(
+            new_model(),
+            [Stage("hurried", 4, minutes=minutes)],
+            train=new_batches(3),
+            config=LoopConfig(device="cpu"),
+            callbacks=[Progress(stream=out)],
+        ).run()
+        assert [line for line in out.getvalue().splitlines() if "time was up" in line] == said
+
+
 def test_progress_goes_to_stderr(run, capsys):
     """stdout belongs to the results."""
     run(Progress(every_s=0))

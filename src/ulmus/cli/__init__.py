@@ -2,10 +2,11 @@
 
     options.py   dataclasses whose fields are the options
     settings.py  --config FILE -> the same options
-    inputs.py    files -> texts and labels
+    pages.py     help in groups; what a misspelt option probably means
+    inputs.py    files -> texts and labels; remembered.py: by the columns of the training; summary.py: counted
     outputs.py   where results go: tried first, written whole or not at all
     failures.py  exceptions -> message and exit code
-    show.py      results -> tables or JSON; writers.py: predictions -> csv or JSON
+    show.py      results -> tables or JSON; writers.py: predictions -> csv or JSON; model_page.py: what a file holds
     train.py, language.py, evaluate.py, predict.py, rates.py, info.py: the commands; heavy imports are inside them
 
 `ulmus --help` costs the import of typer and nothing else: no torch, numpy, pyarrow or sklearn (a test holds

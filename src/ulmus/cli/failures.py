@@ -28,6 +28,7 @@ import typer
 from typer.core import TyperGroup
 
 from ulmus.errors import UlmusError
+from ulmus.terminal import printable, use_utf8
 
 INTERRUPTED, TERMINATED = 130, 143  # 128 + SIGINT, 128 + SIGTERM: what shells report
 _DEBUG = "ulmus.debug"
@@ -41,6 +42,11 @@ class Terminated(KeyboardInterrupt):
 class Group(TyperGroup):
     """The `ulmus` command; turns whatever a subcommand raises into a message and an exit code."""
 
+    def main(self, *arguments: Any, **settings: Any) -> Any:
+        """Run with UTF-8 on stdout and stderr, whatever the locale."""
+        use_utf8()
+        return super().main(*arguments, **settings)
+
     def invoke(self, ctx: Any) -> Any:
         """Run the subcommand; see the module header for the exit codes."""
         _advice.set(None)
@@ -51,13 +57,13 @@ class Group(TyperGroup):
             _complain(_stopped(stop), debug=False)
             raise typer.Exit(TERMINATED if isinstance(stop, Terminated) else INTERRUPTED) from stop
         except UlmusError as error:
-            _complain(f"Error: {error}", debug=debugging(ctx))
+            _complain(f"Error: {printable(str(error))}", debug=debugging(ctx))
             raise typer.Exit(error.exit_code) from error
         except OSError as error:
             if error.errno == errno.EPIPE:  # `ulmus predict ... | head`: the reader has had enough
                 raise
             _give_up_stdout()
-            _complain(f"Error: {_os_message(error)}", debug=debugging(ctx))
+            _complain(f"Error: {printable(_os_message(error))}", debug=debugging(ctx))
             raise typer.Exit(1) from error
         except MemoryError as error:
             _complain("Error: out of memory. Give fewer texts, or a smaller --size.", debug=debugging(ctx))
@@ -94,8 +100,8 @@ def _stopped(stop: KeyboardInterrupt) -> str:
 
 def _complain(message: str, *, debug: bool) -> None:
     if debug:
-        traceback.print_exc(file=sys.stderr)
-    typer.echo(message.encode(errors="backslashreplace").decode(), err=True)
+        typer.echo(printable(traceback.format_exc(), lines=True), err=True, nl=False)
+    typer.echo(printable(message, lines=True), err=True)
 
 
 def _give_up_stdout() -> None:
@@ -120,7 +126,7 @@ def _os_message(error: OSError) -> str:
 
 def _bug(error: Exception) -> str:
     return (
-        f"Error: {type(error).__name__}: {error}\n"
+        f"Error: {type(error).__name__}: {printable(str(error))}\n"
         "This message is not one of Ulmus' own, so it may be a mistake in Ulmus: "
         "run the command again with --debug and report the traceback."
     )

@@ -6,6 +6,7 @@ class.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,8 +20,6 @@ from ulmus.errors import BundleError, UsageError
 
 if TYPE_CHECKING:
     from ulmus.text.tokenizer import Tokenizer
-
-_LONG = {"history", "sha256"}  # of use to programs only
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +57,7 @@ class InfoOptions(CommonOptions):
         str,
         typer.Argument(metavar="MODEL", help="Any model file, or an installed model.", show_default=False),
     ]
+    all: Annotated[bool, typer.Option("--all", help="Show every setting and score.")] = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,9 +67,9 @@ class ModelsOptions(CommonOptions):
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the app."""
-    command(app, TokensOptions)(tokens)
-    command(app, InfoOptions)(info)
-    command(app, ModelsOptions)(models)
+    command(app, TokensOptions, example='ulmus tokens "Don\'t PANIC" --model reviews.ulmus')(tokens)
+    command(app, InfoOptions, example="ulmus info reviews.ulmus")(info)
+    command(app, ModelsOptions, example="ulmus models")(models)
 
 
 def tokens(options: TokensOptions) -> None:
@@ -88,18 +88,21 @@ def tokens(options: TokensOptions) -> None:
 
 
 def info(options: InfoOptions) -> None:
-    """Show what a model file holds: its labels, settings and scores."""
+    """Show what a model file holds: what it was trained on, its classes and scores; with --all every setting."""
     from ulmus import bundle
     from ulmus.installed import find
 
-    manifest = dict(bundle.read(find(options.model)).manifest)
+    path = find(options.model)
+    manifest = dict(bundle.read(path).manifest)
     if options.json:
         show.as_json(manifest)
         return
-    told = {key: value for key, value in manifest.items() if key not in _LONG}
-    show.table(
-        [str(options.model), ""], [[key, show.value(item)] for key, item in show.flat(told)], numbers=False
-    )
+    from ulmus.cli.model_page import draw, everything, page
+
+    if options.all:
+        draw(everything(manifest))
+        return
+    draw([*page(path, manifest), ("settings", f"ulmus info {shlex.quote(options.model)} --all")])
 
 
 def models(options: ModelsOptions) -> None:

@@ -38,10 +38,10 @@ class Labelled(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Columns:
-    """Which columns to read, and of which file the reader options were meant."""
+    """Which columns to read: several of the text are its fields, several of the label hold 0 or 1 for each class."""
 
     text: Sequence[str] = ()
-    label: str | None = None
+    label: Sequence[str] = ()
     label_delimiter: str | None = None
 
 
@@ -63,7 +63,7 @@ def source(path: Path, options: ReaderOptions, columns: Columns, *, like: Path |
     """How to read `path`. `like` is the file that the options were given for, where that is another one."""
     from ulmus.corpus.source import Source
 
-    mine, text = options, tuple(columns.text)
+    mine, text, label = options, tuple(columns.text), tuple(columns.label)
     if like is not None and _kind(path) != _kind(like):
         plain = _kind(path) not in _TABLES
         mine = ReaderOptions(
@@ -73,7 +73,7 @@ def source(path: Path, options: ReaderOptions, columns: Columns, *, like: Path |
     return Source(
         path=path,
         text=text,
-        label=columns.label,
+        label=label if len(label) > 1 else next(iter(label), None),
         label_delimiter=character(columns.label_delimiter),
         format=mine.format,
         header={None: "auto", True: "yes", False: "no"}[mine.header],
@@ -83,6 +83,11 @@ def source(path: Path, options: ReaderOptions, columns: Columns, *, like: Path |
         documents=mine.documents,
         split=mine.split if like is None else None,
     )
+
+
+def is_plain(path: Path, options: ReaderOptions) -> bool:
+    """Whether a file is plain text as far as its name and `--format` say, and no table and no folder."""
+    return options.format == "text" or (options.format == "auto" and _kind(path) not in _TABLES)
 
 
 def probe(sources: Iterable[Source]) -> None:
@@ -188,4 +193,6 @@ def _kind(path: Path) -> str:
 def _no_label(item: Source, rows: int) -> str:
     if item.label is None:
         return f"{item.path} has {rows:,} texts and no label. Name the column of the label with --label COL."
-    return f"no row of {item.path} has a label: column {item.label!r} is empty in all {rows:,} rows."
+    empty = "is empty" if len(item.label_columns) == 1 else "are empty or 0"
+    columns = listed(item.label_columns)
+    return f"no row of {item.path} has a label: column {columns} {empty} in all {rows:,} rows."

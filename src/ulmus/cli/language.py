@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from ulmus.cli import inputs, outputs, show
+from ulmus.cli import guard, inputs, outputs, show
 from ulmus.cli.options import (
     LARGEST_SEED,
     CommonOptions,
@@ -125,15 +125,21 @@ class GenerateOptions(CommonOptions):
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the app."""
-    command(app, PretrainOptions)(pretrain)
-    command(app, TuneOptions)(tune)
-    command(app, GenerateOptions)(generate)
+    command(app, PretrainOptions, example="ulmus pretrain texts.txt --minutes 60 --out lm.ulmus")(pretrain)
+    command(
+        app,
+        TuneOptions,
+        example="ulmus tune lm.ulmus reviews.csv --text text --minutes 20 --out reviews-lm.ulmus",
+    )(tune)
+    command(app, GenerateOptions, example='ulmus generate lm.ulmus "I liked this film because" --words 40')(
+        generate
+    )
 
 
 def pretrain(options: PretrainOptions) -> None:
     """Train a language model on raw texts."""
     started = perf_counter()
-    outputs.claim_model(options)
+    outputs.claim_model(options, "language-model")
     texts, valid = _texts(options)
     from ulmus.installed import find
 
@@ -155,7 +161,7 @@ def pretrain(options: PretrainOptions) -> None:
 def tune(options: TuneOptions) -> None:
     """Go on training a language model on texts of another kind."""
     started = perf_counter()
-    outputs.claim_model(options)
+    outputs.claim_model(options, "language-model")
     texts, valid = _texts(options)
     from ulmus.installed import find
 
@@ -223,6 +229,7 @@ def _log(model: LanguageModel, options: RunOptions) -> None:
 
 def _texts(options: PretrainOptions | TuneOptions) -> tuple[inputs.Texts, inputs.Texts | None]:
     """The texts to train on and those to measure on; every file is opened and its columns looked up."""
+    guard.check_held_out(options.valid, options.files)
     columns = inputs.Columns(options.text)
     sources = [inputs.source(path, options, columns) for path in options.files]
     valid = [inputs.source(path, options, columns) for path in filter(None, [options.valid])]

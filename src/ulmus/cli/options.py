@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from copy import copy
 from dataclasses import MISSING, Field, dataclass, fields
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar, get_type_hints
+from typing import Annotated, Any, ClassVar, Literal, TypeVar, get_args, get_type_hints
 
 import typer
 
 from ulmus.cli.failures import set_debug
+from ulmus.cli.guard import check_stdout
+from ulmus.cli.pages import Command
 from ulmus.cli.settings import use_config
 
 Options = TypeVar("Options")
@@ -27,12 +30,13 @@ TextCols = Annotated[
         "--text", metavar="COL", help="Column of the text; a number from 0 without header. Repeat for fields."
     ),
 ]
-LabelCol = Annotated[
-    str | None,
+LabelCols = Annotated[
+    list[str],
     typer.Option(
         "--label",
         metavar="COL",
-        help="Column of the label; of plain text: first-word (all before the first space).",
+        help="Column of the label; of plain text: first-word (all before the first space). "
+        "Repeat for columns of 0 and 1, one for each class.",
     ),
 ]
 LabelDelimiter = Annotated[
@@ -49,12 +53,18 @@ ReadPrecision = Annotated[
         "--precision", help="Number format of the matrix products; auto: bf16 where the processor has it."
     ),
 ]
+Force = Annotated[
+    bool,
+    typer.Option("--force", help="Write over an existing file that is not what this command writes."),
+]
 Format = Literal["auto", "csv", "tsv", "jsonl", "parquet", "text", "folder"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class CommonOptions:
     """What every command takes."""
+
+    GROUP: ClassVar[str] = "Output"
 
     json: Annotated[
         bool, typer.Option("--json", help="Print exactly one JSON object on stdout, all else on stderr.")
@@ -68,6 +78,8 @@ class CommonOptions:
 @dataclass(frozen=True, kw_only=True)
 class ReaderOptions:
     """How files are read; `auto` goes by the name, the compression (.gz .zst .xz) too."""
+
+    GROUP: ClassVar[str] = "Reading files"
 
     format: Annotated[Format, typer.Option(help="Format of the files.")] = "auto"
     delimiter: Annotated[
@@ -95,6 +107,8 @@ class ReaderOptions:
 class ComputeOptions:
     """What every command takes that trains, if only a few steps."""
 
+    GROUP: ClassVar[str] = "Running"
+
     config: Annotated[
         Path | None,
         typer.Option(
@@ -119,6 +133,8 @@ class ComputeOptions:
 class RunOptions(ComputeOptions):
     """What every command takes that writes a model."""
 
+    GROUP: ClassVar[str] = "Running"
+
     out: Annotated[Path, typer.Option("--out", metavar="MODEL.ulmus", help="The model file to write.")]
     minutes: Annotated[float | None, typer.Option(min=0.01, help="Time the whole run may take.")] = None
     work_dir: Annotated[
@@ -131,21 +147,39 @@ class RunOptions(ComputeOptions):
         Path | None,
         typer.Option(metavar="FILE.jsonl", help="Append losses and rates to this file, one object a line."),
     ] = None
+    force: Force = False
+
+
+def reader_arguments(options: ReaderOptions) -> list[str]:
+    """The arguments that read other files as these options read theirs; those that are not given stay away."""
+    arguments: list[str] = []
+    for item in fields(ReaderOptions):
+        value, name = getattr(options, item.name), item.name.replace("_", "-")
+        if value == item.default or item.name == "split":
+            continue
+        flag = [f"--{name}" if value else f"--no-{name}"]
+        arguments += flag if isinstance(value, bool) else [f"--{name}", value]
+    return arguments
 
 
 def command(
-    app: typer.Typer, options: type[Options], *, name: str | None = None
+    app: typer.Typer, options: type[Options], *, name: str | None = None, example: str = ""
 ) -> Callable[[Callable[[Options], None]], Callable[[Options], None]]:
-    """Register a function of one `options` dataclass as a subcommand; its docstring is the help text."""
+    """Register a function of one `options` dataclass as a subcommand; its docstring is the help text.
+
+    example: one or more command lines, shown at the end of the help.
+    """
 
     def register(run: Callable[[Options], None]) -> Callable[[Options], None]:
         def call(**values: Any) -> None:
-            run(options(**values))
+            given = options(**values)
+            check_stdout(given)
+            run(given)
 
         call.__name__ = run.__name__
         call.__doc__ = run.__doc__
         call.__signature__ = _signature(options)  # type: ignore[attr-defined]
-        app.command(name)(call)
+        app.command(name, cls=Command, epilog=example or None)(call)
         return run
 
     return register
@@ -158,7 +192,16 @@ def _signature(options: type) -> inspect.Signature:
         name: i for i, cls in reversed([*enumerate(options.__mro__)]) for name in inspect.get_annotations(cls)
     }
     ordered = sorted(fields(options), key=lambda f: home[f.name])  # stable: keeps the order within a class
-    return inspect.Signature([_parameter(f, hints[f.name]) for f in ordered])
+    groups = [cls.__dict__.get("GROUP", "Options") for cls in options.__mro__]
+    return inspect.Signature([_parameter(f, _grouped(hints[f.name], groups[home[f.name]])) for f in ordered])
+
+
+def _grouped(annotation: Any, group: str) -> Any:
+    """The annotation of an option with the group that it stands in, unless it names one itself."""
+    kind, given = get_args(annotation)
+    option = copy(given)
+    option.rich_help_panel = option.rich_help_panel or group
+    return Annotated[kind, option]
 
 
 def _parameter(item: Field[Any], annotation: Any) -> inspect.Parameter:

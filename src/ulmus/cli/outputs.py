@@ -1,6 +1,6 @@
 """Where results go: checked before the work, written under another name, renamed when whole.
 
-`claim` says at once that a file cannot be written, rather than after an hour; `writing` leaves either the
+`claim` says at once that a file cannot or must not be written, rather than after an hour; `writing` leaves either the
 whole new file or what stood there before; `work_folder` keeps the checkpoints of a run beside its output and
 notices a different run in them.
 Cost: one empty file made and removed. Knows no model and no text.
@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
+from ulmus.cli import guard
 from ulmus.cli.failures import advise
 from ulmus.cli.options import RunOptions
 from ulmus.cli.settings import read
@@ -36,6 +37,7 @@ _NOT_THE_RUN = {
     "log",
     "minutes",
     "decay",
+    "force",
     "language",
     "corpus",
     "licence",
@@ -43,27 +45,39 @@ _NOT_THE_RUN = {
 }  # may change: it is still this run
 
 
-def claim(path: Path, suffixes: Sequence[str] = ()) -> Path:
-    """The path, once sure that it can be written. Raises UsageError (its name), StorageError (permission)."""
+def claim(path: Path, options: Any, kind: guard.Kind) -> Path:
+    """The path, once sure that it may be written and can be.
+
+    `options` are those of the command, with all its other files and `force`; without that only a file of the same
+    kind is replaced. Raises UsageError (its name, an input, a file of another kind), StorageError (permission).
+    """
     from ulmus.storage import check_writable
 
     if is_device(path):
         return path
-    if suffixes and path.suffix not in suffixes:
-        raise UsageError(f"{path}: the name should end in {' or '.join(suffixes)}. Rename the output.")
+    if kind.suffixes and path.suffix not in kind.suffixes:
+        raise UsageError(f"{path}: the name should end in {' or '.join(kind.suffixes)}. Rename the output.")
+    guard.check_separate(path, options)
+    guard.check_replaceable(path, kind, force=options.force)
     check_writable(path)
     return path
 
 
-def claim_model(options: RunOptions) -> Path:
-    """`--out` and `--log` of a run that trains. A model is renamed into place: it cannot be a pipe or device."""
+def claim_model(options: RunOptions, kind: str) -> Path:
+    """`--out`, `--log` and `--work-dir` of a run that makes a model of a kind ("classifier", "language-model").
+
+    A model is renamed into place: it cannot be a pipe or device. Raises as `claim` does.
+    """
     if is_device(options.out):
         raise UsageError(
             f"--out {options.out} is no place for a model file; give a file name ending in .ulmus."
         )
     if options.log is not None:
-        claim(options.log)
-    return claim(options.out)
+        claim(options.log, options, guard.LOG)
+    if options.work_dir is not None:
+        guard.check_separate(options.work_dir, options)
+        guard.check_work_folder(options.work_dir, _RUN, force=options.force)
+    return claim(options.out, options, guard.model(kind))
 
 
 @contextmanager

@@ -10,24 +10,26 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ulmus.cli import inputs, outputs, show
+from ulmus.cli import guard, inputs, outputs, remembered, show
 from ulmus.cli.options import (
     Classifier,
     CommonOptions,
     Device,
+    Force,
     ReaderOptions,
     ReadPrecision,
     TextCols,
     command,
 )
 from ulmus.cli.writers import CsvWriter, JsonLinesWriter, JsonWriter, Writer
+from ulmus.errors import UsageError
 
 if TYPE_CHECKING:
     from ulmus.corpus.source import Source
@@ -49,6 +51,10 @@ class PredictOptions(ReaderOptions, CommonOptions):
         ),
     ] = inputs.STDIN
     text: TextCols = field(default_factory=list)
+    keep: Annotated[
+        list[str],
+        typer.Option(metavar="COL", help="Column of FILE to carry over, e.g. an id. Repeatable."),
+    ] = field(default_factory=list)
     output: Annotated[
         Path | None,
         typer.Option(
@@ -57,33 +63,34 @@ class PredictOptions(ReaderOptions, CommonOptions):
     ] = None
     device: Device = "auto"
     precision: ReadPrecision = "auto"
+    force: Force = False
 
 
 def register(app: typer.Typer) -> None:
     """Add the command to the app."""
-    command(app, PredictOptions)(predict)
+    command(
+        app, PredictOptions, example="ulmus predict reviews.ulmus new.csv --text text -o predictions.csv"
+    )(predict)
 
 
 def predict(options: PredictOptions) -> None:
     """Predict the label of every text, with the probability of each class.
 
-    Columns: row (of the text, from 0), label (several are joined by a comma), and the probability of each
-    class.
+    Columns: row (of the text, from 0), those of --keep, label (several are joined by a comma), and the probability
+    of each class.
     """
     started = perf_counter()
-    source = None
-    if options.data != inputs.STDIN:
-        source = inputs.source(options.data, options, inputs.Columns(options.text))
-        inputs.probe([source])
+    guard.check_order(options.model, options.data)
     if options.output is not None:
-        outputs.claim(options.output, (".csv", ".jsonl"))
+        outputs.claim(options.output, options, guard.PREDICTIONS)
+    source = _source(options)
     from ulmus.tasks.classifier.model import TextClassifier
 
     classifier = TextClassifier.load(options.model, device=options.device, precision=options.precision)
     counts: Counter[str] = Counter()
     with _writer(options, [str(name) for name in classifier.class_names_]) as writer:
-        for labels, probabilities in _predictions(classifier, source):
-            writer.write(labels, probabilities)
+        for labels, probabilities, kept in _predictions(classifier, source):
+            writer.write(labels, probabilities, kept)
             for label in labels:
                 counts.update(inputs.parts(label))
         summary: dict[str, Any] = {
@@ -98,23 +105,53 @@ def predict(options: PredictOptions) -> None:
         show.note(f"{summary['n']:,} predictions in {options.output} ({show.seconds(summary['seconds'])}).")
 
 
+def _source(options: PredictOptions) -> Source | None:
+    """How to read the texts, once sure that they can be; None for the standard input. Raises UsageError."""
+    if options.data == inputs.STDIN:
+        if options.keep:
+            raise UsageError("--keep is for files with columns; the standard input has none. Leave it away.")
+        return None
+    source = remembered.source(options.model, options.data, options, inputs.Columns(options.text))
+    if options.keep:
+        source = replace(source, keep=_kept(options))
+        inputs.probe([source])
+    return source
+
+
+def _kept(options: PredictOptions) -> tuple[str, ...]:
+    """The columns to carry over, each once."""
+    return tuple(dict.fromkeys(options.keep))
+
+
 def _predictions(
     classifier: TextClassifier, source: Source | None
-) -> Iterator[tuple[list[inputs.Label], Any]]:
-    """Labels and (N, C) probabilities, batch after batch."""
-    size = _BATCH if source is not None else _BATCH_OF_STDIN
-    for texts in inputs.batches(source, size):
+) -> Iterator[tuple[list[inputs.Label], Any, list[tuple[Any, ...]]]]:
+    """Labels, (N, C) probabilities and the rows of kept columns, batch after batch."""
+    for texts, kept in _batches(source):
         probabilities = classifier.predict_proba(texts)
-        yield classifier.labels_of(probabilities), probabilities
+        yield classifier.labels_of(probabilities), probabilities, kept
+
+
+def _batches(source: Source | None) -> Iterator[tuple[list[str], list[tuple[Any, ...]]]]:
+    """Texts and their kept columns."""
+    if source is None:
+        for texts in inputs.batches(None, _BATCH_OF_STDIN):
+            yield texts, [()] * len(texts)
+        return
+    from ulmus.corpus.source import read_batches
+
+    for records in read_batches(source, size=_BATCH):
+        yield [record.text for record in records], [record.kept for record in records]
 
 
 @contextmanager
 def _writer(options: PredictOptions, classes: list[str]) -> Iterator[Writer]:
     """The writer that the options ask for, on its file."""
+    keep = _kept(options)
     if options.output is not None:
         with outputs.writing(options.output) as file:
             jsonl = options.output.suffix == ".jsonl"
-            yield JsonLinesWriter(file, classes) if jsonl else CsvWriter(file, classes)
+            yield (JsonLinesWriter if jsonl else CsvWriter)(file, classes, keep)
     else:
-        yield JsonWriter(sys.stdout, classes) if options.json else CsvWriter(sys.stdout, classes)
+        yield (JsonWriter if options.json else CsvWriter)(sys.stdout, classes, keep)
         sys.stdout.flush()

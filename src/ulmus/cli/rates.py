@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from ulmus.cli import inputs, outputs, show
-from ulmus.cli.options import CommonOptions, ComputeOptions, ReaderOptions, TextCols, command
+from ulmus.cli import guard, inputs, outputs, show
+from ulmus.cli.options import CommonOptions, ComputeOptions, Force, ReaderOptions, TextCols, command
 from ulmus.cli.settings import merged, tables
 
 if TYPE_CHECKING:
@@ -38,17 +38,18 @@ class RatesOptions(ComputeOptions, ReaderOptions, CommonOptions):
     size: Annotated[Literal["small", "base"], typer.Option(help="Of a new model: its size.")] = "small"
     steps: Annotated[int, typer.Option(min=10, help="Training steps to take.")] = 100
     plot: Annotated[Path | None, typer.Option(metavar="FILE.png", help="Draw the curve.")] = None
+    force: Force = False
 
 
 def register(app: typer.Typer) -> None:
     """Add the command to the app."""
-    command(app, RatesOptions, name="lr-find")(find_rate)
+    command(app, RatesOptions, name="lr-find", example="ulmus lr-find reviews.csv --text text")(find_rate)
 
 
 def find_rate(options: RatesOptions) -> None:
     """Find a learning rate for a language model."""
     if options.plot is not None:
-        outputs.claim(options.plot, (".png",))
+        outputs.claim(options.plot, options, guard.PLOT)
     sources = [inputs.source(path, options, inputs.Columns(options.text)) for path in options.files]
     inputs.probe(sources)
     found = _model(options).lr_find(inputs.Texts(sources), steps=options.steps)

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -24,6 +25,18 @@ from ulmus.errors import ConfigError
 
 Config = TypeVar("Config")
 _NOT_IN_FILES = {"config", "debug", "help"}
+_OTHER_WORDS = {  # what people look for -> what it is called here
+    "model": "language-model",
+    "output": "out",
+    "time": "minutes",
+    "target": "label",
+    "column": "text",
+    "validation": "valid",
+    "lr": "peak",
+    "learning-rate": "peak",
+}
+_MOST_SETTINGS = 6  # named in a message
+_TYPO = 0.8  # as like as this, it is a typing mistake, and nothing else is looked for
 
 
 def use_config(ctx: typer.Context, value: Path | None) -> Path | None:
@@ -37,7 +50,7 @@ def use_config(ctx: typer.Context, value: Path | None) -> Path | None:
             continue  # a table: `tables` hands it to the command
         name = key.replace("-", "_")
         if name not in parameters:
-            raise ConfigError(_unknown(key, value, sorted(parameters)))
+            raise ConfigError(_unknown(key, value, sorted(parameters), ctx.command.name or ""))
         several = parameters[name].multiple or parameters[name].nargs == -1
         defaults[name] = [given] if several and not isinstance(given, list) else given
     ctx.default_map = {**(ctx.default_map or {}), **defaults}
@@ -60,6 +73,38 @@ def tables(path: Path | None, known: Sequence[str]) -> dict[str, dict[str, Any]]
 def merged(base: Config, table: Mapping[str, Any], where: str) -> Config:
     """The dataclass `base` with what `table` says otherwise. Raises ConfigError as `from_dict` does."""
     return from_dict(_over(to_dict(base), table), type(base), where=where)
+
+
+def meant(wrong: str, known: Sequence[str], command: str, *, prefix: str = "") -> str:
+    """What an unknown option or key probably means, as ` Did you mean ...?`; an empty string where nothing is near.
+
+    known: the options of the command, spelled with -. A setting of the models is told with its table.
+    """
+    name = wrong.lower().replace("_", "-")
+    word = _OTHER_WORDS.get(name, name)
+    if word in known:
+        return f" Did you mean '{prefix}{word}'?"
+    near = did_you_mean(name, known, least=_TYPO)
+    if not near and (settings := _model_settings(word, command) if "config" in known or not prefix else []):
+        return (
+            f" Settings of the models stand in the file of --config. Did you mean {', or '.join(settings)}?"
+        )
+    return (near or did_you_mean(name, known)).replace("'", f"'{prefix}", 1)
+
+
+def _model_settings(word: str, command: str) -> list[str]:
+    """The settings that `word` names or is a part of, as `[table] key`, the exact name first."""
+    from ulmus.tasks.classifier.config import ClassifierConfig
+    from ulmus.tasks.language_model.config import LMConfig
+
+    tables_ = {"lm": LMConfig, "classifier": ClassifierConfig}
+    if command != "train":
+        del tables_["classifier"]
+    key = word.replace("-", "_")
+    every = [(table, item.name) for table, config in tables_.items() for item in fields(config)]
+    found = [one for one in every if one[1] == key or f"_{key}" in f"_{one[1]}_".replace("__", "_")]
+    found.sort(key=lambda one: (one[0] == "lm", one[1] != key, not one[1].startswith("all_")))
+    return [f"[{table}] {name}" for table, name in found[:_MOST_SETTINGS]]
 
 
 def _over(base: Mapping[str, Any], table: Mapping[str, Any]) -> dict[str, Any]:
@@ -85,7 +130,7 @@ def read(path: Path) -> dict[str, Any]:
         raise ConfigError(f"--config {path} is not TOML: {error}.") from error
 
 
-def _unknown(key: str, path: Path, known: list[str]) -> str:
+def _unknown(key: str, path: Path, known: list[str], command: str) -> str:
     spelled = [name.replace("_", "-") for name in known]
-    hint = did_you_mean(key.replace("_", "-"), spelled)
+    hint = meant(key, spelled, command)
     return f"unknown key {key!r} in {path}.{hint} Known keys: {', '.join(spelled)}."

@@ -1,7 +1,8 @@
 """Results -> stdout: a table for people, one JSON object for programs; what is said on the way -> stderr.
 
-How: rich draws tables; where stdout is not a terminal they are plain ASCII, without colours, 200 wide.
-JSON holds no NaN (null instead) and only ASCII, so that it passes every pipe.
+How: rich draws tables; where stdout is not a terminal their frames are plain ASCII, without colours, 200 wide.
+JSON holds no NaN (null instead) and only ASCII, so that it passes every pipe. Whatever is shown to people passes
+`terminal.printable`: no label, name or card sends a control character.
 Knows no command and no model. Costs the import of rich, when a table is drawn.
 """
 
@@ -15,18 +16,20 @@ from typing import Any
 
 import typer
 
+from ulmus.terminal import printable
+
 _PIPE_WIDTH = 200  # characters
 _LISTED = 12  # names shown of a list
 
 
 def note(message: str) -> None:
     """Say something to the user, beside the result."""
-    typer.echo(printable(message), err=True)
+    typer.echo(printable(message, lines=True), err=True)
 
 
 def say(message: str) -> None:
-    """One line of the result for people."""
-    typer.echo(printable(message))
+    """A line, or several, of the result for people."""
+    typer.echo(printable(message, lines=True))
 
 
 def as_json(value: Any) -> None:
@@ -50,7 +53,9 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: boo
     console = Console(file=sys.stdout, width=None if tty else _PIPE_WIDTH, highlight=False)
     drawn = Table(box=box.SIMPLE_HEAD if tty else box.ASCII2)
     for number, column in enumerate(columns):
-        drawn.add_column(column, justify="right" if number and numbers else "left", overflow="fold")
+        drawn.add_column(
+            Text(printable(column)), justify="right" if number and numbers else "left", overflow="fold"
+        )
     for row in rows:
         drawn.add_row(*(Text(printable(cell)) for cell in row))
     console.print(drawn)
@@ -62,12 +67,6 @@ def scores(parts: Mapping[str, Mapping[str, float]], title: str) -> None:
     columns = {key: name for key, name in known.items() if any(key in row for row in parts.values())}
     rows = [[name, *(percent(row.get(key)) for key in columns)] for name, row in parts.items()]
     table([title, *columns.values()], rows)
-
-
-def printable(text: str) -> str:
-    """The text with what stdout cannot encode (lone surrogates; all but ASCII under LANG=C) as escapes."""
-    encoding = sys.stdout.encoding or "utf-8"
-    return text.encode(encoding, "backslashreplace").decode(encoding)
 
 
 def percent(value: float | None) -> str:

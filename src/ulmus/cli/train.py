@@ -6,22 +6,24 @@ and the output is tried, so that mistakes show in seconds. Knows no layer and no
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import typer
 
-from ulmus.cli import inputs, outputs, show
+from ulmus.cli import inputs, outputs, remembered, show, summary
 from ulmus.cli.options import (
     CommonOptions,
-    LabelCol,
+    LabelCols,
     LabelDelimiter,
     ReaderOptions,
     RunOptions,
     TextCols,
     command,
+    reader_arguments,
 )
 from ulmus.cli.settings import merged, tables
 from ulmus.errors import UsageError
@@ -31,6 +33,9 @@ if TYPE_CHECKING:
     from ulmus.tasks.classifier.config import ClassifierConfig
     from ulmus.tasks.classifier.model import TextClassifier
 
+EXAMPLE = """\
+ulmus train reviews.csv --text text --label label --unlabeled more.csv --minutes 10 \\
+  --out reviews.ulmus"""
 PARTS = {"counts": "word counts", "lm": "language model", "combined": "combined"}
 
 
@@ -38,55 +43,74 @@ PARTS = {"counts": "word counts", "lm": "language model", "combined": "combined"
 class TrainOptions(RunOptions, ReaderOptions, CommonOptions):
     """The options of `ulmus train`."""
 
+    GROUP: ClassVar[str] = "Texts and labels"
+
     data: Annotated[
         Path, typer.Argument(metavar="DATA", help="File or folder of labelled texts.", show_default=False)
     ]
     text: TextCols = field(default_factory=list)
-    label: LabelCol = None
+    label: LabelCols = field(default_factory=list)
     label_delimiter: LabelDelimiter = None
     unlabeled: Annotated[
-        list[Path], typer.Option(metavar="FILE", help="More texts, without labels. Repeatable.")
+        list[Path],
+        typer.Option(
+            "--unlabeled",
+            "--unlabelled",
+            metavar="FILE",
+            help="More texts, without labels. Repeatable.",
+        ),
     ] = field(default_factory=list)
     valid: Annotated[Path | None, typer.Option(metavar="FILE", help="Labelled texts to judge on.")] = None
     tokenizer: Annotated[
         Literal["word", "unigram", "bpe", "char"] | None,
-        typer.Option(help="How texts are cut.", show_default="word, or the language model's"),
+        typer.Option(
+            rich_help_panel="Model", help="How texts are cut.", show_default="word, or the language model's"
+        ),
     ] = None
     size: Annotated[
         Literal["small", "base"] | None,
-        typer.Option(help="Size of the language model.", show_default="small, or the one's it starts from"),
+        typer.Option(
+            rich_help_panel="Model",
+            help="Size of the language model.",
+            show_default="small, or the one's it starts from",
+        ),
     ] = None
     language_model: Annotated[
         str | None,
         typer.Option(
             metavar="NAME|FILE|new|none",
+            rich_help_panel="Model",
             help="Start from this language model (see ulmus models); new: train one on the texts; none: use none.",
             show_default="the installed one of the texts' language, or new",
         ),
     ] = None
     teach: Annotated[
         Literal["auto", "none"],
-        typer.Option(help="Let word counts label unlabelled texts for a first training."),
+        typer.Option(
+            rich_help_panel="Model", help="Let word counts label unlabelled texts for a first training."
+        ),
     ] = "auto"
     combine: Annotated[
         Literal["auto", "none"],
-        typer.Option(help="Mix the language model's and the word counts' probabilities."),
+        typer.Option(
+            rich_help_panel="Model", help="Mix the language model's and the word counts' probabilities."
+        ),
     ] = "auto"
     class_weight: Annotated[
         Literal["none", "balanced"],
-        typer.Option(help="balanced: rare classes count as much as frequent ones."),
+        typer.Option(rich_help_panel="Model", help="balanced: rare classes count as much as frequent ones."),
     ] = "none"
 
 
 def register(app: typer.Typer) -> None:
     """Add the command to the app."""
-    command(app, TrainOptions)(train)
+    command(app, TrainOptions, example=EXAMPLE)(train)
 
 
 def train(options: TrainOptions) -> None:
     """Train a classifier and report it beside word counts."""
     started = perf_counter()
-    outputs.claim_model(options)
+    outputs.claim_model(options, "classifier")
     given_model = _check_language_model(options)
     settings = _config(options)
     data, valid, unlabeled = _sources(options)
@@ -97,27 +121,35 @@ def train(options: TrainOptions) -> None:
         show.note(
             f"{none:,} texts have none of the labels. If theirs are not known, give them with --unlabeled."
         )
+    if not options.quiet:
+        show.note("\n".join(summary.training_texts(given.texts, given.labels, len(more))))
     held_out = _validation(valid, given)
     files = [Path(item.path) for item in (data, valid, *unlabeled) if item is not None]
     with outputs.work_folder(options, [*files, *given_model]) as folder:
         classifier = _classifier(options, settings, folder)
         classifier.fit(given.texts, given.labels, unlabeled=more or None, valid=held_out)
+        classifier.describe(columns=remembered.as_manifest(_columns(options)))
         classifier.save(options.out)
     report = {"out": str(options.out), **classifier.report_, "seconds": perf_counter() - started}
     if options.json:
         show.as_json(report)
     else:
         _tell(report)
+        show.say(f"Next: {_next(options)}")
 
 
 def _sources(options: TrainOptions) -> tuple[Source, Source | None, list[Source]]:
-    labelled = inputs.Columns(options.text, options.label, options.label_delimiter)
+    labelled = _columns(options)
     plain = inputs.Columns(options.text)
     return (
         inputs.source(options.data, options, labelled),
         inputs.source(options.valid, options, labelled, like=options.data) if options.valid else None,
         [inputs.source(path, options, plain, like=options.data) for path in options.unlabeled],
     )
+
+
+def _columns(options: TrainOptions) -> inputs.Columns:
+    return inputs.Columns(options.text, options.label, options.label_delimiter)
 
 
 def _validation(valid: Source | None, given: inputs.Labelled) -> tuple[list[str], list[inputs.Label]] | None:
@@ -191,6 +223,15 @@ def _classifier(options: TrainOptions, settings: ClassifierConfig, folder: Path)
     )
     classifier.callbacks += [JsonLog(options.log)] if options.log else []
     return classifier
+
+
+def _next(options: TrainOptions) -> str:
+    """The commands that use the model, with what they need to read files like those of the training."""
+    model, reading = shlex.quote(str(options.out)), shlex.join(reader_arguments(options))
+    rest = f" {reading}" if reading else ""
+    return (
+        f"ulmus predict {model} FILE{rest} -o predictions.csv, or ulmus evaluate {model} LABELLED_FILE{rest}"
+    )
 
 
 def _tell(report: dict[str, Any]) -> None:

@@ -1,16 +1,26 @@
 """Predictions -> csv, lines of JSON, or the one JSON object of `--json`; written as they come.
 
 One class per format, with the same two methods: `write` a batch, `finish` with the summary. Memory does not
-grow. Knows no model and no file name.
+grow. In csv a cell that a spreadsheet would run as a formula gets an apostrophe in front (`guarded`); JSON holds
+everything as it is. Knows no model and no file name.
 """
 
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Sequence
 from typing import Any, Protocol, TextIO
 
 from ulmus.cli import inputs, show
+
+_FORMULA = re.compile(r"[=+\-@\t\r\n＝＋－＠].", re.DOTALL)  # (a sign alone is a label, not a formula)
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+
+
+def guarded(cell: str) -> str:
+    """The cell with an apostrophe in front where a spreadsheet would take it for a formula; numbers are none."""
+    return f"'{cell}" if _FORMULA.match(cell) and not _NUMBER.fullmatch(cell) else cell
 
 
 class Writer(Protocol):
@@ -18,49 +28,68 @@ class Writer(Protocol):
 
     rows: int  # texts written so far
 
-    def write(self, labels: Sequence[inputs.Label], probabilities: Any) -> None:
-        """Append the N predictions of a batch; `probabilities` is (N, C)."""
+    def write(
+        self, labels: Sequence[inputs.Label], probabilities: Any, kept: Sequence[Sequence[Any]]
+    ) -> None:
+        """Append the N predictions of a batch; `probabilities` is (N, C), `kept` has the N rows of kept columns."""
 
     def finish(self, summary: dict[str, Any]) -> None:
         """Write what stands below the last one."""
 
 
 class CsvWriter:
-    """row,label,<one column per class>; probabilities with 6 digits."""
+    """row,<kept columns>,label,<one column per class>; probabilities with 6 digits."""
 
-    def __init__(self, file: TextIO, classes: list[str]) -> None:
+    def __init__(self, file: TextIO, classes: list[str], keep: Sequence[str] = ()) -> None:
         self.rows = 0
-        self._csv = csv.writer(file, lineterminator="\n")
-        taken = {"row", "label"}
-        self._csv.writerow(["row", "label", *(f"p({name})" if name in taken else name for name in classes)])
-        self._file = file
+        self._csv = csv.writer(_Rows(file), lineterminator="\r\n")
+        own = ["row", "label"]
+        kept = [f"input({name})" if name in own else name for name in keep]
+        columns = [f"p({name})" if name in {*own, *kept} else name for name in classes]
+        self._csv.writerow(map(guarded, ["row", *kept, "label", *columns]))
 
-    def write(self, labels: Sequence[inputs.Label], probabilities: Any) -> None:
+    def write(
+        self, labels: Sequence[inputs.Label], probabilities: Any, kept: Sequence[Sequence[Any]]
+    ) -> None:
         """Append one line per text."""
-        for label, row in zip(labels, probabilities, strict=True):
-            shown = ",".join(inputs.parts(label))
-            self._csv.writerow([self.rows, shown, *(f"{value:.6f}" for value in row)])
+        for label, row, cells in zip(labels, probabilities, kept, strict=True):
+            told = [guarded(text) for text in (*map(_cell, cells), ",".join(inputs.parts(label)))]
+            self._csv.writerow([self.rows, *told, *(f"{value:.6f}" for value in row)])
             self.rows += 1
 
     def finish(self, summary: dict[str, Any]) -> None:
         """Nothing stands below the last line of a csv file."""
 
 
+class _Rows:
+    """What csv.writer writes a row to: it quotes a lone carriage return only where rows end with one themselves."""
+
+    def __init__(self, file: TextIO) -> None:
+        self._file = file
+
+    def write(self, row: str) -> None:
+        """Append a row that ends with \\r\\n; in the file it ends with \\n."""
+        self._file.write(row.removesuffix("\r\n") + "\n")
+
+
 class JsonLinesWriter:
-    """One object a line: row, label (a list where texts have several), probabilities by class."""
+    """One object a line: row, kept (where columns are), label (a list where texts have several), probabilities."""
 
     before, between, after = "", "\n", "\n"
 
-    def __init__(self, file: TextIO, classes: list[str]) -> None:
+    def __init__(self, file: TextIO, classes: list[str], keep: Sequence[str] = ()) -> None:
         self.rows = 0
-        self._file, self._classes = file, classes
+        self._file, self._classes, self._keep = file, classes, keep
         file.write(self.before)
 
-    def write(self, labels: Sequence[inputs.Label], probabilities: Any) -> None:
+    def write(
+        self, labels: Sequence[inputs.Label], probabilities: Any, kept: Sequence[Sequence[Any]]
+    ) -> None:
         """Append one object per text."""
-        for label, row in zip(labels, probabilities, strict=True):
+        for label, row, cells in zip(labels, probabilities, kept, strict=True):
             shares = {name: round(float(value), 6) for name, value in zip(self._classes, row, strict=True)}
-            line = show.dumps({"row": self.rows, "label": label, "probabilities": shares})
+            told = {"kept": dict(zip(self._keep, cells, strict=True))} if self._keep else {}
+            line = show.dumps({"row": self.rows, **told, "label": label, "probabilities": shares})
             self._file.write((self.between if self.rows else "") + line)
             self.rows += 1
 
@@ -78,3 +107,10 @@ class JsonWriter(JsonLinesWriter):
     def finish(self, summary: dict[str, Any]) -> None:
         """Close the list and add the summary."""
         self._file.write("], " + show.dumps(summary)[1:] + "\n")
+
+
+def _cell(value: Any) -> str:
+    """A value of any table as the text of a csv cell; nothing is an empty one."""
+    if isinstance(value, (list, tuple, dict)):
+        return show.dumps(value)
+    return "" if value is None else str(value)

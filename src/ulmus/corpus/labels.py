@@ -1,11 +1,13 @@
 """Labels as users hold them -> class numbers; which labelled documents to hold back.
 
-One value a document is a single label; a list, tuple or set of values is several (multi-label). Class names keep the
-user's type (str, int, bool). Knows no text and no model. Axes: N documents, C classes.
+One value a document is a single label; a list, tuple or set of values is several (multi-label), and so is a row of a
+table of zeros and ones (`indicators`). Class names keep the user's type (str, int, bool). Knows no text and no model.
+Axes: N documents, C classes.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from ulmus.corpus.columns import as_list, missing
+from ulmus.corpus.indicators import Indicators, of_rows, of_table
 from ulmus.errors import DataError, UsageError
 from ulmus.evaluation.objectives import MULTI_LABEL, SINGLE_LABEL, Objective
 
@@ -32,8 +35,17 @@ class Labels:
     def of(
         cls, values: Any, classes: tuple[Any, ...] | None = None, multi_label: bool | None = None
     ) -> Labels:
-        """Labels of documents. Raises DataError for one class only or a class not in `classes`, UsageError for None."""
+        """Labels of documents. Raises DataError for one class only or a class not in `classes`, UsageError for None.
+
+        values: N single labels, N lists or sets of labels, or a table (N, C) of zeros and ones, whose classes are its
+        columns. `classes` and `multi_label` are those of a model that is there already.
+        """
+        if len(getattr(values, "shape", ())) == 2:
+            return cls._indicated(of_table(values), classes, multi_label)
         rows = as_list(values, "labels")
+        matrix = of_rows(rows, classes)
+        if matrix is not None and multi_label is not False:
+            return cls._indicated(matrix, classes, multi_label)
         found = any(isinstance(row, _SEVERAL) for row in rows)
         multi = found if multi_label is None else multi_label
         if found and not multi:
@@ -44,10 +56,7 @@ class Labels:
         if any(missing(label) for row in sets for label in row):
             raise UsageError("labels: a document has none (None). Give texts without a label as `unlabeled`.")
         for label in (label for row in sets for label in row):
-            if not isinstance(label, (str, int, float)):
-                raise UsageError(
-                    f"labels: expected str, int, float or bool, got {type(label).__name__} ({label})."
-                )
+            _check(label)
         names = classes if classes is not None else _in_order(label for row in sets for label in row)
         number = {name: i for i, name in enumerate(names)}
         unknown = sorted({str(label) for row in sets for label in row if label not in number})
@@ -67,6 +76,21 @@ class Labels:
     def objective(self) -> Objective:
         """What is decided of each document."""
         return MULTI_LABEL if self.multi_label else SINGLE_LABEL
+
+    @classmethod
+    def _indicated(
+        cls, found: Indicators, classes: tuple[Any, ...] | None, multi_label: bool | None
+    ) -> Labels:
+        """Labels of a table, with the known classes if there are some."""
+        if multi_label is False:
+            raise UsageError(
+                "labels: expected one value a text, as this model has learnt, got a table of 0 and 1."
+            )
+        if classes is not None:
+            return cls(classes, found.of_classes(classes), True)
+        for name in found.names or ():
+            _check(name)
+        return cls(found.names or tuple(range(found.target.shape[1])), found.target, True)
 
     def rows(self, index: np.ndarray) -> Labels:
         """The same classes, fewer documents."""
@@ -103,6 +127,14 @@ def _members(row: Any) -> tuple[Any, ...]:
     """The labels of one document; scalars of numpy become Python's."""
     members = as_list(row, "labels") if isinstance(row, _SEVERAL) else (row,)
     return tuple(label.item() if isinstance(label, np.generic) else label for label in members)
+
+
+def _check(label: Any) -> None:
+    """Raise UsageError for what a model file could not bring back as the very same label."""
+    if not isinstance(label, (str, int, float)):
+        raise UsageError(f"labels: expected str, int, float or bool, got {type(label).__name__} ({label}).")
+    if isinstance(label, float) and not math.isfinite(label):
+        raise UsageError(f"labels: expected finite numbers, got {label}. Name that class by a word.")
 
 
 def _in_order(names: Iterable[Any]) -> tuple[Any, ...]:

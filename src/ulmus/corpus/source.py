@@ -17,6 +17,8 @@ from typing import Any
 
 from ulmus.corpus import tables
 from ulmus.corpus.documents import labelled_files, texts_of, whole
+from ulmus.corpus.indicators import is_set
+from ulmus.corpus.saved_lists import saved_list
 from ulmus.corpus.streams import existing, open_text, plain_suffix
 from ulmus.errors import DataError, UsageError
 
@@ -47,6 +49,7 @@ class Record:
     text: str
     label: Label = None
     weight: float = 1.0
+    kept: tuple[Any, ...] = ()  # the cells of `Source.keep`, as the file has them
 
 
 @dataclass(frozen=True)
@@ -55,22 +58,26 @@ class Source:
 
     text: column names, or numbers from "0" where there is no header; none is the usual name (`text`,
     `review` ...) or the only column.
-    label: column name or number; for plain text "first-word" or "first-word-to-colon"; folders have theirs.
-    label_delimiter: parts several labels in one cell (multi-label). weight: column of numbers.
+    label: column name or number; several columns hold 0 or 1 for the class that each is named after (multi-label);
+    for plain text "first-word" or "first-word-to-colon"; folders have theirs.
+    label_delimiter: parts several labels in one cell (multi-label); lists that were saved as text are read as such.
+    weight: column of numbers.
     format: "auto" goes by the suffix below .gz, .zst, .xz; else a table where columns are named, text where
     not.
     header, delimiter, quoting, encoding: of csv-like files; see `tables.sniff` and `streams.open_text`.
     documents: of plain text, "line" or "blank" (line) between them; "auto" is blank where the file has
     blank lines.
+    keep: columns whose cells every record carries along, such as an id.
     split: keep only this part: name of the upper folder (`train` of train/pos/1.txt), or value in a column
     named "split".
     """
 
     path: str | Path
     text: str | tuple[str, ...] = ()
-    label: str | None = None
+    label: str | tuple[str, ...] | None = None
     label_delimiter: str | None = None
     weight: str | None = None
+    keep: tuple[str, ...] = ()
     format: str = "auto"
     header: str = "auto"
     delimiter: str | None = None
@@ -88,6 +95,13 @@ class Source:
     def columns(self) -> tuple[str, ...]:
         """The text columns, also when a single one was given as a string."""
         return (self.text,) if isinstance(self.text, str) else tuple(self.text)
+
+    @property
+    def label_columns(self) -> tuple[str, ...]:
+        """The columns of the label: none, one, or several of 0 and 1."""
+        if self.label is None:
+            return ()
+        return (self.label,) if isinstance(self.label, str) else tuple(self.label)
 
 
 def read(source: Source) -> Iterator[Record]:
@@ -141,8 +155,8 @@ def _guess(source: Source, path: Path) -> str:
 
 
 def _read_table(source: Source, path: Path, kind: str) -> Iterator[Record]:
-    wanted = [*source.columns, *(name for name in (source.label, source.weight) if name is not None)]
-    wanted += ["split"] * (source.split is not None)
+    wanted = [*source.columns, *source.label_columns, *([source.weight] if source.weight is not None else [])]
+    wanted += [*source.keep, *["split"] * (source.split is not None)]
 
     def choose(names: Sequence[str]) -> list[str]:
         return wanted if source.columns else [_usual(names, path), *wanted]
@@ -179,17 +193,19 @@ def _usual(names: Sequence[str], path: Path) -> str:
 
 
 def _row_reader(source: Source, path: Path) -> Callable[[tuple[Any, ...]], Record | None]:
-    """What makes a record of a row (text columns, label, weight, split, as far as they are wanted)."""
+    """What makes a record of a row (text columns, label, weight, kept, split, as far as they are wanted)."""
     fields = max(1, len(source.columns))
-    at_weight = fields + (source.label is not None)
+    at_weight = fields + len(source.label_columns)
+    at_keep = at_weight + (source.weight is not None)
 
     def to_record(row: tuple[Any, ...]) -> Record | None:
         if source.split is not None and str(row[-1]) != source.split:
             return None
         texts = [_cell(value) for value in row[:fields]]
         text = texts[0] if fields == 1 else " ".join(f"xxfld {i} {text}" for i, text in enumerate(texts, 1))
-        label = _label(row[fields], source.label_delimiter) if source.label is not None else None
-        return Record(text, label, _weight(row[at_weight], path) if source.weight is not None else 1.0)
+        label = _labels(row[fields:at_weight], source, path)
+        weight = _weight(row[at_weight], path) if source.weight is not None else 1.0
+        return Record(text, label, weight, row[at_keep : at_keep + len(source.keep)])
 
     return to_record
 
@@ -198,12 +214,32 @@ def _cell(value: Any) -> str:
     return value if isinstance(value, str) else "" if value is None else str(value)
 
 
+def _labels(cells: tuple[Any, ...], source: Source, path: Path) -> Label:
+    """The label of a row: that of one cell, or the names of the columns that hold a one; all of them empty is none."""
+    if not isinstance(source.label, tuple):
+        return _label(cells[0], source.label_delimiter) if cells else None
+    empty = [name for name, cell in zip(source.label, cells, strict=True) if not _cell(cell).strip()]
+    if len(empty) == len(cells):
+        return None
+    if empty:
+        raise DataError(
+            f"{path} has a row with a value in some label columns and none in {empty[0]!r}. "
+            "Put 0 or 1 into each, or leave all of them empty: then the text counts as unlabelled."
+        )
+    try:
+        return tuple(name for name, cell in zip(source.label, cells, strict=True) if is_set(cell, name))
+    except UsageError as error:
+        raise UsageError(f"{path}: {error}") from error
+
+
 def _label(value: Any, delimiter: str | None) -> Label:
     """A cell as label: nothing in it is no label, or none of several; a list is several; null is never a label."""
     if value is None:
         return None
     if isinstance(value, list | tuple):
         return tuple(_cell(item) for item in value)
+    if delimiter is not None and (saved := saved_list(_cell(value))) is not None:
+        return saved
     if delimiter is not None:
         return tuple(part.strip() for part in _cell(value).split(delimiter) if part.strip())
     return _cell(value).strip() or None
@@ -221,10 +257,11 @@ def _weight(value: Any, path: Path) -> float:
 
 def _read_text(source: Source, path: Path) -> Iterator[Record]:
     """Plain text: a document a line, or the lines between blank lines; with labels always a line."""
+    _no_columns(source, path)
     if source.label is None:
         yield from map(Record, texts_of(path, source.encoding, source.documents))
         return
-    _one_of("label (of plain text)", source.label, (FIRST_WORD, FIRST_WORD_TO_COLON))
+    _one_of("label (of plain text)", " and ".join(source.label_columns), (FIRST_WORD, FIRST_WORD_TO_COLON))
     for line in texts_of(path, source.encoding, "line"):
         word, _, text = line.partition(" ")
         if source.label == FIRST_WORD_TO_COLON:
@@ -237,9 +274,17 @@ def _read_folder(source: Source, path: Path) -> Iterator[Record]:
     for file, label in labelled_files(path, source.split):
         kind = _BY_SUFFIX.get(plain_suffix(file))
         if kind is None or source.format != "auto":
+            _no_columns(source, file)
             yield Record(whole(file, source.encoding), label)
         else:
             yield from _read_table(replace(source, split=None), file, kind)
+
+
+def _no_columns(source: Source, path: Path) -> None:
+    """Raise UsageError where columns of plain text are to be kept."""
+    if source.keep:
+        names = ", ".join(map(repr, source.keep))
+        raise UsageError(f"{path} is read as plain text, which has no column {names} to keep (--keep).")
 
 
 def _one_of(name: str, value: str | None, allowed: Sequence[str]) -> None:

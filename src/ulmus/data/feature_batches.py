@@ -23,7 +23,7 @@ class FeatureBatch(NamedTuple):
     targets: NDArray[Any]  # (B,) int64 or (B, C) float32
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class FeatureBatches(ResumableBatches[FeatureBatch]):
     """Iterating gives one epoch of `FeatureBatch(features, targets)`; `set_epoch` reshuffles."""
 

@@ -41,7 +41,7 @@ class _Plan(NamedTuple):
     spans: NDArray[np.int64]
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class LabelBatches(ResumableBatches[Batch]):
     """Iterating gives one epoch of `Batch(ids, lengths, targets, index)`; `set_epoch` reshuffles.
 

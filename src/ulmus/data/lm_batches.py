@@ -43,7 +43,7 @@ class _Plan(NamedTuple):
     cuts: NDArray[np.int64]
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class LMBatches(ResumableBatches[LMBatch]):
     """Iterating gives one epoch of `LMBatch(x, y)`; `set_epoch` reshuffles the documents.
 

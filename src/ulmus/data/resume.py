@@ -38,6 +38,12 @@ class ResumableBatches(ABC, Generic[Item]):
     def settings(self) -> dict[str, int | bool | str | None]:
         """What a saved position depends on; all of it must be equal when the position is loaded."""
 
+    def __repr__(self) -> str:
+        settings = self.settings()
+        counts = [f"{settings.pop(name):,} {name}" for name in ("documents", "tokens") if name in settings]
+        told = [f"{name}={value}" for name, value in settings.items() if value is not None]
+        return f"<{type(self).__name__}: {', '.join([*counts, *told])}, epoch {self.epoch}>"
+
     def __iter__(self) -> Iterator[Item]:
         start, self._start = self._start, 0
         self._done = start

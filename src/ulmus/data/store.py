@@ -51,6 +51,9 @@ class IdStore:
     def __len__(self) -> int:
         return len(self.lengths)
 
+    def __repr__(self) -> str:
+        return f"<IdStore: {len(self):,} documents, {self.tokens:,} tokens as {self.ids.dtype}>"
+
     def __getitem__(self, document: int) -> Ids:
         if not -len(self) <= document < len(self):
             raise IndexError(f"document {document} of a store with {len(self)} documents")

@@ -22,6 +22,7 @@ __all__ = [
     "bits_per_char",
     "calibration_error",
     "correct",
+    "decision_scores",
     "log_loss",
     "macro_f1",
     "micro_f1",
@@ -75,6 +76,12 @@ def micro_f1(target: ArrayLike, predicted: ArrayLike) -> float:
 def _average(target: NDArray[Any], several: str) -> str:
     """One column is a yes/no question: its F1 is that of yes (scikit-learn would average yes and no)."""
     return "binary" if target.ndim == 2 and target.shape[1] == 1 else several
+
+
+def decision_scores(target: ArrayLike, predicted: ArrayLike) -> dict[str, float]:
+    """accuracy (multi-label: of the whole set), macro_f1, micro_f1 (multi-label)."""
+    found = {"accuracy": accuracy(target, predicted), "macro_f1": macro_f1(target, predicted)}
+    return found | ({"micro_f1": micro_f1(target, predicted)} if np.ndim(target) == 2 else {})
 
 
 def log_loss(target: ArrayLike, proba: ArrayLike, *, floor: float = 1e-12) -> float:

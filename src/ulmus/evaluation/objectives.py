@@ -164,10 +164,7 @@ class _SingleLabel:
         return np.asarray(target == decided, np.float64)
 
     def report(self, target: Target, proba: Floats, threshold: float = HALF) -> dict[str, float]:
-        decided = self.decide(proba, threshold)
-        return {
-            "accuracy": metrics.accuracy(target, decided),
-            "macro_f1": metrics.macro_f1(target, decided),
+        return metrics.decision_scores(target, self.decide(proba, threshold)) | {
             "log_loss": metrics.log_loss(target, proba),
             "calibration_error": metrics.calibration_error(target, proba),
         }
@@ -243,11 +240,7 @@ class _MultiLabel:
         return np.where(either == 0, 1.0, 2 * both / np.maximum(either, 1))
 
     def report(self, target: Target, proba: Floats, threshold: float = HALF) -> dict[str, float]:
-        decided = self.decide(proba, threshold)
-        return {
-            "accuracy": metrics.accuracy(target, decided),
-            "macro_f1": metrics.macro_f1(target, decided),
-            "micro_f1": metrics.micro_f1(target, decided),
+        return metrics.decision_scores(target, self.decide(proba, threshold)) | {
             "log_loss": metrics.log_loss(target, proba),
             "calibration_error": metrics.calibration_error(target, proba),
         }

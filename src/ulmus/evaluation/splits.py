@@ -5,14 +5,18 @@ Knows numbers only: targets, lengths, and texts as keys of what is equal. Axes: 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+import heapq
+import math
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["held_out", "hold_back", "spread_folds"]
+__all__ = ["held_out", "hold_back", "repeats", "share_seen", "sketch", "spread_folds"]
 
 MOST_HELD = 2_000  # documents
+SKETCHED = 256  # texts that are remembered by their hashes
 FEWEST_LABELS = 200  # with fewer, what could be held back would measure nothing
 HELD_BACK = 500  # documents, at most, that measure the perplexity when no others are given
 
@@ -59,6 +63,37 @@ def held_out(
     held = held[same] & ~_only_there(target, held[same])
     held = ~np.isin(same, same[~held])
     return everything[~held], everything[held]
+
+
+def repeats(texts: Sequence[str], known: Sequence[str]) -> NDArray[np.bool_]:
+    """Which of N `texts` (N,) are among the `known` ones too: whoever learnt those has seen their answers."""
+    seen = {text.strip() for text in known}
+    return np.array([text.strip() in seen for text in texts], bool)
+
+
+def sketch(texts: Iterable[str]) -> list[int]:
+    """The smallest 256 hashes (48 bits) of different texts: a fair sample of them, for `share_seen` to recognise.
+
+    They are what a model file keeps of its training texts. Source: Broder 1997, bottom-k sketches.
+    """
+    return heapq.nsmallest(SKETCHED, {_hash(text) for text in texts})
+
+
+def share_seen(texts: Sequence[str], known: Sequence[int]) -> float | None:
+    """About which share of `texts`, 0..1, is among those that the `known` sketch was made of; None without a sketch.
+
+    Exact where the sketch is of at most 256 texts; else the estimate of those texts that would be in the sample.
+    """
+    if not known:
+        return None
+    limit, members = known[-1] if len(known) == SKETCHED else math.inf, set(known)
+    sampled = [number for number in map(_hash, texts) if number <= limit]
+    return sum(number in members for number in sampled) / max(len(sampled), 1)
+
+
+def _hash(text: str) -> int:
+    data = text.strip().encode("utf-8", "surrogatepass")
+    return int.from_bytes(hashlib.blake2b(data, digest_size=6).digest(), "big")
 
 
 def _only_there(target: NDArray[np.int64], held: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -6,8 +6,11 @@ would cost every start of the program a second). Knows nothing of texts.
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 import inspect
-from typing import Any, Self
+from collections.abc import Iterable
+from typing import Any, ClassVar, Self
 
 from ulmus.config import did_you_mean
 from ulmus.errors import UsageError
@@ -16,7 +19,43 @@ __all__ = ["Estimator"]
 
 
 class Estimator:
-    """Base of estimators whose `__init__` only stores its arguments under their names."""
+    """Base of estimators whose `__init__` only stores its arguments under their names.
+
+    A parameter that there is not is a UsageError that says what was probably meant.
+    """
+
+    SETTINGS: ClassVar[type | None] = None  # the dataclass of the parameter `config`, if there is one
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        init = cls.__init__
+
+        @functools.wraps(init)
+        def checked(self: Estimator, *arguments: Any, **params: Any) -> None:
+            self._check_names(params)
+            init(self, *arguments, **params)
+
+        cls.__init__ = checked  # type: ignore[method-assign, assignment]
+
+    @classmethod
+    def _check_names(cls, params: Iterable[str]) -> None:
+        names = cls._defaults()
+        for name in params:
+            if name not in names:
+                hint = did_you_mean(name, names, least=0.8) or cls._setting(name) or did_you_mean(name, names)
+                raise UsageError(f"there is no parameter {name!r}.{hint}")
+
+    @classmethod
+    def _setting(cls, name: str) -> str:
+        """A hint at the settings that `name` is, or is a part of; `all_...` before the others."""
+        if cls.SETTINGS is None:
+            return ""
+        fields = [field.name for field in dataclasses.fields(cls.SETTINGS)]
+        found = sorted(
+            (f for f in fields if f == name or f.endswith(f"_{name}")), key=lambda f: f[:4] != "all_"
+        )
+        shown = " or ".join(f"{f}=..." for f in found)
+        return f" It is a setting: config={cls.SETTINGS.__name__}({shown})." if found else ""
 
     @classmethod
     def _defaults(cls) -> dict[str, Any]:
@@ -30,16 +69,18 @@ class Estimator:
 
     def set_params(self, **params: Any) -> Self:
         """Change parameters. Raises UsageError for one there is not."""
-        names = self._defaults()
+        self._check_names(params)
         for name, value in params.items():
-            if name not in names:
-                raise UsageError(f"there is no parameter {name!r}.{did_you_mean(name, names)}")
             setattr(self, name, value)
         return self
 
     def __repr__(self) -> str:
         changed = {n: v for n, v in self.get_params().items() if v is not self._defaults()[n]}
-        return f"{type(self).__name__}({', '.join(f'{n}={v!r}' for n, v in changed.items())})"
+        return f"<{type(self).__name__}({_arguments(changed)}), {self._state()}>"
+
+    def _state(self) -> str:
+        """For people: whether it is fitted, and what it has learnt."""
+        return "not fitted"
 
     def __sklearn_tags__(self) -> Any:
         """A classifier of texts: what scikit-learn 1.6 and newer want to know."""
@@ -51,3 +92,23 @@ class Estimator:
             classifier_tags=ClassifierTags(multi_label=True),
             input_tags=InputTags(one_d_array=True, two_d_array=False, string=True),
         )
+
+
+def _arguments(values: dict[str, Any]) -> str:
+    return ", ".join(f"{name}={_shown(value)}" for name, value in values.items())
+
+
+def _shown(value: Any) -> str:
+    """A value; of a config dataclass only what differs from its defaults."""
+    if not dataclasses.is_dataclass(value) or isinstance(value, type):
+        return repr(value)
+    changed = {
+        f.name: getattr(value, f.name)
+        for f in dataclasses.fields(value)
+        if getattr(value, f.name) != _default(f)
+    }
+    return f"{type(value).__name__}({_arguments(changed)})"
+
+
+def _default(field: dataclasses.Field[Any]) -> Any:
+    return field.default if field.default_factory is dataclasses.MISSING else field.default_factory()

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TextIO
 
+from ulmus.terminal import printable
 from ulmus.train.callbacks import Callback, JsonLog, Progress, clock
 
 __all__ = ["Reading", "during", "tell", "watchers"]
@@ -72,6 +73,6 @@ def during(texts: Iterable[str], what: str) -> Iterable[str]:
 
 
 def tell(text: str) -> None:
-    """A line for people, on stderr."""
-    sys.stderr.write(text + "\n")
+    """A line for people, on stderr; control characters in it are shown."""
+    sys.stderr.write(printable(text) + "\n")
     sys.stderr.flush()

@@ -39,6 +39,9 @@ class Callback:
         """
         return {}
 
+    def stage_ended(self, state: RunState) -> None:
+        """After the last epoch of a stage; `state.pct` is below 1 where neither steps nor time are used up."""
+
     def run_ended(self) -> None:
         """Once, also after an error or Ctrl-C."""
 
@@ -93,6 +96,13 @@ class Progress(Callback):
         columns += [f"{name} {value:.4f}" for name, value in row.items() if name not in known]
         self._mark = (state.elapsed_s, state.total_count)
         self._line(f"{state.stage.name} epoch {row['epoch']}  {'  '.join(columns)}  {clock(row['seconds'])}")
+
+    def stage_ended(self, state: RunState) -> None:
+        """Says how much of the stage was done where the clock ended it."""
+        planned = state.steps * state.stage.epochs
+        if state.pct >= 1 and state.total_steps < planned:
+            steps = f"{state.total_steps:,} of {planned:,} steps ({state.total_steps / planned:.0%})"
+            self._line(f"{state.stage.name}: the time was up after {steps}")
 
     def run_ended(self) -> None:
         """Leaves the terminal as it was."""

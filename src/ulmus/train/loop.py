@@ -121,6 +121,10 @@ class Trainer:
             callback.stage_started(run.state)
         while not run.is_over():
             self._run_epoch(run)
+        if run.time_is_up():
+            run.state.pct = 1.0
+        for callback in self._callbacks:
+            callback.stage_ended(run.state)
         run.close()
         self.history.best = self.history.best if run.best.value is None else run.best.value
 

@@ -379,3 +379,16 @@ def test_impossible_generation_is_refused(wrong: dict[str, Any], language_model:
     """A UsageError with the bounds."""
     with pytest.raises(UsageError, match="expected"):
         language_model.generate("The", **wrong)
+
+
+def test_its_repr_says_its_shape_and_what_it_has_learnt(
+    language_model: LanguageModel, lm_settings: Any
+) -> None:
+    """Fitted or not, the vocabulary, the perplexity."""
+    assert (
+        repr(LanguageModel(lm_settings)) == "<LanguageModel(lstm, 2 layers of 16, word tokens), not fitted>"
+    )
+    perplexity = language_model.metrics_["perplexity"]
+    assert repr(language_model).endswith(
+        f"fitted: vocabulary of {len(language_model.tokenizer_)}, perplexity {perplexity:.1f}>"
+    )

@@ -47,6 +47,8 @@ def save(model: FittedClassifier, path: str | Path) -> None:
         "thresholds": model.thresholds,
         "counts": meta,
         "vocabulary": {"size": len(model.tokenizer), "fingerprint": model.tokenizer.vocab.fingerprint},
+        "columns": model.columns,
+        "sketch": model.sketch,
         "metrics": model.report,
         "history": model.history,
     }
@@ -93,6 +95,8 @@ def _parts(manifest: dict[str, Any], tokenizer_json: str, tensors: dict[str, Any
         mixed=manifest["combine"] == "auto",
         report=manifest["metrics"],
         history=manifest["history"],
+        columns=manifest.get("columns", {}),
+        sketch=[int(number) for number in manifest.get("sketch", [])],
     )
 
 

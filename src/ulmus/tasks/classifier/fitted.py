@@ -46,6 +46,10 @@ class FittedClassifier:
     mixed: bool = True  # predict with the combination, or with the network alone
     report: dict[str, Any] = field(default_factory=dict)
     history: list[dict[str, Any]] = field(default_factory=list)
+    columns: dict[str, Any] = field(default_factory=dict)  # of the file that texts and labels came from
+    sketch: list[int] = field(
+        default_factory=list
+    )  # hashes of some of the texts, by which others are recognised
 
     @property
     def objective(self) -> Objective:

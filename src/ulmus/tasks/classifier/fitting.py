@@ -23,11 +23,14 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
+from ulmus.corpus.checks import doubts
 from ulmus.corpus.labels import Labels
 from ulmus.data.label_batches import LabelBatches
 from ulmus.data.store import IdStore
 from ulmus.evaluation.combination import Combination, fit_weight
 from ulmus.evaluation.comparison import compare
+from ulmus.evaluation.per_class import caveats
+from ulmus.evaluation.splits import sketch
 from ulmus.linear.word_counts import WordCounts
 from ulmus.models.heads import ClassifierHead
 from ulmus.tasks.budget import SHARES, TRAIN, Budget
@@ -100,6 +103,8 @@ def fit(material: Material, recipe: Recipe, settings: RunSettings) -> FittedClas
     settings.say(
         f"{len(m.texts):,} labelled texts of {len(labels.classes)} classes, {len(m.unlabeled):,} unlabelled."
     )
+    for doubt in doubts(m.texts, labels):
+        settings.say(f"Warning: {doubt}")
     settings.say("Counting words.")
     counts, teacher = count(m, recipe)
     texts = RunTexts(m.everything, settings.folder, learn=m.learnt, verbose=settings.verbose)
@@ -108,7 +113,11 @@ def fit(material: Material, recipe: Recipe, settings: RunSettings) -> FittedClas
     learnt = fitting.learn()
     judged = fitting.judge()
     final = fitting.learn_again(learnt, judged.combination)
-    spent = {"language_model": language_model.metrics, "minutes": round(budget.spent(), 2)}
+    spent = {
+        "language_model": language_model.metrics,
+        "minutes": round(budget.spent(), 2),
+        "trained_on": m.described,
+    }
     return FittedClassifier(
         classes=labels.classes,
         network=fitting.run.network.eval(),
@@ -121,6 +130,7 @@ def fit(material: Material, recipe: Recipe, settings: RunSettings) -> FittedClas
         mixed=recipe.mix,
         report=judged.report | spent,
         history=fitting.run.history,
+        sketch=sketch(m.texts),
     )
 
 
@@ -258,6 +268,7 @@ class Fitting:
             objective = m.labels.objective
             thresholds |= {name: objective.best_threshold(m.truth.target, p) for name, p in parts.items()}
             report = compare(m.truth.target, parts, thresholds, seed)
+            report |= caveats(report["verdict"], m.truth.target, m.truth.classes, m.repeated)
         report["weight"] = found.weight if self.recipe.mix else 1.0
         return Judged(found, thresholds, report)
 

@@ -7,6 +7,7 @@ K chosen ones, C classes.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -15,7 +16,7 @@ import numpy as np
 from ulmus.corpus.columns import as_texts, others
 from ulmus.corpus.labels import Labels
 from ulmus.errors import DataError, UsageError
-from ulmus.evaluation.splits import held_out
+from ulmus.evaluation.splits import held_out, repeats
 
 __all__ = ["Material", "SoftLabels"]
 
@@ -30,6 +31,17 @@ class Material:
     held: np.ndarray  # labelled documents of the held-out set
     judged_texts: list[str] = field(default_factory=list)  # or documents that were given for measuring
     judged: Labels | None = None
+    repeated: int = 0  # documents given for measuring that are left out, being among the labelled ones
+
+    @property
+    def described(self) -> dict[str, Any]:
+        """What a model file says of it: how many texts, how many of each class (C,), and the day."""
+        return {
+            "labelled": len(self.texts),
+            "unlabeled": len(self.unlabeled),
+            "label_counts": self.labels.counts().tolist(),
+            "date": datetime.now(UTC).date().isoformat(),
+        }
 
     @classmethod
     def of(cls, texts: Any, labels: Any, unlabeled: Any = None, valid: Any = None, *, seed: int) -> Material:
@@ -48,11 +60,9 @@ class Material:
             raise DataError("expected texts, got only empty ones. Check the text column.")
         if valid is None:
             return cls(given, known, others(more, given), held_out(known.target, seed, given)[1])
-        judged_texts = as_texts(valid[0], "valid")
-        judged = Labels.of(valid[1], known.classes, known.multi_label)
-        if len(judged_texts) != len(judged):
-            raise UsageError(f"valid: got {len(judged_texts)} texts and {len(judged)} labels.")
-        return cls(given, known, others(more, given, judged_texts), np.arange(0), judged_texts, judged)
+        fresh, truth, repeated = _measuring(valid, given, known)
+        more = others(more, given, fresh)
+        return cls(given, known, more, np.arange(0), fresh, truth, repeated=repeated)
 
     @property
     def everything(self) -> list[str]:
@@ -91,3 +101,20 @@ class SoftLabels(NamedTuple):
     def some(self, chosen: np.ndarray) -> SoftLabels:
         """Those of some of the K."""
         return SoftLabels(self.documents[chosen], self.proba[chosen])
+
+
+def _measuring(valid: Any, given: list[str], known: Labels) -> tuple[list[str], Labels, int]:
+    """The texts of `valid` that are not `given` ones, their labels, and how many are left out for being so.
+
+    Raises UsageError and DataError for what cannot be measured on.
+    """
+    texts, labels = as_texts(valid[0], "valid"), Labels.of(valid[1], known.classes, known.multi_label)
+    if len(texts) != len(labels):
+        raise UsageError(f"valid: got {len(texts)} texts and {len(labels)} labels.")
+    fresh = np.flatnonzero(~repeats(texts, given))
+    if texts and not len(fresh):
+        raise DataError(
+            f"valid: all {len(texts):,} texts are among those to train on, so nothing could be measured on them. "
+            "Give other texts, or leave valid out: then a fifth of the labels is held out."
+        )
+    return [texts[i] for i in fresh], labels.rows(fresh), len(texts) - len(fresh)

@@ -10,6 +10,8 @@ Axes: N documents, C classes.
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,8 @@ from ulmus.corpus.columns import as_texts
 from ulmus.corpus.labels import Labels
 from ulmus.errors import ConfigError, DataError, NotFittedError, UsageError
 from ulmus.evaluation.combination import Combination
+from ulmus.evaluation.per_class import judged
+from ulmus.evaluation.splits import share_seen
 from ulmus.linear.word_counts import WordCounts
 from ulmus.models.inference import PRECISIONS
 from ulmus.tasks.classifier import file
@@ -36,6 +40,7 @@ from ulmus.train.callbacks import Callback
 
 __all__ = ["TextClassifier"]
 
+SHOWN = 5  # classes in its repr
 TEACH_MOST = 5_000  # labels; with more the word counts have nothing to teach that the labels do not
 
 
@@ -53,6 +58,8 @@ class TextClassifier(Estimator):
     tokenizer_, counts_, combination_, report_, history_, and thresholds_: from which probability on each part gives
     a label, where a text may have several.
     """
+
+    SETTINGS = ClassifierConfig
 
     def __init__(
         self,
@@ -84,8 +91,9 @@ class TextClassifier(Estimator):
         """Learn from labelled texts and, where there are some, from `unlabeled` ones.
 
         Texts are lists, pandas or polars columns, numpy or Arrow arrays of str; labels one value each, or a list of
-        values each (multi-label). `valid` is (texts, labels) to measure on; without it a fifth of the labels, at most
-        2,000, is the held-out set for that, and learnt at the end; with fewer than 200 labels there is none.
+        values each, or a table with a column of 0 and 1 for each class (multi-label). `valid` is (texts, labels) to
+        measure on; without it a fifth of the labels, at most 2,000, is the held-out set for that, and learnt at the
+        end; with fewer than 200 labels there is none.
         Raises UsageError or DataError for texts or labels that cannot be used. The model changes when all is done:
         interrupted, it is what it was.
         """
@@ -142,19 +150,30 @@ class TextClassifier(Estimator):
         """Share of texts predicted right (multi-label: with exactly the right set)."""
         return float(self.evaluate(texts, labels)["accuracy"])
 
-    def evaluate(self, texts: Any, labels: Any) -> dict[str, Any]:
-        """accuracy, macro_f1, n (multi-label: micro_f1 too) of the prediction, and under `parts` of each part alone."""
+    def evaluate(self, texts: Any, labels: Any, *, unknown: Sequence[Any] = ()) -> dict[str, Any]:
+        """accuracy, macro_f1, n (multi-label: micro_f1 too) of the prediction, and under `parts` of each part alone.
+
+        `classes` has precision, recall, f1, support and predicted of each, `confusion` the counts (true, predicted
+        class), `unmeasured` the classes without a text. `unknown` are labels that are no classes of the model: texts
+        that have one count as wrong. `seen`: about which share of the texts was trained on.
+        Raises UsageError or DataError for labels that cannot be used.
+        """
         model = self._fitted()
-        given, known = as_texts(texts), Labels.of(labels, model.classes, model.objective.multi_label)
+        names = (*model.classes, *unknown)
+        given, known = as_texts(texts), Labels.of(labels, names, model.objective.multi_label)
         if len(given) != len(known):
             raise UsageError(f"each text needs a label: got {len(given)} texts and {len(known)} labels.")
         if not given:
             raise DataError("expected labelled texts to evaluate on, got none.")
         proba = model.probabilities(given, model.parts, self._inference())
-        each = {
-            name: model.objective.report(known.target, p, model.thresholds[name]) for name, p in proba.items()
+        return judged(known.target, proba, model.thresholds, names) | {
+            "seen": share_seen(given, model.sketch)
         }
-        return {**each[model.parts[0]], "n": len(known), "parts": each}
+
+    def describe(self, *, columns: dict[str, Any]) -> TextClassifier:
+        """Say which columns of a file the texts and labels came from; the model file keeps them."""
+        self.fitted_ = dataclasses.replace(self._fitted(), columns=columns)
+        return self
 
     def save(self, path: str | Path) -> None:
         """Write the classifier to one `.ulmus` file. Raises StorageError."""
@@ -273,3 +292,11 @@ class TextClassifier(Estimator):
             )
         check_minutes(self.minutes)
         check_given(self.language_model)
+
+    def _state(self) -> str:
+        if "fitted_" not in self.__dict__:
+            return "not fitted"
+        names = self.class_names_
+        shown = ", ".join(map(str, names[:SHOWN])) + (", ..." if len(names) > SHOWN else "")
+        several = "several labels a text, " if self.multi_label_ else ""
+        return f"fitted: {several}{len(names):,} classes ({shown}), vocabulary of {len(self.tokenizer_):,} tokens"

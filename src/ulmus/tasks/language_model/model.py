@@ -41,8 +41,8 @@ class LanguageModel:
     config: all settings; without it `size` ("small" or "base"), `tokenizer` (word, unigram, bpe, char) and `backwards`
     choose them. minutes: time budget of one `fit` or `fine_tune`, kept. work_dir: folder for ids and checkpoints.
     about: what the card says of the texts (name, language, corpus, licence). start: a model of the same shape whose
-    weights `fit` begins with. decay_steps: `fit` resumes from the checkpoint in work_dir for so many steps, in which the
-    rate falls to nothing; the run itself can still go on without it.
+    weights `fit` begins with. decay_steps: `fit` resumes from the checkpoint in work_dir for so many steps, in which
+    the rate falls to nothing; the run itself can still go on without it.
     After fitting: fitted_, and of it tokenizer_, network_, metrics_ (perplexity and more on the held-out set), history_
     (rows), remap_, card_ (what it was made from and how).
     """
@@ -71,6 +71,17 @@ class LanguageModel:
         self.about = about or {}
         self.start, self.decay_steps = start, decay_steps
         self.callbacks: list[Callback] = []
+
+    def __repr__(self) -> str:
+        c = self.config
+        state = "not fitted"
+        if "fitted_" in self.__dict__:
+            found = self.metrics_.get("perplexity")
+            score = f", perplexity {found:.1f}" if isinstance(found, float) else ""
+            state = f"fitted: vocabulary of {len(self.tokenizer_):,}{score}"
+        return (
+            f"<LanguageModel({c.cell}, {c.layers} layers of {c.hidden}, {c.tokenizer.kind} tokens), {state}>"
+        )
 
     # -- training ------------------------------------------------------------------------------------------------
 

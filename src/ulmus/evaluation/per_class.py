@@ -1,0 +1,110 @@
+"""Targets and probabilities -> all that `evaluate` says: scores of each part and class, and what is taken for what.
+
+Targets are class numbers (N,) or, for several labels a document, zeros and ones (N, C + U); the last U classes are
+unknown to the model, which can only be wrong about them. scikit-learn does the counting.
+Costs: milliseconds. Knows no text and no model. Axes: N documents, C classes of the model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ulmus.errors import DataError
+from ulmus.evaluation.metrics import decision_scores
+from ulmus.evaluation.objectives import objective_of
+
+__all__ = ["by_class", "caveats", "confusion", "judged", "unmeasured"]
+
+NAMED = 8  # classes that a sentence names
+
+
+def judged(
+    target: np.ndarray,
+    parts: Mapping[str, np.ndarray],
+    thresholds: Mapping[str, float],
+    names: Sequence[Any],
+) -> dict[str, Any]:
+    """Scores of the first part, n, `parts` (scores of each), and of the first part classes, confusion, unmeasured.
+
+    `parts` holds probabilities (N, C) by name, `names` the C + U classes. Log loss and calibration error are left out
+    where a document has a class that is unknown. Raises DataError for fewer names than classes, and for no document.
+    """
+    main = next(iter(parts))
+    unknown = len(names) - parts[main].shape[1]
+    if unknown < 0:
+        raise DataError(f"Expected a name for each of {parts[main].shape[1]} classes, got {len(names)}.")
+    objective = objective_of(target)
+    decided = {name: objective.decide(proba, thresholds[name]) for name, proba in parts.items()}
+    if objective.multi_label and unknown:
+        decided = {name: np.pad(y, ((0, 0), (0, unknown))) for name, y in decided.items()}
+    each = {
+        name: decision_scores(target, decided[name])
+        if unknown
+        else objective.report(target, proba, thresholds[name])
+        for name, proba in parts.items()
+    }
+    return {
+        **each[main],
+        "n": len(target),
+        "parts": each,
+        "classes": by_class(target, decided[main], names),
+        "confusion": {"classes": list(names), "counts": confusion(target, decided[main], len(names))},
+        "unmeasured": unmeasured(target, names),
+    }
+
+
+def by_class(target: np.ndarray, guess: np.ndarray, names: Sequence[Any]) -> dict[Any, dict[str, float]]:
+    """precision, recall and f1 (0..1), support and predicted (documents) of each class.
+
+    NaN where there is nothing to divide by: the precision of a class that is never predicted, the recall of one
+    without a document, the F1 of one that is neither.
+    """
+    from sklearn.metrics import precision_recall_fscore_support
+
+    precision, recall, f1, support = precision_recall_fscore_support(
+        target, guess, labels=np.arange(len(names)), zero_division=np.nan
+    )
+    given = guess.sum(axis=0) if guess.ndim == 2 else np.bincount(guess, minlength=len(names))
+    return {
+        name: {
+            "precision": float(precision[k]),
+            "recall": float(recall[k]),
+            "f1": float(f1[k]),
+            "support": int(support[k]),
+            "predicted": int(given[k]),
+        }
+        for k, name in enumerate(names)
+    }
+
+
+def confusion(target: np.ndarray, guess: np.ndarray, classes: int) -> np.ndarray:
+    """Documents of class i that are predicted as j, (C, C); several labels: [[tn, fp], [fn, tp]] of each class."""
+    from sklearn.metrics import confusion_matrix, multilabel_confusion_matrix
+
+    every = np.arange(classes)
+    count = multilabel_confusion_matrix if target.ndim == 2 else confusion_matrix
+    return np.asarray(count(target, guess, labels=every))
+
+
+def unmeasured(target: np.ndarray, names: Sequence[Any]) -> list[Any]:
+    """The classes that no document has: nothing is known of how well they are found."""
+    support = target.sum(axis=0) if target.ndim == 2 else np.bincount(target, minlength=len(names))
+    return [name for name, n in zip(names, support, strict=True) if n == 0]
+
+
+def caveats(verdict: str, target: np.ndarray, names: Sequence[Any], repeated: int) -> dict[str, Any]:
+    """What a verdict must not hide: `unmeasured` classes, `repeated` documents (left out), and the verdict with both.
+
+    `target` of the documents that were measured, `repeated` the number of those that had been trained on.
+    """
+    missing = unmeasured(target, names)
+    if missing:
+        more = f" and {len(missing) - NAMED} more" if len(missing) > NAMED else ""
+        named = ", ".join(repr(name) for name in missing[:NAMED]) + more
+        verdict += f" How well {named} can be found was not measured: no held-out document has that label."
+    if repeated:
+        verdict += f" {repeated:,} documents given to measure on were left out: they are trained on."
+    return {"verdict": verdict, "unmeasured": missing, "repeated": repeated}

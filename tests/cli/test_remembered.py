@@ -1,0 +1,162 @@
+"""The columns that a classifier was trained on are those that it reads again."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+from typer.testing import Result
+
+from ulmus import bundle
+from ulmus.cli import remembered
+from ulmus.cli.inputs import Columns
+from ulmus.errors import BundleError
+
+Run = Callable[..., Result]
+Reviews = Callable[[int, int], list[list[str]]]
+WriteCsv = Callable[..., Path]
+HEADER = ["text", "head", "body", "label"]
+
+
+@pytest.fixture(scope="module")
+def two_fields(
+    tmp_path_factory: pytest.TempPathFactory, corpus: Path, run: Run, reviews: Reviews, write_csv: WriteCsv
+) -> Path:
+    """A folder with a model that was trained on `head` and `body`, and test.csv with these and a misleading `text`."""
+    folder = tmp_path_factory.mktemp("fields")
+    for name, n in (("train.csv", 60), ("test.csv", 20)):
+        write_csv(
+            folder / name, HEADER, [["nothing", "on a film", text, label] for text, label in reviews(n, n)]
+        )
+    done = run(
+        *("train", folder / "train.csv", "--text", "head", "--text", "body", "--label", "label"),
+        *(
+            "--out",
+            folder / "m.ulmus",
+            "--config",
+            corpus / "tiny.toml",
+            "--language-model",
+            "none",
+            "--quiet",
+        ),
+    )
+    assert done.exit_code == 0, done.stderr
+    return folder
+
+
+def predicted(run: Run, folder: Path, *arguments: object) -> list[list[str]]:
+    """The rows that `ulmus predict` writes."""
+    done = run("predict", folder / "m.ulmus", *arguments)
+    assert done.exit_code == 0, done.stderr
+    return list(csv.reader(done.stdout.splitlines()))
+
+
+def scored(run: Run, *arguments: object) -> dict[str, object]:
+    """What `ulmus evaluate --json` says, without the time."""
+    done = run("evaluate", *arguments, "--json")
+    assert done.exit_code == 0, done.stderr
+    return {key: value for key, value in json.loads(done.stdout).items() if key != "seconds"}
+
+
+def test_the_columns_of_the_training_are_read_by_default(two_fields: Path, run: Run) -> None:
+    """Both text columns and the label; named or not, the scores and predictions are the same."""
+    named = ["--text", "head", "--text", "body"]
+    model, data = two_fields / "m.ulmus", two_fields / "test.csv"
+    assert scored(run, model, data) == scored(run, model, data, *named, "--label", "label")
+    assert predicted(run, two_fields, data) == predicted(run, two_fields, data, *named)
+
+
+def test_an_option_wins_over_the_columns_of_the_training(two_fields: Path, run: Run) -> None:
+    """Other names, or fewer of them, which is said."""
+    done = run("predict", two_fields / "m.ulmus", two_fields / "test.csv", "--text", "text")
+    assert done.exit_code == 0
+    assert "trained on the columns 'head', 'body', and reads the column 'text'" in done.stderr
+    assert len(set(done.stdout.splitlines()[1].split(",")[2:])) == len(
+        {*done.stdout.splitlines()[2].split(",")[2:]}
+    )
+
+
+@pytest.mark.parametrize("command", ["predict", "evaluate"])
+def test_a_file_without_these_columns_is_an_error_that_says_what_to_name(
+    two_fields: Path, tmp_path: Path, run: Run, write_csv: WriteCsv, command: str
+) -> None:
+    """No other column is read in their place."""
+    data = write_csv(tmp_path / "a.csv", ["text", "label"], [["a film", "good"]])
+    done = run(command, two_fields / "m.ulmus", data)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert "no column 'head'" in done.stderr
+    assert "name those of this file, in this order, with --text" in done.stderr
+
+
+def test_a_file_without_the_label_column_is_an_error_too(
+    two_fields: Path, tmp_path: Path, run: Run, write_csv: WriteCsv
+) -> None:
+    """Only to evaluate: predicting needs no label."""
+    data = write_csv(tmp_path / "a.csv", ["head", "body", "verdict"], [["on", "a lovely film", "good"]])
+    done = run("evaluate", two_fields / "m.ulmus", data)
+    assert done.exit_code == 2
+    assert "name the label of this file with --label" in done.stderr
+    assert scored(run, two_fields / "m.ulmus", data, "--label", "verdict")["n"] == 1
+    assert len(predicted(run, two_fields, data)) == 2
+
+
+def test_plain_text_has_no_columns(two_fields: Path, tmp_path: Path, run: Run) -> None:
+    """A document a line, which is said where the training had several columns; a table by another name is a table."""
+    (tmp_path / "a.txt").write_text("a lovely film, and moving\na dull one\n")
+    done = run("predict", two_fields / "m.ulmus", tmp_path / "a.txt")
+    assert (done.exit_code, len(done.stdout.splitlines())) == (0, 3)
+    assert "read as plain text" in done.stderr
+    (tmp_path / "b.txt").write_bytes((two_fields / "test.csv").read_bytes())
+    assert predicted(run, two_fields, tmp_path / "b.txt") == predicted(
+        run, two_fields, two_fields / "test.csv"
+    )
+
+
+def test_several_columns_of_zeros_and_ones_are_labels(
+    corpus: Path, tmp_path: Path, run: Run, reviews: Reviews, write_csv: WriteCsv
+) -> None:
+    """`--label` twice: the classes are the columns, and `evaluate` reads both again."""
+    rows = [
+        [text, str(int(label == "good")), str(int(len(text.split()) > 10))] for text, label in reviews(60, 12)
+    ]
+    data = write_csv(
+        tmp_path / "a.csv", ["text", "nice", "long"], [*rows, ["a text nobody looked at", "", ""]]
+    )
+    done = run(
+        *("train", data, "--label", "nice", "--label", "long", "--out", tmp_path / "m.ulmus"),
+        *("--config", corpus / "tiny.toml", "--language-model", "none"),
+    )
+    assert done.exit_code == 0, done.stderr
+    assert "60 labelled texts of 2 classes, 1 unlabelled" in done.stderr
+    manifest = bundle.read_manifest(tmp_path / "m.ulmus")
+    assert (manifest["labels"], manifest["multi_label"]) == (["long", "nice"], True)
+    result = scored(run, tmp_path / "m.ulmus", data)
+    assert "micro_f1" in result
+
+
+def test_the_delimiter_of_the_training_is_used_again(corpus: Path, tagger: Path, run: Run) -> None:
+    """With several labels in a cell."""
+    assert remembered.of_model(tagger) == Columns(["text"], ["tags"], ",")
+    assert "micro_f1" in scored(run, tagger, corpus / "tags.csv")
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"text": "head", "label": [], "label_delimiter": None},
+        {"text": [1], "label": [], "label_delimiter": None},
+        {"text": []},
+        ["text"],
+        {"text": [], "label": [], "label_delimiter": 3},
+    ],
+)
+def test_a_manifest_with_other_things_as_columns_is_damaged(
+    tmp_path: Path, columns: Sequence[object]
+) -> None:
+    """A foreign file cannot send anything but names."""
+    bundle.write(tmp_path / "m.ulmus", manifest={"columns": columns}, tokenizer_json="{}", tensors={})
+    with pytest.raises(BundleError, match="names columns in a wrong way"):
+        remembered.of_model(tmp_path / "m.ulmus")
