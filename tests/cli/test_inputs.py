@@ -17,6 +17,10 @@ def test_options_of_the_command_line_become_those_of_the_reader() -> None:
     made = source(Path("a.csv"), ReaderOptions(delimiter="\\t", header=False), Columns(["1"], ["0"], "tab"))
     assert (made.delimiter, made.header, made.quoting, made.label_delimiter) == ("\t", "no", None, "\t")
     assert (made.text, made.label) == (("1",), "0")
+    made = source(Path("a.csv"), ReaderOptions(), Columns(["t"], ["a", "b", "a"]))
+    assert made.label == ("a", "b")
+    with pytest.raises(UsageError, match="Leave --label-delimiter away"):
+        source(Path("a.csv"), ReaderOptions(), Columns(["t"], ["a", "b"], ","))
 
 
 @pytest.mark.parametrize(

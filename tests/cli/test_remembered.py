@@ -143,6 +143,25 @@ def test_the_delimiter_of_the_training_is_used_again(corpus: Path, tagger: Path,
     assert "micro_f1" in scored(run, tagger, corpus / "tags.csv")
 
 
+def test_a_model_without_columns_finds_out_how_labels_are_parted(
+    corpus: Path, tagger: Path, tmp_path: Path, run: Run, reviews: Reviews, write_csv: WriteCsv
+) -> None:
+    """One made in Python: the delimiter that gives known classes, or lists saved as text."""
+    opened = bundle.read(tagger)
+    manifest = {key: value for key, value in opened.manifest.items() if key not in ("columns", "sha256")}
+    made = tmp_path / "made.ulmus"
+    bundle.write(made, manifest=manifest, tokenizer_json=opened.tokenizer_json, tensors=opened.tensors)
+    assert remembered.of_model(made) == Columns()
+    rows = reviews(20, 14)
+    lists = write_csv(
+        tmp_path / "a.csv", ["text", "tags"], [[text, f"['{label}', 'long']"] for text, label in rows]
+    )
+    bars = write_csv(tmp_path / "b.csv", ["text", "tags"], [[text, f"{label}|long"] for text, label in rows])
+    found = [scored(run, made, data, "--label", "tags") for data in (lists, bars)]
+    assert found[0] == found[1]
+    assert not found[0].get("unknown_labels")
+
+
 @pytest.mark.parametrize(
     "columns",
     [

@@ -28,9 +28,11 @@ from ulmus.cli.options import (
 )
 from ulmus.cli.train import PARTS
 from ulmus.cli.writers import guarded
+from ulmus.corpus.saved_lists import saved_list
 from ulmus.errors import DataError, UsageError
 
 if TYPE_CHECKING:
+    from ulmus.corpus.source import Source
     from ulmus.tasks.classifier.model import TextClassifier
 
 _ROWS, _COLUMNS = 40, 10  # most classes in a table, and in a matrix
@@ -68,7 +70,7 @@ def evaluate(options: EvaluateOptions) -> None:
 
     classifier = TextClassifier.load(options.model, device=options.device, precision=options.precision)
     given = inputs.labelled(source)
-    if given.unlabeled and classifier.multi_label_:
+    if given.unlabeled and classifier.multi_label_ and not _says_none(source):
         show.note(f"{len(given.unlabeled):,} texts without a label are read as having none of the labels.")
         given.texts.extend(given.unlabeled)
         given.labels.extend([()] * len(given.unlabeled))
@@ -90,6 +92,11 @@ def evaluate(options: EvaluateOptions) -> None:
         show.as_json(result)
     else:
         _tell(result, str(options.model))
+
+
+def _says_none(source: Source) -> bool:
+    """Whether a text with none of several labels can be told from one whose labels are not known."""
+    return source.label_delimiter is not None or isinstance(source.label, tuple)
 
 
 def _labels(
@@ -137,6 +144,8 @@ def _delimiter(names: Mapping[str, Any], given: Sequence[Any]) -> str:
 def _split(label: Any, delimiter: str | None) -> tuple[str, ...]:
     if not isinstance(label, str):  # a list in a jsonl or parquet file
         return tuple(label)
+    if (saved := saved_list(label)) is not None:
+        return saved
     return tuple(part.strip() for part in label.split(delimiter) if part.strip())
 
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ulmus.cli.options import ReaderOptions
 from ulmus.cli.show import note
-from ulmus.errors import DataError
+from ulmus.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     from ulmus.corpus.source import Source
@@ -63,7 +63,12 @@ def source(path: Path, options: ReaderOptions, columns: Columns, *, like: Path |
     """How to read `path`. `like` is the file that the options were given for, where that is another one."""
     from ulmus.corpus.source import Source
 
-    mine, text, label = options, tuple(columns.text), tuple(columns.label)
+    mine, text, label = options, tuple(columns.text), tuple(dict.fromkeys(columns.label))
+    if len(label) > 1 and columns.label_delimiter is not None:
+        raise UsageError(
+            "several --label columns hold 0 or 1 each, and have nothing to split. Leave --label-delimiter away, or "
+            "name the one column with several labels in a cell."
+        )
     if like is not None and _kind(path) != _kind(like):
         plain = _kind(path) not in _TABLES
         mine = ReaderOptions(

@@ -68,10 +68,11 @@ def source(
     trained = of_model(model)
     plain = inputs.is_plain(path, options)
     labels = [name for name in trained.label if labelled and (plain or name not in _OF_PLAIN_TEXT)]
+    named = given.label or labels
     columns = Columns(
         text=given.text or trained.text,
-        label=given.label or labels,
-        label_delimiter=given.label_delimiter or trained.label_delimiter,
+        label=named,
+        label_delimiter=given.label_delimiter or (trained.label_delimiter if len(named) < 2 else None),
     )
     if given.text and len(given.text) != len(trained.text) and len(trained.text) > 1:
         note(f"The model was trained on {_named(trained.text)}, and reads {_named(given.text)} of {path}.")
