@@ -84,7 +84,7 @@ def test_a_folder_of_texts_is_data(tiny: Path, tmp_path: Path, run: Run, reviews
     out = tmp_path / "m.ulmus"
     done = run("train", tmp_path / "data", "--split", "train", "--out", out, "--config", tiny)
     assert done.exit_code == 0, done.stderr
-    assert "40 labelled texts of 2 classes, 40 unlabelled" in done.stderr
+    assert "40 with a label, 40 without" in done.stderr
     assert sorted(written(out)["labels"]) == ["bad", "good"]
 
 

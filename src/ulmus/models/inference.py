@@ -17,7 +17,8 @@ import torch
 from torch import Tensor
 
 from ulmus.errors import ConfigError
-from ulmus.models.awd_lstm import AWDLSTM, State
+from ulmus.models.awd_lstm import AWDLSTM
+from ulmus.models.encoder import State
 from ulmus.models.heads import Pooled, concat, start_pooling
 from ulmus.models.inference_layers import ReadLSTM, ReadQRNN, RoundedLSTM, runs
 from ulmus.models.lstm import LSTMLayer

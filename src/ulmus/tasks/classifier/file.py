@@ -15,7 +15,7 @@ from ulmus import bundle, config
 from ulmus.errors import BundleError
 from ulmus.evaluation.combination import Combination
 from ulmus.evaluation.objectives import MULTI_LABEL, SINGLE_LABEL
-from ulmus.models.awd_lstm import AWDLSTM
+from ulmus.models.encoders import make_encoder
 from ulmus.models.heads import ClassifierHead
 from ulmus.models.weights import numpy_tensors, torch_tensors
 from ulmus.tasks.classifier.config import ClassifierConfig
@@ -106,7 +106,7 @@ def _network(
     """A network of this shape without weights."""
     lm = settings.language_model or LMConfig()
     with torch.device("meta"):
-        encoder = AWDLSTM(lm.encoder(vocabulary), settings.dropouts)
+        encoder = make_encoder(lm.encoder(vocabulary), settings.dropouts)
         head = ClassifierHead(
             encoder.config.pooled(), classes, hidden=settings.head_hidden, drops=settings.head_dropouts
         )

@@ -204,7 +204,7 @@ class Fitting:
         """Tokens that the encoder can read in a share of all minutes."""
         if resolve_device(self.run.settings.device).type != "cpu":
             return math.inf
-        return self.budget.tokens(share, sum(p.numel() for p in self.run.network.encoder.layers.parameters()))
+        return self.budget.tokens(share, self.run.network.encoder.weights_per_token())
 
     def longest(self) -> int:
         """Tokens of a document to train on: in few minutes, many documents in part teach more than few whole ones."""

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ulmus.evaluation.objectives import MULTI_LABEL, SINGLE_LABEL, Objective
-from ulmus.models.awd_lstm import AWDLSTM, State
+from ulmus.models.encoder import Encoder, State
 from ulmus.models.heads import ClassifierHead, Pooled, concat, pool, start_pooling
 from ulmus.train.protocol import Step
 
@@ -50,7 +50,7 @@ class ClassifierNetwork(nn.Module):
 
     def __init__(
         self,
-        encoder: AWDLSTM,
+        encoder: Encoder,
         head: ClassifierHead,
         *,
         max_len: int = 400,

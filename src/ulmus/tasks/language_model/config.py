@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from ulmus.config import check_range, did_you_mean
 from ulmus.errors import ConfigError
-from ulmus.models.awd_lstm import Dropouts, EncoderConfig
+from ulmus.models.encoder import Dropouts, EncoderConfig
 from ulmus.text.tokenizer import TokenizerConfig
 from ulmus.train.protocol import LoopConfig
 from ulmus.train.schedules import Schedule
