@@ -6,13 +6,14 @@ would cost every start of the program a second). Knows nothing of texts.
 
 from __future__ import annotations
 
+import functools
 import inspect
 from typing import Any, Self
 
 from ulmus.config import did_you_mean
 from ulmus.errors import UsageError
 
-__all__ = ["Estimator"]
+__all__ = ["Estimator", "not_fitted"]
 
 
 class Estimator:
@@ -51,3 +52,15 @@ class Estimator:
             classifier_tags=ClassifierTags(multi_label=True),
             input_tags=InputTags(one_d_array=True, two_d_array=False, string=True),
         )
+
+
+def not_fitted(message: str) -> UsageError:
+    """The error for using an estimator before `fit`: a UsageError that scikit-learn knows as its NotFittedError."""
+    return _not_fitted_type()(message)
+
+
+@functools.cache
+def _not_fitted_type() -> type[UsageError]:
+    from sklearn.exceptions import NotFittedError
+
+    return type("NotFitted", (UsageError, NotFittedError), {"__doc__": "The estimator is not fitted yet."})

@@ -23,6 +23,7 @@ from ulmus.tasks.classifier.fitting import PARTS
 from ulmus.tasks.classifier.network import ClassifierNetwork
 from ulmus.tasks.ids import check_vocabulary
 from ulmus.tasks.language_model.config import LMConfig
+from ulmus.tasks.word_counts import WordCounts
 from ulmus.text.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ NETWORK, COUNTS = "network.", "counts."
 
 def save_classifier(classifier: TextClassifier, path: str | Path) -> None:
     """Write a fitted classifier. Raises StorageError."""
-    arrays, meta = named_arrays(classifier.counts_, COUNTS)
+    arrays, meta = named_arrays(classifier.counts_.model_, COUNTS)
     lm = dataclasses.replace(classifier.lm_config_, tokenizer=classifier.tokenizer_.config)
     settings = dataclasses.replace(classifier._config(), language_model=lm)
     manifest = {
@@ -89,9 +90,8 @@ def _take(
     classifier.tokenizer_ = Tokenizer.from_json(tokenizer)
     check_vocabulary(classifier.tokenizer_, manifest["vocabulary"])
     classifier.lm_config_ = settings.language_model or LMConfig()
-    classifier.counts_ = load_counts(tensors, manifest["counts"], COUNTS)
-    if not {int(name) for name in classifier.counts_.classes_} <= set(range(len(classes))):
-        raise ValueError("word counts of other classes")
+    counts = load_counts(tensors, manifest["counts"], COUNTS, classes=len(classes))
+    classifier.counts_ = WordCounts.of(counts, classes)
     classifier.network_ = _network(classifier, settings, tensors)
     classifier.report_, classifier.history_ = manifest["metrics"], manifest["history"]
 

@@ -29,7 +29,7 @@ from ulmus.data.label_batches import LabelBatches
 from ulmus.data.store import IdStore
 from ulmus.evaluation.combination import Combination, fit_weight
 from ulmus.evaluation.comparison import compare
-from ulmus.linear.word_counts import WordCounts
+from ulmus.linear.count_model import CountModel
 from ulmus.models.heads import ClassifierHead
 from ulmus.tasks.classifier.budget import TRAIN, Budget
 from ulmus.tasks.classifier.config import ClassifierConfig
@@ -165,7 +165,7 @@ class Fitting:
             p_lm = probabilities(self.run, self.store, m.measured)
             x = self.counts.labelled.x[m.held] if m.judged is None else None
             x = self.counts.features.transform(m.judged_texts) if x is None else x
-            p_counts = self.counts.proba(self.teacher, m.labels, x)
+            p_counts = self.teacher.proba(x)
             found = fit_weight(p_lm, p_counts, m.truth.target)
             parts = {"lm": p_lm, "counts": p_counts}
             if self.mix:
@@ -179,7 +179,7 @@ class Fitting:
         self.combination = found
         return found
 
-    def give_back(self) -> WordCounts:
+    def give_back(self) -> CountModel:
         """Learn from the held-back labels too; the word counts of all labels."""
         m, c = self.material, self.config
         n = len(m.texts)
@@ -208,10 +208,10 @@ class Fitting:
             )
         return final
 
-    def _soft_labels(self, teacher: WordCounts, most: int, seed: int) -> SoftLabels:
+    def _soft_labels(self, teacher: CountModel, most: int, seed: int) -> SoftLabels:
         """Unlabelled documents, drawn from those of which the teacher is surest, and what it says of them."""
         m, share = self.material, self.config.teach_confident
-        proba = self.counts.proba(teacher, m.labels, self.unlabeled_counts)
+        proba = teacher.proba(self.unlabeled_counts)
         chosen = surest(proba, most=most, share=share, objective=m.labels.objective, seed=seed)
         return SoftLabels(chosen, proba[chosen])
 

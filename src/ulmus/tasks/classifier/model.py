@@ -36,6 +36,7 @@ from ulmus.tasks.language_model.model import LanguageModel
 from ulmus.tasks.language_model.selection import familiar
 from ulmus.tasks.language_model.start import check_given, sample_of, starting_model
 from ulmus.tasks.progress import told, watchers
+from ulmus.tasks.word_counts import WordCounts
 from ulmus.train.callbacks import Callback
 from ulmus.train.device import resolve_device
 
@@ -115,9 +116,8 @@ class TextClassifier(Estimator):
         fitting.begin(language_model)
         fitting.learn()
         combination = fitting.combine()
-        self.counts_ = (
-            fitting.give_back()
-        )  # from here on nothing takes time: the model changes whole or not at all
+        counts = fitting.give_back()  # from here on nothing takes time: the model changes whole or not at all
+        self.counts_ = WordCounts.of(counts, material.labels.classes)
         self.combination_, self.thresholds_ = combination, fitting.thresholds
         self.class_names_, self.multi_label_ = material.labels.classes, material.labels.multi_label
         self.network_, self.tokenizer_ = fitting.run.network.eval(), fitting.tokenizer
@@ -215,16 +215,10 @@ class TextClassifier(Estimator):
             run = self._predicting()
             found["lm"] = probabilities(run, cut(texts, self.tokenizer_), reader=self._reader(run))
         if set(wanted) & {"combined", "counts"}:
-            found["counts"] = self.counts_proba(texts)
+            found["counts"] = self.counts_.predict_proba(texts)
         if "combined" in wanted:
             found["combined"] = self.combination_.combine(found["lm"], found["counts"])
         return {name: found[name] for name in wanted}
-
-    def counts_proba(self, texts: list[str]) -> np.ndarray:
-        """Probabilities (N, C) of the word counts alone."""
-        proba = np.zeros((len(texts), len(self.class_names_)))
-        proba[:, [int(name) for name in self.counts_.classes_]] = self.counts_.predict_proba(texts)
-        return proba
 
     def labels_of(self, proba: np.ndarray, *, part: str | None = None) -> list[Any]:
         """The class of each row of a part's probabilities; multi-label: all classes with at least `thresholds_`."""
