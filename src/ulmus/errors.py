@@ -22,7 +22,6 @@ __all__ = [
     "ConfigError",
     "DataError",
     "MissingExtra",
-    "NotFittedError",
     "StorageError",
     "UlmusError",
     "UsageError",
@@ -40,10 +39,6 @@ class UsageError(UlmusError, ValueError):
     """What was asked for cannot be: a bad option, a wrong column, a value out of range."""
 
     exit_code: ClassVar[int] = 2
-
-
-class NotFittedError(UsageError, AttributeError):
-    """A model is used before it is fitted or loaded."""
 
 
 class ConfigError(UsageError):

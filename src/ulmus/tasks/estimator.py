@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Self
 from ulmus.config import did_you_mean
 from ulmus.errors import UsageError
 
-__all__ = ["Estimator"]
+__all__ = ["Estimator", "not_fitted"]
 
 
 class Estimator:
@@ -112,3 +112,15 @@ def _shown(value: Any) -> str:
 
 def _default(field: dataclasses.Field[Any]) -> Any:
     return field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
+
+
+def not_fitted(message: str) -> UsageError:
+    """The error for using an estimator before `fit`: a UsageError that scikit-learn knows as its NotFittedError."""
+    return _not_fitted_type()(message)
+
+
+@functools.cache
+def _not_fitted_type() -> type[UsageError]:
+    from sklearn.exceptions import NotFittedError
+
+    return type("NotFitted", (UsageError, NotFittedError), {"__doc__": "The estimator is not fitted yet."})

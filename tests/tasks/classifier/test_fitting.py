@@ -64,7 +64,7 @@ def test_every_step_can_be_made_by_hand(
 ) -> None:
     """count, start, learn, judge, learn again: each returns what the next one needs."""
     fitting = started(material, settings, language_model)
-    assert fitting.teacher.classes_
+    assert fitting.teacher.objective.name == "single-label"
     assert len(fitting.store) == 180
     assert fitting.run.network.classes == 3
     learnt = fitting.learn()
@@ -86,7 +86,7 @@ def test_the_teacher_never_sees_what_is_held_out(material: Material, settings: A
     """Other labels of held-out documents change neither the teacher nor its soft labels."""
 
     def weights(m: Material) -> np.ndarray:
-        return np.asarray(count(m, Recipe(settings))[1].weights_)
+        return np.asarray(count(m, Recipe(settings))[1].weights)
 
     target = material.labels.target.copy()
     target[material.held] = (target[material.held] + 1) % 3

@@ -24,6 +24,7 @@ from ulmus.tasks.classifier.fitted import PARTS, FittedClassifier
 from ulmus.tasks.classifier.network import ClassifierNetwork
 from ulmus.tasks.ids import check_vocabulary
 from ulmus.tasks.language_model.config import LMConfig
+from ulmus.tasks.word_counts import WordCounts
 from ulmus.text.tokenizer import Tokenizer
 
 __all__ = ["load", "save"]
@@ -34,7 +35,7 @@ NETWORK, COUNTS = "network.", "counts."
 
 def save(model: FittedClassifier, path: str | Path) -> None:
     """Write a fitted classifier. Raises StorageError."""
-    arrays, meta = named_arrays(model.counts, COUNTS)
+    arrays, meta = named_arrays(model.counts.model_, COUNTS)
     lm = dataclasses.replace(model.lm_config, tokenizer=model.tokenizer.config)
     settings = dataclasses.replace(model.config, language_model=lm)
     manifest = {
@@ -78,16 +79,14 @@ def _parts(manifest: dict[str, Any], tokenizer_json: str, tensors: dict[str, Any
         raise TypeError("metrics or history of another kind")
     tokenizer = Tokenizer.from_json(tokenizer_json)
     check_vocabulary(tokenizer, manifest["vocabulary"])
-    counts = load_counts(tensors, manifest["counts"], COUNTS)
-    if not {int(name) for name in counts.classes_} <= set(range(len(classes))):
-        raise ValueError("word counts of other classes")
+    counts = load_counts(tensors, manifest["counts"], COUNTS, classes=len(classes))
     network = _network(settings, len(tokenizer), len(classes), multi_label=bool(manifest["multi_label"]))
     torch_tensors(network, tensors, NETWORK)
     return FittedClassifier(
         classes=classes,
         network=network.eval(),
         tokenizer=tokenizer,
-        counts=counts,
+        counts=WordCounts.of(counts, classes),
         combination=Combination(**manifest["combination"]),
         thresholds={name: float(manifest["thresholds"][name]) for name in PARTS},
         config=dataclasses.replace(settings, language_model=None),

@@ -15,13 +15,12 @@ import numpy as np
 from ulmus.errors import UsageError
 from ulmus.evaluation.combination import Combination
 from ulmus.evaluation.objectives import Objective
-from ulmus.linear.word_counts import WordCounts
 from ulmus.tasks.classifier.config import ClassifierConfig
-from ulmus.tasks.classifier.counting import proba_of_texts
 from ulmus.tasks.classifier.inference import Inference
 from ulmus.tasks.classifier.network import ClassifierNetwork
 from ulmus.tasks.ids import tokenized
 from ulmus.tasks.language_model.config import LMConfig
+from ulmus.tasks.word_counts import WordCounts
 from ulmus.text.tokenizer import Tokenizer
 
 __all__ = ["PARTS", "FittedClassifier"]
@@ -78,7 +77,7 @@ class FittedClassifier:
         if set(parts) & {"combined", "lm"}:
             found["lm"] = inference.probabilities(tokenized(texts, self.tokenizer))
         if set(parts) & {"combined", "counts"}:
-            found["counts"] = proba_of_texts(self.counts, len(self.classes), texts)
+            found["counts"] = self.counts.predict_proba(texts)
         if "combined" in parts:
             found["combined"] = self.combination.combine(found["lm"], found["counts"])
         return {name: found[name] for name in parts}

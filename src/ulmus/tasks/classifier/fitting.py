@@ -31,7 +31,7 @@ from ulmus.evaluation.combination import Combination, fit_weight
 from ulmus.evaluation.comparison import compare
 from ulmus.evaluation.per_class import caveats
 from ulmus.evaluation.splits import sketch
-from ulmus.linear.word_counts import WordCounts
+from ulmus.linear.count_model import CountModel
 from ulmus.models.heads import ClassifierHead
 from ulmus.tasks.budget import SHARES, TRAIN, Budget
 from ulmus.tasks.classifier.config import ClassifierConfig
@@ -49,6 +49,7 @@ from ulmus.tasks.language_model.fitted import FittedLanguageModel
 from ulmus.tasks.language_model.selection import familiar
 from ulmus.tasks.language_model.start import sample_of, starting_model
 from ulmus.tasks.settings import RunSettings
+from ulmus.tasks.word_counts import WordCounts
 from ulmus.train.device import resolve_device
 
 __all__ = ["Fitting", "Recipe", "count", "fit", "start"]
@@ -122,7 +123,7 @@ def fit(material: Material, recipe: Recipe, settings: RunSettings) -> FittedClas
         classes=labels.classes,
         network=fitting.run.network.eval(),
         tokenizer=language_model.tokenizer,
-        counts=final,
+        counts=WordCounts.of(final, labels.classes),
         combination=judged.combination,
         thresholds=judged.thresholds,
         config=recipe.config,
@@ -134,7 +135,7 @@ def fit(material: Material, recipe: Recipe, settings: RunSettings) -> FittedClas
     )
 
 
-def count(material: Material, recipe: Recipe) -> tuple[Counts, WordCounts]:
+def count(material: Material, recipe: Recipe) -> tuple[Counts, CountModel]:
     """Count the words of all texts; fit the teacher."""
     counts = Counts(material.texts, material.unlabeled, recipe.class_weight)
     return counts, counts.fit(material.labels, material.train)
@@ -161,7 +162,7 @@ def start(
     settings: RunSettings,
     *,
     budget: Budget,
-    counted: tuple[Counts, WordCounts],
+    counted: tuple[Counts, CountModel],
 ) -> Fitting:
     """A classifier network on the language model's encoder, and the ids of all texts."""
     c, labels = recipe.config, material.labels
@@ -195,7 +196,7 @@ class Fitting:
     run: Run
     store: IdStore
     counts: Counts
-    teacher: WordCounts
+    teacher: CountModel
     probed: Probed | None = None  # what the encoder knew before it learnt
 
     # -- how much can be read --------------------------------------------------------------------------------------
@@ -260,7 +261,7 @@ class Fitting:
             p_lm = self.run.inference().probabilities(self.store, m.measured)
             x = self.counts.labelled.x[m.held] if m.judged is None else None
             x = self.counts.features.transform(m.judged_texts) if x is None else x
-            p_counts = self.counts.proba(self.teacher, m.labels, x)
+            p_counts = self.teacher.proba(x)
             found = fit_weight(p_lm, p_counts, m.truth.target)
             parts = {"lm": p_lm, "counts": p_counts}
             if self.recipe.mix:
@@ -272,7 +273,7 @@ class Fitting:
         report["weight"] = found.weight if self.recipe.mix else 1.0
         return Judged(found, thresholds, report)
 
-    def learn_again(self, learnt: Learnt, combination: Combination) -> WordCounts:
+    def learn_again(self, learnt: Learnt, combination: Combination) -> CountModel:
         """Learn from the held-out labels too; the word counts of all labels."""
         m, c = self.material, self.run.config
         everything = np.arange(len(m.texts))
@@ -296,7 +297,7 @@ class Fitting:
             return self.budget.of_left(SHARES.taught_labels), self.budget.of_left(SHARES.teaching_again)
         return self.budget.of_left(SHARES.labels), self.budget.of_left(SHARES.all_labels)
 
-    def _teach_again(self, final: WordCounts, learnt: Learnt, combination: Combination) -> None:
+    def _teach_again(self, final: CountModel, learnt: Learnt, combination: Combination) -> None:
         """Teach with a teacher that has seen all labels, mixed with the student's own opinion."""
         c, n = self.run.config, len(self.material.texts)
         soft = self._soft_labels(final, c.teach_texts, self.run.settings.seed + 1)
@@ -316,10 +317,10 @@ class Fitting:
             rate=c.give_back_taught,
         )
 
-    def _soft_labels(self, teacher: WordCounts, most: int, seed: int) -> SoftLabels:
+    def _soft_labels(self, teacher: CountModel, most: int, seed: int) -> SoftLabels:
         """Unlabelled documents, drawn from those of which the teacher is most confident, and what it says of them."""
         labels, share = self.material.labels, self.run.config.teach_confident
-        proba = self.counts.proba(teacher, labels, self._unlabeled_counts)
+        proba = teacher.proba(self._unlabeled_counts)
         chosen = most_confident(proba, most=most, share=share, objective=labels.objective, seed=seed)
         return SoftLabels(chosen, proba[chosen])
 

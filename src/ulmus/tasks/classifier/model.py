@@ -19,11 +19,10 @@ import numpy as np
 
 from ulmus.corpus.columns import as_texts
 from ulmus.corpus.labels import Labels
-from ulmus.errors import ConfigError, DataError, NotFittedError, UsageError
+from ulmus.errors import ConfigError, DataError, UsageError
 from ulmus.evaluation.combination import Combination
 from ulmus.evaluation.per_class import judged
 from ulmus.evaluation.splits import share_seen
-from ulmus.linear.word_counts import WordCounts
 from ulmus.models.inference import PRECISIONS
 from ulmus.tasks.classifier import file
 from ulmus.tasks.classifier.config import ClassifierConfig
@@ -32,9 +31,10 @@ from ulmus.tasks.classifier.fitting import Recipe, fit
 from ulmus.tasks.classifier.inference import Inference
 from ulmus.tasks.classifier.material import Material
 from ulmus.tasks.classifier.network import ClassifierNetwork
-from ulmus.tasks.estimator import Estimator
+from ulmus.tasks.estimator import Estimator, not_fitted
 from ulmus.tasks.language_model.start import check_given
 from ulmus.tasks.settings import RunSettings, check_minutes, work_folder
+from ulmus.tasks.word_counts import WordCounts
 from ulmus.text.tokenizer import Tokenizer
 from ulmus.train.callbacks import Callback
 
@@ -257,7 +257,7 @@ class TextClassifier(Estimator):
 
     def _fitted(self) -> FittedClassifier:
         if "fitted_" not in self.__dict__:
-            raise NotFittedError(
+            raise not_fitted(
                 "this classifier is not fitted: call fit(texts, labels), or TextClassifier.load(path)."
             )
         return self.fitted_
