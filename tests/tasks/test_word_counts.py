@@ -264,7 +264,7 @@ def test_scikit_learn_clones_and_cross_validates_it() -> None:
     assert other.get_params() == {"config": None, "C": 3, "class_weight": None}
     assert not hasattr(other, "model_")
     assert other.set_params(C=5).C == 5
-    assert repr(other) == "WordCounts(C=5)"
+    assert repr(other) == "<WordCounts(C=5), not fitted>"
     assert isinstance(model.predict(texts), np.ndarray)
     assert (cross_val_score(other, np.array(texts), np.array(labels), cv=3) > 0.9).all()
     assert model.score(texts, labels) == 1.0

@@ -146,6 +146,11 @@ class WordCounts(Estimator):
         names = self.model_.features.names()
         return [(names[i], float(weights[i])) for i in np.argsort(-weights)[:top]]
 
+    def _state(self) -> str:
+        if not hasattr(self, "model_"):
+            return "not fitted"
+        return f"fitted: {len(self.class_names_):,} classes, {len(self.model_.features.idf):,} n-grams"
+
     def _check_fitted(self) -> None:
         if not hasattr(self, "model_"):
             raise not_fitted("this WordCounts is not fitted: call fit(texts, labels) first.")
