@@ -1,7 +1,6 @@
-"""Plain text and folders -> documents: a file's lines, its paragraphs between blank lines, or the files of a folder.
+"""Plain text -> documents: a file's lines, its paragraphs between blank lines, or all of it.
 
-How: streamed line by line; a folder is walked by name order. Costs: one line, or one paragraph, in memory.
-Knows no columns and no records: it yields texts, paths and the labels that folders give.
+How: streamed line by line. Costs: one line, or one paragraph, in memory. Knows no columns and no records.
 """
 
 from __future__ import annotations
@@ -12,11 +11,8 @@ from itertools import chain
 from pathlib import Path
 
 from ulmus.corpus.streams import open_text
-from ulmus.errors import UsageError
 
-__all__ = ["UNLABELED", "labelled_files", "texts_of", "whole"]
-
-UNLABELED = ("unsup", "unlabeled", "unlabelled")  # names of folders whose texts have no label
+__all__ = ["texts_of", "whole"]
 
 
 def texts_of(path: Path, encoding: str, documents: str) -> Iterator[str]:
@@ -41,29 +37,6 @@ def _paragraphs(lines: Iterator[str]) -> Iterator[str]:
         elif paragraph:
             yield "\n".join(paragraph)
             paragraph = []
-
-
-def labelled_files(path: Path, split: str | None) -> Iterator[tuple[Path, str | None]]:
-    """The files of the lowest folders below `path`, each with its folder's name as label.
-
-    split: only below the folder of that name (`train` of train/pos/1.txt). Folders called `unsup` and a folder
-    without folders give no label. Files beside folders (read-mes, word lists) and hidden ones are left out.
-    """
-    top = path
-    if split is not None:
-        parts = [path] if path.name == split else sorted(p for p in path.rglob(split) if p.is_dir())
-        if not parts:
-            raise UsageError(
-                f"{path} has no folder {split!r} in it. Leave the split out, or name one that is there."
-            )
-        top = parts[0]
-    for folder in [top, *sorted(p for p in top.rglob("*") if p.is_dir())]:
-        if any(p.is_dir() for p in folder.iterdir()):
-            continue
-        label = None if folder == top or folder.name.lower() in UNLABELED else folder.name
-        for file in sorted(folder.iterdir()):
-            if not file.name.startswith("."):
-                yield file, label
 
 
 def whole(file: Path, encoding: str) -> str:

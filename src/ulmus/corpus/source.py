@@ -15,9 +15,13 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
-from ulmus.corpus import tables
-from ulmus.corpus.documents import labelled_files, texts_of, whole
+from ulmus.corpus.arrow import read_parquet
+from ulmus.corpus.documents import texts_of, whole
+from ulmus.corpus.folders import labelled_files
+from ulmus.corpus.jsonlines import read_jsonl
+from ulmus.corpus.schema import USUAL_TEXT
 from ulmus.corpus.streams import existing, open_text, plain_suffix
+from ulmus.corpus.tables import read_csv, sniff
 from ulmus.errors import DataError, UsageError
 
 __all__ = ["FIRST_WORD", "FIRST_WORD_TO_COLON", "Record", "Source", "read", "read_batches"]
@@ -148,17 +152,15 @@ def _read_table(source: Source, path: Path, kind: str) -> Iterator[Record]:
         return wanted if source.columns else [_usual(names, path), *wanted]
 
     if kind == "parquet":
-        batches = tables.read_parquet(path, choose)
+        batches = read_parquet(path, choose)
     elif kind == "jsonl":
-        batches = tables.read_jsonl(path, choose, encoding=source.encoding)
+        batches = read_jsonl(path, choose, encoding=source.encoding)
     else:
         with open_text(path, source.encoding) as stream:
             sample = stream.peek(1)
         delimiter = source.delimiter or ("\t" if kind == "tsv" else None)
-        dialect = tables.sniff(
-            sample, wanted, delimiter=delimiter, quoting=source.quoting, header=source.header
-        )
-        batches = tables.read_csv(path, choose, encoding=source.encoding, dialect=dialect)
+        dialect = sniff(sample, wanted, delimiter=delimiter, quoting=source.quoting, header=source.header)
+        batches = read_csv(path, choose, encoding=source.encoding, dialect=dialect)
     to_record = _row_reader(source, path)
     for cells in batches:
         for row in zip(*cells, strict=True):
@@ -169,7 +171,7 @@ def _read_table(source: Source, path: Path, kind: str) -> Iterator[Record]:
 
 def _usual(names: Sequence[str], path: Path) -> str:
     """The column that is most likely the text when none was named."""
-    usual = [name for word in tables.USUAL_TEXT for name in names if name.lower() == word]
+    usual = [name for word in USUAL_TEXT for name in names if name.lower() == word]
     if not usual and len(names) != 1:
         there = ", ".join(map(repr, names[:30]))
         raise UsageError(

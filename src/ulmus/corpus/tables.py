@@ -1,59 +1,28 @@
-"""csv, tsv, jsonl and parquet -> batches of the columns that are wanted, streamed.
+"""csv and tsv -> batches of the columns that are wanted, streamed.
 
-How: csv and parquet through pyarrow's readers in record batches; jsonl line by line with `json` (labels may
-be text in one line and a number in the next, lists, escaped surrogates, which a typed reader refuses).
-Everything csv-like is read as text.
+How: through pyarrow's reader in record batches. Everything csv-like is read as text.
 Costs: one block (16 MB) or row batch in memory. Knows columns and cells, no labels and no rules.
 """
 
 from __future__ import annotations
 
 import csv
-import difflib
 import io
-import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.csv as pa_csv
-import pyarrow.parquet as pq
 
+from ulmus.corpus.schema import ROWS, USUAL_TEXT, Cells, Choose, find_columns
 from ulmus.corpus.streams import open_text
-from ulmus.errors import DataError, StorageError, UsageError
+from ulmus.errors import DataError, UsageError
 
-__all__ = [
-    "USUAL_TEXT",
-    "Choose",
-    "Dialect",
-    "find_columns",
-    "read_csv",
-    "read_jsonl",
-    "read_parquet",
-    "sniff",
-]
-
-Cells = list[list[Any]]  # one list per wanted column, all of the same length
+__all__ = ["Dialect", "read_csv", "sniff"]
 
 _BLOCK = 16 << 20  # bytes; no row of a csv file may be longer
 _SAMPLE = 1 << 20  # bytes looked at to guess the dialect
-_ROWS = 1024
-USUAL_TEXT = (
-    "text",
-    "texts",
-    "review",
-    "sentence",
-    "content",
-    "comment",
-    "body",
-    "document",
-    "question",
-    "message",
-)
-
-Choose = Callable[[Sequence[str]], list[str]]  # the names of a file's columns -> those that are wanted
 
 
 @dataclass(frozen=True)
@@ -116,26 +85,6 @@ def _is_enclosed(text: str, delimiter: str) -> bool:
     )
 
 
-def find_columns(
-    names: Sequence[str], wanted: Sequence[str], where: Path, *, by_number: bool = False
-) -> list[int]:
-    """The position of each wanted column. Raises UsageError (no such column), DataError (two of that name)."""
-    positions = []
-    for name in wanted:
-        if names.count(name) > 1:
-            raise DataError(f"{where} has {names.count(name)} columns named {name!r}. Rename one of them.")
-        if name in names:
-            positions.append(names.index(name))
-        elif by_number and name.isdigit() and int(name) < len(names):
-            positions.append(int(name))
-        else:
-            near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-            hint = f" Did you mean {near[0]!r}?" if near else ""
-            there = ", ".join(map(repr, names[:30]))
-            raise UsageError(f"{where} has no column {name!r}.{hint} Its columns are {there}.")
-    return positions
-
-
 def read_csv(path: Path, choose: Choose, *, encoding: str, dialect: Dialect) -> Iterator[Cells]:
     """The wanted columns of a csv-like file in batches, all cells as text (an empty cell is "")."""
     positions = find_columns(dialect.names, choose(dialect.names), path, by_number=True)
@@ -161,8 +110,8 @@ def read_csv(path: Path, choose: Choose, *, encoding: str, dialect: Dialect) -> 
     with open_text(path, encoding) as stream:
         try:
             for batch in pa_csv.open_csv(stream, read, parse, convert):
-                for i in range(0, batch.num_rows, _ROWS):
-                    part = batch.slice(i, _ROWS)
+                for i in range(0, batch.num_rows, ROWS):
+                    part = batch.slice(i, ROWS)
                     yield [part.column(numbers[p]).to_pylist() for p in positions]
         except pa.ArrowInvalid as error:
             raise DataError(
@@ -170,53 +119,3 @@ def read_csv(path: Path, choose: Choose, *, encoding: str, dialect: Dialect) -> 
                 f"quoting {'on' if dialect.quoting else 'off'}: {str(error)[:300]}. Mend the row, or say the "
                 "delimiter and quoting."
             ) from error
-
-
-def read_jsonl(path: Path, choose: Choose, *, encoding: str) -> Iterator[Cells]:
-    """The wanted fields of a file with one JSON object a line, in batches; a field a later line lacks is None."""
-    rows: list[list[Any]] = []
-    wanted: list[str] = []
-    with open_text(path, encoding) as stream:
-        for n, line in enumerate(stream, 1):
-            if not line.strip():
-                continue
-            try:
-                row = json.loads(line)
-            except ValueError as error:
-                raise DataError(
-                    f"{path} line {n:,} is not JSON ({error}). Expected one object a line (jsonl)."
-                ) from error
-            if not isinstance(row, dict):
-                raise DataError(
-                    f"{path} line {n:,} is a {type(row).__name__}. Expected one JSON object a line (jsonl)."
-                )
-            if not wanted:
-                wanted = choose(list(row))
-                find_columns(list(row), wanted, path)
-            rows.append([row.get(name) for name in wanted])
-            if len(rows) == _ROWS:
-                yield [list(column) for column in zip(*rows, strict=True)]
-                rows = []
-    if rows:
-        yield [list(column) for column in zip(*rows, strict=True)]
-
-
-def read_parquet(path: Path, choose: Choose) -> Iterator[Cells]:
-    """The wanted columns of a parquet file in batches."""
-    try:
-        with pq.ParquetFile(path) as table:
-            names = table.schema_arrow.names
-            wanted = choose(names)
-            find_columns(names, wanted, path)
-            for batch in table.iter_batches(
-                batch_size=_ROWS, columns=list(dict.fromkeys(wanted)), use_threads=False
-            ):
-                yield [batch.column(name).to_pylist() for name in wanted]
-    except PermissionError as error:
-        raise StorageError(
-            f"{path} may not be read: permission denied. Change its permissions or its owner."
-        ) from error
-    except (pa.ArrowException, OSError) as error:
-        raise DataError(
-            f"{path} is no parquet file, or it is cut off or damaged: {str(error)[:300]}. Fetch it again."
-        ) from error
