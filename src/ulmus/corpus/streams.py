@@ -10,18 +10,26 @@ from __future__ import annotations
 import codecs
 import io
 import lzma
+import warnings
 from pathlib import Path
 from typing import IO, Any
 
 import pyarrow as pa
 
-from ulmus.errors import DataError, StorageError, UsageError
+from ulmus.errors import DataError, DataWarning, StorageError, UsageError
 
-__all__ = ["SUFFIXES", "existing", "open_text", "plain_suffix"]
+__all__ = ["SUFFIXES", "decoder", "existing", "open_text", "plain_suffix"]
 
 SUFFIXES = (".gz", ".zst", ".xz")
 _BLOCK = 1 << 20  # bytes read and decoded at a time
-_MARKS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
+_MARKS = (  # of UTF-32 first: its mark begins with that of UTF-16
+    (codecs.BOM_UTF32_LE, "utf-32-le"),
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+_NULS = 0.25  # share of zero bytes from which a text is UTF-16 read as something else
 
 
 def existing(path: str | Path) -> Path:
@@ -71,6 +79,28 @@ def _open_raw(path: Path) -> IO[bytes]:
         ) from error
 
 
+def decoder(encoding: str) -> codecs.IncrementalDecoder:
+    """A decoder of texts, whichever name Python knows. Raises UsageError for none, or one that is not for texts."""
+    sample = "a\nb\n"
+    try:
+        if codecs.getincrementaldecoder(encoding)().decode(sample.encode(encoding), final=True) == sample:
+            return codecs.getincrementaldecoder(encoding)()
+    except (LookupError, ValueError, TypeError):
+        pass
+    raise UsageError(
+        f"there is no encoding {encoding!r} of texts; try utf-8, latin-1, cp1252, utf-16 or gb18030."
+    )
+
+
+def _is_utf8(block: bytes) -> bool:
+    """Whether bytes that may end within a character are UTF-8."""
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(block)
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
 class _Decoded(io.RawIOBase):
     """Raw stream of UTF-8 bytes, each of them checked."""
 
@@ -92,17 +122,32 @@ class _Decoded(io.RawIOBase):
         first = self._read()
         if not first:
             raise DataError(f"expected texts, but {self._path} is empty.")
-        self._encoding = encoding
-        if encoding == "auto":
-            mark, self._encoding = next(((m, e) for m, e in _MARKS if first.startswith(m)), (b"", "utf-8"))
+        mark, marked = next(((m, e) for m, e in _MARKS if first.startswith(m)), (b"", "utf-8"))
+        self.encoding = marked if encoding == "auto" else encoding
+        self._decoder = decoder(self.encoding)
+        if codecs.lookup(self.encoding).name == marked:
             first = first[len(mark) :]
-        try:
-            self._decoder = codecs.getincrementaldecoder(self._encoding)()
-        except LookupError as error:
-            raise UsageError(
-                f"there is no encoding {encoding!r}; try utf-8, latin-1, cp1252, utf-16 or gb18030."
-            ) from error
         self._decode(first)
+        self._suspect(first)
+
+    def _suspect(self, first: bytes) -> None:
+        """Raises DataError, or warns, where the first block can be decoded but looks like another encoding."""
+        ready = bytes(self._ready)
+        if ready.count(b"\0") > _NULS * len(ready):
+            likely = "UTF-16 without a byte order mark: say --encoding utf-16-le or utf-16-be"
+        elif b"\n" not in ready and "\u0a00".encode() in ready:
+            likely = "UTF-16 of the other byte order: say --encoding utf-16-le or utf-16-be"
+        else:
+            other = not codecs.lookup(self.encoding).name.startswith("utf")
+            if other and not first.isascii() and _is_utf8(first):
+                warnings.warn(
+                    f"{self._path} is read as {self.encoding}, as told, but it is valid UTF-8. "
+                    "If its accents come out wrong, leave the encoding out.",
+                    DataWarning,
+                    stacklevel=2,
+                )
+            return
+        raise DataError(f"{self._path} is not {self.encoding}; it looks like {likely} (encoding=...).")
 
     def readable(self) -> bool:
         """It is."""
@@ -143,8 +188,13 @@ class _Decoded(io.RawIOBase):
             at = self._offset - len(pending) + error.start
             bad = data[error.start : error.start + 1].hex()
             raise DataError(
-                f"{self._path} is not {self._encoding}: byte 0x{bad} at line {line:,} (byte {at:,}). "
+                f"{self._path} is not {self.encoding}: byte 0x{bad} at line {line:,} (byte {at:,}). "
                 "Name its encoding (--encoding latin-1, cp1252, utf-16 ...) or convert it to UTF-8."
+            ) from error
+        except UnicodeError as error:  # UTF-16 that does not say its byte order
+            raise DataError(
+                f"{self._path} is not {self.encoding} ({error}). "
+                "Without a byte order mark say --encoding utf-16-le or utf-16-be (encoding=...)."
             ) from error
         self._offset += len(block)
         self._lines += text.count("\n")
