@@ -274,7 +274,7 @@ BAD: dict[str, tuple[str, bytes | None, dict[str, object], type[UlmusError], str
         DataError,
         "cut off",
     ),
-    "not packed": ("a.txt.xz", b"plain", {}, DataError, "cut off or damaged"),
+    "not packed": ("a.txt.xz", b"plain", {}, DataError, "not packed as its name says"),
     "not json": ("a.jsonl", b'{"text": "a"}\n{"text"\n', {}, DataError, "line 2 is not JSON"),
     "json list": ("a.json", b'[{"text": "a"}]\n', {}, DataError, "line 1 is a list"),
     "no parquet": ("a.parquet", b"PAR1 is what it begins with", {}, DataError, "no parquet file"),

@@ -19,8 +19,9 @@ from ulmus.corpus.arrow import read_parquet
 from ulmus.corpus.documents import texts_of, whole
 from ulmus.corpus.folders import labelled_files
 from ulmus.corpus.jsonlines import read_jsonl
+from ulmus.corpus.packing import plain_suffix
 from ulmus.corpus.schema import USUAL_TEXT
-from ulmus.corpus.streams import existing, open_text, plain_suffix
+from ulmus.corpus.streams import existing, open_text
 from ulmus.corpus.tables import read_csv, sniff
 from ulmus.errors import DataError, UsageError
 

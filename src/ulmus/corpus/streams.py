@@ -1,7 +1,8 @@
-"""Bytes of a file -> checked UTF-8: decompression and decoding on the fly, in blocks, never the whole file.
+"""Bytes of a file -> checked UTF-8, unpacked and decoded on the fly, in blocks, never the whole file.
 
-How: `.gz` and `.zst` through pyarrow, `.xz` through lzma; a raw stream decodes every block and passes it on
-as UTF-8, so that a byte that is no text is found with its line and offset. Costs: one decode per byte.
+How: a raw stream decodes every block and passes it on as UTF-8, so that a byte that is no text is found with its
+line and offset; what is no text at all (a workbook, an archive) is told by its first bytes. `lines` bounds a line.
+Costs: one decode per byte.
 Knows no columns and no labels.
 """
 
@@ -11,16 +12,19 @@ import codecs
 import io
 import lzma
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import pyarrow as pa
 
-from ulmus.errors import DataError, DataWarning, StorageError, UsageError
+from ulmus.corpus.packing import check_regular, open_bytes, read_error
+from ulmus.corpus.signatures import not_text
+from ulmus.errors import DataError, DataWarning, UsageError
 
-__all__ = ["SUFFIXES", "decoder", "existing", "open_text", "plain_suffix"]
+__all__ = ["LARGEST_DOCUMENT", "decoder", "existing", "lines", "open_text", "too_large"]
 
-SUFFIXES = (".gz", ".zst", ".xz")
+LARGEST_DOCUMENT = 16 << 20  # bytes of UTF-8 that one text may have, whatever the format: bounds the memory
 _BLOCK = 1 << 20  # bytes read and decoded at a time
 _MARKS = (  # of UTF-32 first: its mark begins with that of UTF-16
     (codecs.BOM_UTF32_LE, "utf-32-le"),
@@ -33,21 +37,21 @@ _NULS = 0.25  # share of zero bytes from which a text is UTF-16 read as somethin
 
 
 def existing(path: str | Path) -> Path:
-    """The path as `Path`. Raises DataError when there is nothing there."""
+    """The path of a folder or regular file. Raises DataError when there is no such thing, StorageError
+    when it may not be read.
+    """
     found = Path(path)
-    if not found.exists():
+    try:
+        found.lstat()
+    except (FileNotFoundError, NotADirectoryError, ValueError) as error:
         near = sorted(p.name for p in found.parent.glob("*"))[:8] if found.parent.is_dir() else []
         there = f"{found.parent} holds {', '.join(near)}" if near else f"there is no folder {found.parent}"
-        raise DataError(f"expected a file or folder, but {found} does not exist; {there}.")
+        raise DataError(f"expected a file or folder, but {found} does not exist; {there}.") from error
+    except OSError as error:
+        raise read_error(found, error) from error
+    if not found.is_dir():
+        check_regular(found)
     return found
-
-
-def plain_suffix(path: Path) -> str:
-    """The suffix below any compression, lower-cased: `.csv` of `a.CSV.gz`."""
-    name = path.name.lower()
-    for suffix in SUFFIXES:
-        name = name.removesuffix(suffix)
-    return Path(name).suffix
 
 
 def open_text(path: Path, encoding: str = "auto") -> io.BufferedReader:
@@ -60,23 +64,26 @@ def open_text(path: Path, encoding: str = "auto") -> io.BufferedReader:
     return io.BufferedReader(_Decoded(path, encoding), buffer_size=_BLOCK)
 
 
-def _open_raw(path: Path) -> IO[bytes]:
-    suffix = path.suffix.lower()
-    try:
-        if suffix == ".xz":
-            return lzma.open(path)
-        if suffix in (".gz", ".zst"):
-            kind = "gzip" if suffix == ".gz" else "zstd"
-            return pa.CompressedInputStream(pa.OSFile(str(path)), kind)  # type: ignore[no-any-return]
-        return path.open("rb")
-    except PermissionError as error:
-        raise StorageError(
-            f"{path} may not be read: permission denied. Change its permissions or its owner."
-        ) from error
-    except IsADirectoryError as error:
-        raise DataError(
-            f"expected a file, but {path} is a folder. Name a file in it, or read it as a folder."
-        ) from error
+def lines(stream: io.BufferedReader, path: Path) -> Iterator[str]:
+    """The lines of what `open_text` opened, without their ends (\\n or \\r\\n; other signs end no line).
+
+    Raises DataError, naming the line, for one longer than LARGEST_DOCUMENT: memory is bounded by it.
+    """
+    number = 0
+    while line := stream.readline(LARGEST_DOCUMENT + 2):
+        number += 1
+        line = line.removesuffix(b"\n").removesuffix(b"\r")
+        if len(line) > LARGEST_DOCUMENT:
+            raise too_large(path, f"line {number:,}")
+        yield line.decode("utf-8")
+
+
+def too_large(path: Path, what: str) -> DataError:
+    """The error for one text (`what`: "line 3", "row 7") larger than LARGEST_DOCUMENT."""
+    return DataError(
+        f"{path}, {what}: one text may have {LARGEST_DOCUMENT >> 20} MB of UTF-8 at most, and this one has more. "
+        "Divide it into several, e.g. a paragraph a line (fold -s divides long lines)."
+    )
 
 
 def decoder(encoding: str) -> codecs.IncrementalDecoder:
@@ -106,7 +113,7 @@ class _Decoded(io.RawIOBase):
 
     def __init__(self, path: Path, encoding: str) -> None:
         self._path = path
-        self._raw = _open_raw(path)
+        self._raw = open_bytes(path)
         self._offset = 0  # bytes decoded
         self._lines = 1
         self._ended = False
@@ -122,6 +129,8 @@ class _Decoded(io.RawIOBase):
         first = self._read()
         if not first:
             raise DataError(f"expected texts, but {self._path} is empty.")
+        if what := not_text(self._path, first):
+            raise DataError(f"expected texts, but {self._path} is {what}.")
         mark, marked = next(((m, e) for m, e in _MARKS if first.startswith(m)), (b"", "utf-8"))
         self.encoding = marked if encoding == "auto" else encoding
         self._decoder = decoder(self.encoding)
@@ -174,9 +183,7 @@ class _Decoded(io.RawIOBase):
         try:
             return self._raw.read(_BLOCK)
         except (OSError, EOFError, lzma.LZMAError, pa.ArrowException) as error:
-            raise DataError(
-                f"{self._path} cannot be unpacked ({error}): it is cut off or damaged. Fetch or compress it again."
-            ) from error
+            raise read_error(self._path, error) from error
 
     def _decode(self, block: bytes) -> None:
         pending = self._decoder.getstate()[0]  # bytes of an unfinished character
@@ -198,4 +205,7 @@ class _Decoded(io.RawIOBase):
             ) from error
         self._offset += len(block)
         self._lines += text.count("\n")
-        self._ready = memoryview(text.encode("utf-8", "replace"))
+        try:
+            self._ready = memoryview(text.encode("utf-8"))
+        except UnicodeEncodeError as error:  # half a pair of surrogates, as UTF-7 can write it
+            raise DataError(f"{self._path} is not {self.encoding} ({error}).") from error
