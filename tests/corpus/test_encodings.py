@@ -20,7 +20,7 @@ def texts(path: Path, content: bytes, encoding: str) -> list[str]:
 @pytest.mark.parametrize("encoding", ["utf-9", "base64", "rot13", "undefined", "hex", "", "a\0b"])
 def test_an_encoding_that_is_none_of_texts_is_a_usage_error(tmp_path: Path, encoding: str) -> None:
     """A name Python does not know, or one that does not make texts of bytes, is refused with names that do."""
-    with pytest.raises(UsageError, match="no encoding .* try utf-8"):
+    with pytest.raises(UsageError, match=r"no encoding .* try utf-8"):
         texts(tmp_path / "a.csv", b"text\na\n", encoding)
 
 
@@ -28,7 +28,7 @@ def test_an_encoding_that_is_none_of_texts_is_a_usage_error(tmp_path: Path, enco
 @pytest.mark.parametrize("written", ["utf-16-le", "utf-16-be"])
 def test_utf16_without_its_mark_is_an_error(tmp_path: Path, encoding: str, written: str) -> None:
     """Without a byte order mark the byte order has to be said; the message says how."""
-    with pytest.raises(DataError, match="(?s)a.csv is not .*(utf-16-le|--encoding)"):
+    with pytest.raises(DataError, match=r"(?s)a\.csv is not .*(utf-16-le|--encoding)"):
         texts(tmp_path / "a.csv", "text\na film\n".encode(written), encoding)
 
 

@@ -116,22 +116,6 @@ def test_several_labels_in_a_cell(put: Put) -> None:
     ]
 
 
-def test_plain_text(put: Put) -> None:
-    """A document a line, empty ones kept; or the lines between blank lines, where there are blank lines."""
-    path = put("a.txt", "= One =\nfirst\n\n\nsecond\r\n \nthird")
-    assert [r.text for r in read(Source(path))] == ["= One =\nfirst", "second", "third"]
-    assert [r.text for r in read(Source(path, documents="line"))] == [
-        "= One =",
-        "first",
-        "",
-        "",
-        "second",
-        " ",
-        "third",
-    ]
-    assert [r.text for r in read(Source(put("b.txt", "a\nb\u2028c\x0cd\n")))] == ["a", "b\u2028c\x0cd"]
-
-
 def test_labels_before_the_first_space(put: Put) -> None:
     """`LABEL:fine text` lines give the whole first word or its coarse part, in the encoding that is named."""
     path = put("trec.txt", "DESC:manner How caf\xe9 ?\nHUM:ind Who ?\n".encode("latin-1"))

@@ -5,31 +5,74 @@ How: streamed line by line. Costs: one line, or one paragraph, in memory. Knows 
 
 from __future__ import annotations
 
-import io
-from collections.abc import Iterator
+import re
+import warnings
+from collections.abc import Iterable, Iterator
 from itertools import chain
 from pathlib import Path
 
+from ulmus.corpus.sample import Sample, open_lines, sample_of
 from ulmus.corpus.streams import open_text
+from ulmus.errors import DataWarning
 
-__all__ = ["texts_of", "whole"]
+__all__ = ["guess_documents", "split", "texts_of", "whole"]
+
+_HEADING = re.compile(r"\s*(=+) .* \1\s*")
+_LINES_OF_A_TEXT = 25  # where blank lines part texts, most of these have fewer lines
 
 
 def texts_of(path: Path, encoding: str, documents: str) -> Iterator[str]:
-    """The documents of a plain text file.
+    """The documents of a plain text file, parted as `split` does; "auto" is what `guess_documents` says."""
+    if documents == "auto":
+        documents = guess_documents(sample_of(path, encoding), path)
+    with open_lines(path, encoding) as lines:
+        yield from split(lines, documents)
 
-    documents: "line", one a line, empty ones too; "blank", the lines between blank lines; "auto", blank where the
-    first megabyte holds a blank line.
+
+def split(lines: Iterable[str], documents: str) -> Iterator[str]:
+    """Lines -> documents without line ends. An empty line at the end of all changes nothing.
+
+    documents: "line", one a line, empty ones too; "blank", the lines between blank lines.
     """
-    with open_text(path, encoding) as stream:
-        if documents == "auto":
-            blank = any(not line.strip() for line in stream.peek(1).split(b"\n")[:-1])
-            documents = "blank" if blank else "line"
-        lines = (line.removesuffix("\n") for line in io.TextIOWrapper(stream, encoding="utf-8"))
-        yield from lines if documents == "line" else _paragraphs(lines)
+    ended = (line.removesuffix("\n").removesuffix("\r") for line in lines)
+    return _paragraphs(ended) if documents == "blank" else _lines(ended)
 
 
-def _paragraphs(lines: Iterator[str]) -> Iterator[str]:
+def guess_documents(sample: Sample, where: Path) -> str:
+    """ "blank" where texts stand between blank lines, "line" where each line is one. Warns where it may be wrong.
+
+    An empty line among texts of one line each is an empty text, and rare. So blank lines part documents where most
+    of what they part begins with a heading (`= Title =`), or where there is one for every 25 lines.
+    """
+    groups = [text.split("\n") for text in split(sample.lines(), "blank")]
+    lines = sum(map(len, groups))
+    headed = sum(_HEADING.fullmatch(group[0]) is not None for group in groups)
+    if len(groups) < 2 or 2 * headed >= len(groups):
+        return "line" if len(groups) < 2 else "blank"
+    parted = len(groups) > 2 and _LINES_OF_A_TEXT * (len(groups) - 1) >= lines
+    told = "text between blank lines" if parted else "line"
+    warnings.warn(
+        f"{where}: each {told} is read as a document: its first {lines:,} lines have {len(groups) - 1:,} blank ones "
+        f"between them. Say --documents {'blank' if parted else 'line'} if that is right, else "
+        f"{'line' if parted else 'blank'} (documents=...).",
+        DataWarning,
+        stacklevel=2,
+    )
+    return "blank" if parted else "line"
+
+
+def _lines(lines: Iterable[str]) -> Iterator[str]:
+    """Every line, but for an empty one at the end of all."""
+    empty = False  # the last line was, and is not yet told
+    for line in lines:
+        if empty:
+            yield ""
+        empty = not line
+        if line:
+            yield line
+
+
+def _paragraphs(lines: Iterable[str]) -> Iterator[str]:
     paragraph: list[str] = []
     for line in chain(lines, [""]):
         if line.strip():
