@@ -125,39 +125,6 @@ def test_labels_before_the_first_space(put: Put) -> None:
     assert [r.label for r in read(coarse)] == ["DESC", "HUM"]
 
 
-def test_folders(put: Put) -> None:
-    """Label by parent, split by grandparent, `unsup` none; files beside folders do not count, empty ones do."""
-    for name in (
-        "train/pos/2.txt",
-        "train/pos/1.txt",
-        "train/neg/1.txt",
-        "train/unsup/1.txt",
-        "test/pos/1.txt",
-    ):
-        put(f"imdb/{name}", name)
-    put("imdb/train/neg/0.txt", "")
-    put("imdb/train/urls.txt", "no document")
-    root = put("imdb/README", "no document").parent
-    expected = [
-        ("", "neg"),
-        ("train/neg/1.txt", "neg"),
-        ("train/pos/1.txt", "pos"),
-        ("train/pos/2.txt", "pos"),
-        ("train/unsup/1.txt", None),
-    ]
-    assert pairs(Source(root, split="train")) == expected
-    assert pairs(Source(root / "train")) == expected
-    assert len(pairs(Source(root))) == 6
-    assert pairs(Source(root / "train" / "pos")) == [("train/pos/1.txt", None), ("train/pos/2.txt", None)]
-
-
-def test_a_folder_of_tables(put: Put) -> None:
-    """Tables in a folder are read one after the other."""
-    put("shards/a.csv", "text\na\n")
-    folder = put("shards/b.jsonl", '{"text": "b"}\n').parent
-    assert [r.text for r in read(Source(folder))] == ["a", "b"]
-
-
 def test_a_split_column(put: Put) -> None:
     """Of a table with a column named split only the rows of that split are read."""
     path = put("a.csv", "text,split\na,train\nb,test\nc,train\n")
@@ -260,7 +227,6 @@ BAD: dict[str, tuple[str, bytes | None, dict[str, object], type[UlmusError], str
     ),
     "not packed": ("a.txt.xz", b"plain", {}, DataError, "not packed as its name says"),
     "not json": ("a.jsonl", b'{"text": "a"}\n{"text"\n', {}, DataError, "line 2 is not JSON"),
-    "json list": ("a.json", b'[{"text": "a"}]\n', {}, DataError, "line 1 is a list"),
     "no parquet": ("a.parquet", b"PAR1 is what it begins with", {}, DataError, "no parquet file"),
     "bad weight": ("a.csv", b"text,w\na,heavy\n", {"text": ("text",), "weight": "w"}, DataError, "'heavy'"),
     "negative weight": (

@@ -12,7 +12,7 @@ from itertools import chain
 from pathlib import Path
 
 from ulmus.corpus.sample import Sample, open_lines, sample_of
-from ulmus.corpus.streams import open_text
+from ulmus.corpus.streams import LARGEST_DOCUMENT, open_text, too_large
 from ulmus.errors import DataWarning
 
 __all__ = ["guess_documents", "split", "texts_of", "whole"]
@@ -83,8 +83,11 @@ def _paragraphs(lines: Iterable[str]) -> Iterator[str]:
 
 
 def whole(file: Path, encoding: str) -> str:
-    """A file as one text; an empty one is an empty text."""
+    """A file as one text; an empty one is an empty text. Raises DataError for one larger than a text may be."""
     if file.stat().st_size == 0:
         return ""
     with open_text(file, encoding) as stream:
-        return stream.read().decode("utf-8")
+        content = stream.read(LARGEST_DOCUMENT + 1)
+    if len(content) > LARGEST_DOCUMENT:
+        raise too_large(file, "read as one text")
+    return content.decode("utf-8")

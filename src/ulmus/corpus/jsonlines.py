@@ -1,47 +1,104 @@
-"""jsonl -> batches of the fields that are wanted, streamed.
+"""JSON -> batches of the fields that are wanted, streamed: an object a line (jsonl), an array of objects, or columns.
 
-How: line by line with `json` (labels may be text in one line and a number in the next, lists, escaped surrogates,
-which a typed reader refuses). Costs: one batch of rows in memory. Knows no labels and no rules.
+How: with `json`, whose rows may differ (labels that are text in one and a number in the next), not a typed reader; a
+field of an object in a row is named `data.text`. The columns are those of all rows: where the first row lacks a wanted
+one, the file is searched first. Costs: one batch of rows in memory, one more pass for such a search; of a file that
+holds columns (`to_json()` of pandas) all of it. Knows no labels and no rules.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
-from ulmus.corpus.schema import ROWS, Cells, Choose, find_columns
-from ulmus.corpus.streams import open_text
-from ulmus.errors import DataError
+from ulmus.corpus.jsonvalues import Row, read_objects
+from ulmus.corpus.schema import ROWS, USUAL_TEXT, Cells, Choose, find_columns
+from ulmus.corpus.values import Values
+from ulmus.errors import UsageError
 
 __all__ = ["read_jsonl"]
 
+_NAMES = 1000  # columns that are listed at most
+_DEPTH = 5  # objects in objects whose fields are columns
 
-def read_jsonl(path: Path, choose: Choose, *, encoding: str) -> Iterator[Cells]:
-    """The wanted fields of a file with one JSON object a line, in batches; a field a later line lacks is None."""
-    rows: list[list[Any]] = []
-    wanted: list[str] = []
-    with open_text(path, encoding) as stream:
-        for n, line in enumerate(stream, 1):
-            if not line.strip():
-                continue
-            try:
-                row = json.loads(line)
-            except ValueError as error:
-                raise DataError(
-                    f"{path} line {n:,} is not JSON ({error}). Expected one object a line (jsonl)."
-                ) from error
-            if not isinstance(row, dict):
-                raise DataError(
-                    f"{path} line {n:,} is a {type(row).__name__}. Expected one JSON object a line (jsonl)."
-                )
-            if not wanted:
-                wanted = choose(list(row))
-                find_columns(list(row), wanted, path)
-            rows.append([row.get(name) for name in wanted])
-            if len(rows) == ROWS:
-                yield [list(column) for column in zip(*rows, strict=True)]
-                rows = []
-    if rows:
-        yield [list(column) for column in zip(*rows, strict=True)]
+
+def read_jsonl(path: Path, choose: Choose, *, encoding: str, several: str | None = None) -> Iterator[Cells]:
+    """The wanted fields of a JSON file in batches; a field a row lacks is None; only values of `several` may be lists.
+
+    Raises DataError (no JSON, no objects, values that are no texts), UsageError (no row has the column).
+    """
+    unit, rows = read_objects(path, encoding)
+    first = list(islice(rows, 2))
+    if len(first) == 1 and (table := _columns(first[0][1], choose)):
+        unit, first = "row", table
+    if not first:
+        return
+    wanted = _wanted(path, encoding, choose, first[0][1])
+    values = Values(path, unit, several)
+    every = chain(first, rows)
+    while batch := list(islice(every, ROWS)):
+        yield [[values.cell(_field(row, name), name, n) for n, row in batch] for name in wanted]
+
+
+def _wanted(path: Path, encoding: str, choose: Choose, first: Row) -> list[str]:
+    """The wanted columns, each of which some row has. The first row decides only where no other can change it."""
+    if _named(choose) or USUAL_TEXT[0] in first:
+        wanted = choose(_names(first))
+        if set(wanted) <= set(_names(first)):
+            return wanted
+    names: dict[str, None] = {}
+    for _, row in read_objects(path, encoding)[1]:
+        if len(names) < _NAMES:
+            names |= dict.fromkeys(_names(row))
+    wanted = choose(list(names))
+    find_columns(list(names), wanted, path)
+    return wanted
+
+
+def _named(choose: Choose) -> bool:
+    """Whether the columns are wanted by name, whatever a file holds."""
+    try:
+        return bool(choose(()))
+    except UsageError:
+        return False
+
+
+def _names(row: Row, depth: int = _DEPTH) -> list[str]:
+    """The fields of a row, and those of the objects in it."""
+    names = []
+    for name, value in row.items():
+        names.append(name)
+        if depth > 1 and isinstance(value, dict):
+            names += [f"{name}.{inner}" for inner in _names(value, depth - 1)]
+    return names
+
+
+def _field(row: Row, name: str) -> Any:
+    """The value of a field, or of `data.text` in the object `data`; None where the row has none."""
+    if name in row:
+        return row[name]
+    value: Any = row
+    for part in name.split("."):
+        if not isinstance(value, dict):
+            return None
+        value = value.get(part)
+    return value
+
+
+def _columns(row: Row, choose: Choose) -> list[tuple[int, Row]] | None:
+    """The rows of a file whose only object holds columns, each {index: value} or a list; None where it does not."""
+    try:
+        wanted = choose(list(row))
+    except UsageError:
+        return None
+    columns = list(row.values())
+    objects = all(isinstance(column, dict) for column in columns)
+    if not set(wanted) <= set(row) or not (objects or all(isinstance(column, list) for column in columns)):
+        return None
+    index = [list(column) if objects else len(column) for column in columns]
+    if any(one != index[0] for one in index):
+        return None
+    cells = [list(column.values()) if objects else column for column in columns]
+    return [(n, dict(zip(row, values, strict=True))) for n, values in enumerate(zip(*cells, strict=True), 1)]

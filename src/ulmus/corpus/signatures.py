@@ -1,4 +1,7 @@
-"""The first bytes of a file that is no text -> what it is, and what to do with it. Nothing of the file is run."""
+"""The name and the first bytes of a file -> the format of its table, or what it is if it is no text, and what to do.
+
+Nothing of a file is run. Knows no columns.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,24 @@ import zipfile
 from contextlib import suppress
 from pathlib import Path
 
-__all__ = ["not_text", "table_format"]
+from ulmus.corpus.packing import plain_suffix, read_error
 
+__all__ = ["TABLES", "not_text", "table_format"]
+
+TABLES = {  # suffix below any packing -> format
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".tab": "tsv",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".json": "jsonl",
+    ".parquet": "parquet",
+    ".parq": "parquet",
+    ".pq": "parquet",
+    ".arrow": "arrow",
+    ".feather": "arrow",
+    ".ipc": "arrow",
+}
 _PARQUET, _ARROW = b"PAR1\x15", b"ARROW1\0\0"
 _ARROW_STREAM = b"\xff\xff\xff\xff"  # then the length of a message; what `datasets` writes
 _AS_TABLE = "Write it as csv, jsonl or parquet with the program that made it"
@@ -90,9 +109,14 @@ def _zip(path: Path) -> str:
 
 
 def table_format(path: Path) -> str | None:
-    """ "parquet" or "arrow" where the first bytes of a file say so, whatever its name."""
-    with path.open("rb") as file:
-        head = file.read(8)
+    """The format of a table ("csv", "parquet" ...) by its name, else by its first bytes; None where neither says it."""
+    if (named := TABLES.get(plain_suffix(path))) is not None:
+        return named
+    try:
+        with path.open("rb") as file:
+            head = file.read(8)
+    except OSError as error:
+        raise read_error(path, error) from error
     if head.startswith(_PARQUET):
         return "parquet"
     return "arrow" if head == _ARROW or head.startswith(_ARROW_STREAM) else None

@@ -17,35 +17,25 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
-from ulmus.corpus.arrow import read_parquet
+from ulmus.corpus.arrow import read_arrow, read_parquet
 from ulmus.corpus.delimited import read_delimited
 from ulmus.corpus.dialect import Dialect, guess
 from ulmus.corpus.documents import guess_documents, texts_of, whole
 from ulmus.corpus.folders import labelled_files
 from ulmus.corpus.jsonlines import read_jsonl
-from ulmus.corpus.packing import plain_suffix
 from ulmus.corpus.sample import Sample, sample_of
 from ulmus.corpus.schema import USUAL_TEXT, Cells
+from ulmus.corpus.signatures import table_format
 from ulmus.corpus.streams import existing
 from ulmus.errors import DataError, DataWarning, UsageError
 
 __all__ = ["FIRST_WORD", "FIRST_WORD_TO_COLON", "Record", "Source", "read", "read_batches", "resolved"]
 
-FORMATS = ("auto", "csv", "tsv", "jsonl", "parquet", "text", "folder")
+FORMATS = ("auto", "csv", "tsv", "jsonl", "parquet", "arrow", "text", "folder")
 FIRST_WORD = "first-word"  # label of a plain text line: all before the first space
 FIRST_WORD_TO_COLON = (
     "first-word-to-colon"  # the same, up to its first colon: DESC of `DESC:manner What is ...`
 )
-_BY_SUFFIX = {
-    ".csv": "csv",
-    ".tsv": "tsv",
-    ".tab": "tsv",
-    ".jsonl": "jsonl",
-    ".ndjson": "jsonl",
-    ".json": "jsonl",
-    ".parquet": "parquet",
-}
-
 _DELIMITED = ("csv", "tsv")
 _FASTTEXT = "__label__"
 _FASTTEXT_LABEL = re.compile(rf"(?<!\S){_FASTTEXT}(\S+)\s?")
@@ -187,7 +177,7 @@ def _format(source: Source, path: Path) -> str:
         raise UsageError(
             f"expected a folder, but {path} is a file. Leave the format out, or name its folder."
         )
-    return (_BY_SUFFIX.get(plain_suffix(path)) or _guess(source, path)) if kind == "auto" else kind
+    return (table_format(path) or _guess(source, path)) if kind == "auto" else kind
 
 
 def _guess(source: Source, path: Path) -> str:
@@ -195,7 +185,7 @@ def _guess(source: Source, path: Path) -> str:
     if not source.columns and source.label in (None, FIRST_WORD, FIRST_WORD_TO_COLON):
         return "text"
     first = next((line for line in sample_of(path, source.encoding).lines() if line.strip()), "")
-    return "tsv" if "\t" in first else "jsonl" if first.startswith("{") else "csv"
+    return "tsv" if "\t" in first else "jsonl" if first.startswith(("{", "[{", "[\n")) else "csv"
 
 
 def _dialect(source: Source, path: Path, kind: str) -> tuple[Sample, Dialect]:
@@ -226,9 +216,11 @@ def _cells(source: Source, path: Path, kind: str, chosen: list[str]) -> Iterator
         return chosen
 
     if kind == "parquet":
-        return read_parquet(path, choose)
+        return read_parquet(path, choose, several=source.label)
+    if kind == "arrow":
+        return read_arrow(path, choose, several=source.label)
     if kind == "jsonl":
-        return read_jsonl(path, choose, encoding=source.encoding)
+        return read_jsonl(path, choose, encoding=source.encoding, several=source.label)
     _, dialect = _dialect(source, path, kind)
     return read_delimited(
         path, choose, encoding=source.encoding, dialect=dialect, guessed=source.quoting is None
@@ -327,13 +319,17 @@ def _labels_first(line: str) -> tuple[list[str], str]:
 
 
 def _read_folder(source: Source, path: Path) -> Iterator[Record]:
-    """Every file of the lowest folders is a document, labelled by its folder; tables among them are read as tables."""
-    for file, label in labelled_files(path, source.split):
-        kind = _BY_SUFFIX.get(plain_suffix(file))
-        if kind is None or source.format != "auto":
+    """Every file of the lowest folders is a document, or a table, labelled by its folder unless a column is."""
+    for file, label, kind in labelled_files(path, source.split, tables=source.format != "text"):
+        if kind is None:
             yield Record(whole(file, source.encoding), label)
-        else:
+        elif source.label is not None:
             yield from _read_table(replace(source, split=None), file, kind)
+        else:
+            yield from (
+                replace(record, label=label)
+                for record in _read_table(replace(source, split=None), file, kind)
+            )
 
 
 def _one_of(name: str, value: str | None, allowed: Sequence[str]) -> None:

@@ -25,6 +25,7 @@ from ulmus.errors import DataError, DataWarning, UsageError
 __all__ = ["LARGEST_DOCUMENT", "decoder", "existing", "lines", "open_text", "too_large"]
 
 LARGEST_DOCUMENT = 16 << 20  # bytes of UTF-8 that one text may have, whatever the format: bounds the memory
+_DIVIDE = "Divide it into several, e.g. a paragraph a line (fold -s divides long lines)"
 _BLOCK = 1 << 20  # bytes read and decoded at a time
 _MARKS = (  # of UTF-32 first: its mark begins with that of UTF-16
     (codecs.BOM_UTF32_LE, "utf-32-le"),
@@ -64,7 +65,7 @@ def open_text(path: Path, encoding: str = "auto") -> io.BufferedReader:
     return io.BufferedReader(_Decoded(path, encoding), buffer_size=_BLOCK)
 
 
-def lines(stream: io.BufferedReader, path: Path) -> Iterator[str]:
+def lines(stream: io.BufferedReader, path: Path, advice: str = _DIVIDE) -> Iterator[str]:
     """The lines of what `open_text` opened, without their ends (\\n or \\r\\n; other signs end no line).
 
     Raises DataError, naming the line, for one longer than LARGEST_DOCUMENT: memory is bounded by it.
@@ -74,15 +75,15 @@ def lines(stream: io.BufferedReader, path: Path) -> Iterator[str]:
         number += 1
         line = line.removesuffix(b"\n").removesuffix(b"\r")
         if len(line) > LARGEST_DOCUMENT:
-            raise too_large(path, f"line {number:,}")
+            raise too_large(path, f"line {number:,}", advice)
         yield line.decode("utf-8")
 
 
-def too_large(path: Path, what: str) -> DataError:
-    """The error for one text (`what`: "line 3", "row 7") larger than LARGEST_DOCUMENT."""
+def too_large(path: Path, where: str, advice: str = _DIVIDE) -> DataError:
+    """The error for one text (`where`: "line 3", "row 7") larger than LARGEST_DOCUMENT."""
     return DataError(
-        f"{path}, {what}: one text may have {LARGEST_DOCUMENT >> 20} MB of UTF-8 at most, and this one has more. "
-        "Divide it into several, e.g. a paragraph a line (fold -s divides long lines)."
+        f"{path}, {where}: one text may have {LARGEST_DOCUMENT >> 20} MB of UTF-8 at most, and this one has more. "
+        f"{advice}."
     )
 
 
