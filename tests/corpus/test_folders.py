@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tracemalloc
 import warnings
 from pathlib import Path
 
@@ -231,6 +232,17 @@ def test_a_text_larger_than_one_may_be(tmp_path: Path) -> None:
     put(tmp_path, "pos/1.txt", text="a" * (LARGEST_DOCUMENT + 1))
     with pytest.raises(DataError, match=r"1.txt, read as one text: one text may have 16 MB"):
         pairs(tmp_path)
+
+
+def test_large_texts_are_read_one_at_a_time(tmp_path: Path) -> None:
+    """A folder of books costs the memory of one or two, however many there are."""
+    for i in range(8):
+        put(tmp_path, f"{i}.txt", text=f"{i}" * (LARGEST_DOCUMENT // 4))
+    tracemalloc.start()
+    assert sum(len(record.text) for record in read(Source(tmp_path))) == 2 * LARGEST_DOCUMENT
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < LARGEST_DOCUMENT
 
 
 def test_a_plain_folder_warns_of_nothing(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ __all__ = ["read_arrow", "read_parquet"]
 
 _ROWS = 16  # at a time: that many of the largest texts are in memory
 _BUFFER = 1 << 20  # bytes of a parquet column read at a time
+_LARGE = 1 << 20  # bytes of a few rows from which equal texts are looked for
 _INDEX = "__index_level_"  # the index of a pandas table, which is no column of it
 _BYTES = (pa.types.is_binary, pa.types.is_large_binary, pa.types.is_binary_view)
 _TEXTS = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
@@ -155,16 +156,21 @@ def _slices(batches: Iterator[pa.RecordBatch], path: Path) -> Iterator[pa.Record
 
 
 def _cells(batches: Iterator[pa.RecordBatch], wanted: list[str], values: Values) -> Iterator[Cells]:
-    """Equal neighbours are one string in memory: a small file can hold a text a million times."""
     row = 1
     last: list[Cell] = [None] * len(wanted)
     for batch in batches:
         columns = [_column(_field(batch, name), name, row, values) for name in wanted]
-        for k, column in enumerate(columns):
-            for i, cell in enumerate(column):
-                column[i] = last[k] = last[k] if cell == last[k] else cell
+        if batch.nbytes > _LARGE:
+            _share(columns, last)
         yield columns
         row += batch.num_rows
+
+
+def _share(columns: Cells, last: list[Cell]) -> None:
+    """Makes equal neighbours one string in memory: a small file can hold a large text a million times."""
+    for k, column in enumerate(columns):
+        for i, cell in enumerate(column):
+            column[i] = last[k] = last[k] if cell == last[k] else cell
 
 
 def _field(batch: pa.RecordBatch, name: str) -> pa.Array:
@@ -187,6 +193,8 @@ def _column(array: pa.Array, name: str, row: int, values: Values) -> list[Cell]:
     kind = array.type
     if _is(kind, (*_TEXTS, *_BYTES)):
         cells = _texts(array, name, row, values)
+        if array.nbytes < LARGEST_DOCUMENT:  # then none of them is too large, and all are texts
+            return cells
     elif pa.types.is_floating(kind):  # as numpy's numbers, which know how many digits a short float has
         cells = array.to_numpy(zero_copy_only=False)
     elif _is(kind, (*_LISTS, *_OTHERS)):
@@ -199,8 +207,11 @@ def _column(array: pa.Array, name: str, row: int, values: Values) -> list[Cell]:
     return [values.cell(cell, name, row + i) for i, cell in enumerate(cells)]
 
 
-def _texts(array: pa.Array, name: str, row: int, values: Values) -> list[str | None]:
+def _texts(array: pa.Array, name: str, row: int, values: Values) -> list[Any]:
     """Texts, or bytes that are some. Raises DataError for bytes that are not UTF-8."""
+    with suppress(UnicodeDecodeError):
+        if not _is(array.type, _BYTES):
+            return list(array.to_pylist())
     found: list[str | None] = []
     for value in array.cast(pa.large_binary()).to_pylist():
         try:

@@ -86,8 +86,10 @@ def whole(file: Path, encoding: str) -> str:
     """A file as one text; an empty one is an empty text. Raises DataError for one larger than a text may be."""
     if file.stat().st_size == 0:
         return ""
+    content = bytearray()
     with open_text(file, encoding) as stream:
-        content = stream.read(LARGEST_DOCUMENT + 1)
-    if len(content) > LARGEST_DOCUMENT:
-        raise too_large(file, "read as one text")
+        while block := stream.read1():
+            content += block
+            if len(content) > LARGEST_DOCUMENT:
+                raise too_large(file, "read as one text")
     return content.decode("utf-8")

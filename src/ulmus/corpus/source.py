@@ -101,7 +101,7 @@ def read(source: Source | str | Path) -> Iterator[Record]:
     raises DataError (nothing there, empty, damaged, not decodable), UsageError (wrong column or option),
     StorageError.
     """
-    return chain.from_iterable(read_batches(source))
+    return chain.from_iterable(read_batches(source, size=1))  # large texts are not held together
 
 
 def read_batches(source: Source | str | Path, size: int = 1024) -> Iterator[list[Record]]:
