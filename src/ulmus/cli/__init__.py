@@ -2,7 +2,7 @@
 
     options.py   dataclasses whose fields are the options
     settings.py  --config FILE -> the same options
-    inputs.py    files -> texts and labels
+    inputs.py    files -> texts and labels; reading.py: what was read, said
     outputs.py   where results go: tried first, written whole or not at all
     failures.py  exceptions -> message and exit code
     show.py      results -> tables or JSON; writers.py: predictions -> csv or JSON

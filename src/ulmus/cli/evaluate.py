@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ulmus.cli import inputs, show
+from ulmus.cli import inputs, reading, show
 from ulmus.cli.options import (
     Classifier,
     CommonOptions,
@@ -49,6 +49,7 @@ class EvaluateOptions(ReaderOptions, CommonOptions):
     label_delimiter: LabelDelimiter = None
     device: Device = "auto"
     precision: ReadPrecision = "auto"
+    quiet: Annotated[bool, typer.Option("--quiet", help="Say nothing on stderr of what is read.")] = False
 
 
 def register(app: typer.Typer) -> None:
@@ -64,6 +65,8 @@ def evaluate(options: EvaluateOptions) -> None:
 
     classifier = TextClassifier.load(options.model, device=options.device, precision=options.precision)
     given = inputs.labelled(source)
+    if not options.quiet:
+        reading.tell_labelled(source, given)
     if given.unlabeled and classifier.multi_label_:
         show.note(f"{len(given.unlabeled):,} texts without a label are read as having none of the labels.")
         given.texts.extend(given.unlabeled)

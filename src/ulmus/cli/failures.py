@@ -27,6 +27,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
+from ulmus.cli.show import warnings_as_notes
 from ulmus.errors import UlmusError
 
 INTERRUPTED, TERMINATED = 130, 143  # 128 + SIGINT, 128 + SIGTERM: what shells report
@@ -45,7 +46,7 @@ class Group(TyperGroup):
         """Run the subcommand; see the module header for the exit codes."""
         _advice.set(None)
         try:
-            with _sigterm_as_interrupt():
+            with _sigterm_as_interrupt(), warnings_as_notes():
                 return super().invoke(ctx)
         except KeyboardInterrupt as stop:
             _complain(_stopped(stop), debug=False)

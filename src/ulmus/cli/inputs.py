@@ -8,16 +8,19 @@ Cost: labelled texts are held in memory; `Texts` streams and can be read again. 
 
 from __future__ import annotations
 
+import codecs
 import dataclasses
+import io
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from ulmus.cli.options import ReaderOptions
 from ulmus.cli.show import note
-from ulmus.errors import DataError
+from ulmus.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     from ulmus.corpus.source import Source
@@ -127,37 +130,57 @@ def known_only(given: Labelled, classes: Iterable[Label], name: str) -> tuple[La
     return kept, unknown
 
 
-def batches(item: Source | None, size: int) -> Iterator[list[str]]:
-    """The texts of a file, or of stdin one a line, `size` at a time."""
+def batches(item: Source | None, size: int, options: ReaderOptions) -> Iterator[list[str]]:
+    """The texts of a file, or of the standard input as `stdin_texts` reads it, `size` at a time."""
     if item is not None:
         from ulmus.corpus.source import read_batches
 
         for records in read_batches(item, size=size):
             yield [record.text for record in records]
         return
-    batch: list[str] = []
-    for text in stdin_lines():
-        batch.append(text)
-        if len(batch) == size:
-            yield batch
-            batch = []
-    if batch:
+    texts = stdin_texts(options)
+    while batch := list(islice(texts, size)):
         yield batch
 
 
-def stdin_lines() -> Iterator[str]:
-    """The texts of the standard input, one a line. Raises DataError, naming the line that is not UTF-8."""
+def stdin_texts(options: ReaderOptions) -> Iterator[str]:
+    """The texts of the standard input, which is plain text: one a line, or the lines between blank lines.
+
+    Raises UsageError where it is to be read as something else, DataError with the line that is not in the encoding.
+    """
+    from ulmus.corpus.documents import split
+
+    told = {"format": options.format, "delimiter": options.delimiter, "split": options.split}
+    for name, value in told.items():
+        if value not in (None, "auto", "text"):
+            raise UsageError(
+                f"--{name} {value} is for files; the standard input is read as plain text. Write it to a file first."
+            )
     if sys.stdin.isatty():
         note("Reading texts from the keyboard, one a line; Ctrl-D ends them.")
+    yield from split(_stdin_lines(options.encoding), "blank" if options.documents == "blank" else "line")
+
+
+def _stdin_lines(encoding: str) -> Iterator[str]:
+    """The decoded lines of the standard input, as soon as they come."""
+    from ulmus.corpus.streams import decoder
+
+    name = "utf-8" if encoding == "auto" else encoding
+    decoder(name)
+    if "\n".encode(name) != b"\n":
+        raise UsageError(f"the standard input is read line by line, which {name} does not allow. Use a file.")
     for number, line in enumerate(sys.stdin.buffer, start=1):
+        if number == 1 and codecs.lookup(name).name == "utf-8":
+            line = line.removeprefix(codecs.BOM_UTF8)
         try:
-            yield line.decode("utf-8").rstrip("\r\n")
+            text = line.decode(name)
         except UnicodeDecodeError as error:
             raise DataError(
-                f"line {number} of the standard input is not UTF-8 "
+                f"line {number} of the standard input is not {'UTF-8' if encoding == 'auto' else name} "
                 f"(byte {error.start}: 0x{line[error.start]:02x}). "
-                "Convert it first, e.g. with iconv -f latin1 -t utf8."
+                "Say its --encoding, or convert it first, e.g. with iconv -f latin1 -t utf8."
             ) from error
+        yield from [text] if number > 1 or text.endswith("\n") else io.StringIO(text, newline="\r")
 
 
 def parts(label: Label) -> tuple[str, ...]:

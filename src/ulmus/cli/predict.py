@@ -10,7 +10,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Annotated, Any
@@ -28,6 +28,7 @@ from ulmus.cli.options import (
     command,
 )
 from ulmus.cli.writers import CsvWriter, JsonLinesWriter, JsonWriter, Writer
+from ulmus.errors import UsageError
 
 if TYPE_CHECKING:
     from ulmus.corpus.source import Source
@@ -71,7 +72,11 @@ def predict(options: PredictOptions) -> None:
     class.
     """
     started = perf_counter()
+    if options.documents == "auto":  # one prediction a line, from a file as from the standard input
+        options = replace(options, documents="line")
     source = None
+    if options.data == inputs.STDIN and options.text:
+        raise UsageError("--text is for files with columns; the standard input has none. Leave it away.")
     if options.data != inputs.STDIN:
         source = inputs.source(options.data, options, inputs.Columns(options.text))
         inputs.probe([source])
@@ -82,7 +87,7 @@ def predict(options: PredictOptions) -> None:
     classifier = TextClassifier.load(options.model, device=options.device, precision=options.precision)
     counts: Counter[str] = Counter()
     with _writer(options, [str(name) for name in classifier.class_names_]) as writer:
-        for labels, probabilities in _predictions(classifier, source):
+        for labels, probabilities in _predictions(classifier, source, options):
             writer.write(labels, probabilities)
             for label in labels:
                 counts.update(inputs.parts(label))
@@ -99,11 +104,11 @@ def predict(options: PredictOptions) -> None:
 
 
 def _predictions(
-    classifier: TextClassifier, source: Source | None
+    classifier: TextClassifier, source: Source | None, options: PredictOptions
 ) -> Iterator[tuple[list[inputs.Label], Any]]:
     """Labels and (N, C) probabilities, batch after batch."""
     size = _BATCH if source is not None else _BATCH_OF_STDIN
-    for texts in inputs.batches(source, size):
+    for texts in inputs.batches(source, size, options):
         probabilities = classifier.predict_proba(texts)
         yield classifier.labels_of(probabilities), probabilities
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from ulmus.cli import inputs, outputs, show
+from ulmus.cli import inputs, outputs, reading, show
 from ulmus.cli.options import (
     CommonOptions,
     LabelCol,
@@ -92,6 +92,10 @@ def train(options: TrainOptions) -> None:
     data, valid, unlabeled = _sources(options)
     inputs.probe([item for item in (data, valid, *unlabeled) if item is not None])
     given = inputs.labelled(data)
+    if not options.quiet:
+        reading.tell_labelled(data, given)
+        reading.tell_texts(unlabeled)
+        reading.tell_texts([valid] if valid else [])
     more = [*given.unlabeled, *inputs.Texts(unlabeled)]
     if none := sum(label == () for label in given.labels):
         show.note(

@@ -26,16 +26,17 @@ def texts_of(path: Path, encoding: str, documents: str) -> Iterator[str]:
     if documents == "auto":
         documents = guess_documents(sample_of(path, encoding), path)
     with open_lines(path, encoding) as lines:
-        yield from split(lines, documents)
+        yield from split(lines, documents, path)
 
 
-def split(lines: Iterable[str], documents: str) -> Iterator[str]:
-    """Lines -> documents without line ends. An empty line at the end of all changes nothing.
+def split(lines: Iterable[str], documents: str, path: Path) -> Iterator[str]:
+    """The lines of `path` -> documents without line ends. An empty line at the end of all changes nothing.
 
     documents: "line", one a line, empty ones too; "blank", the lines between blank lines.
+    Raises DataError for a document that is larger than one may be.
     """
     ended = (line.removesuffix("\n").removesuffix("\r") for line in lines)
-    return _paragraphs(ended) if documents == "blank" else _lines(ended)
+    return _paragraphs(ended, path) if documents == "blank" else _lines(ended)
 
 
 def guess_documents(sample: Sample, where: Path) -> str:
@@ -44,21 +45,21 @@ def guess_documents(sample: Sample, where: Path) -> str:
     An empty line among texts of one line each is an empty text, and rare. So blank lines part documents where most
     of what they part begins with a heading (`= Title =`), or where there is one for every 25 lines.
     """
-    groups = [text.split("\n") for text in split(sample.lines(), "blank")]
+    groups = [text.split("\n") for text in split(sample.lines(), "blank", where)]
     lines = sum(map(len, groups))
     headed = sum(_HEADING.fullmatch(group[0]) is not None for group in groups)
     if len(groups) < 2 or 2 * headed >= len(groups):
         return "line" if len(groups) < 2 else "blank"
     parted = len(groups) > 2 and _LINES_OF_A_TEXT * (len(groups) - 1) >= lines
-    told = "text between blank lines" if parted else "line"
+    told, else_ = ("blank", "line") if parted else ("line", "blank")
     warnings.warn(
-        f"{where}: each {told} is read as a document: its first {lines:,} lines have {len(groups) - 1:,} blank ones "
-        f"between them. Say --documents {'blank' if parted else 'line'} if that is right, else "
-        f"{'line' if parted else 'blank'} (documents=...).",
+        f"{where}: each {'text between blank lines' if parted else 'line'} is read as a document; blank lines part "
+        f"its first {lines:,} lines into {len(groups):,} groups. Say --documents {told} if that is right, else "
+        f"{else_} (documents=...).",
         DataWarning,
         stacklevel=2,
     )
-    return "blank" if parted else "line"
+    return told
 
 
 def _lines(lines: Iterable[str]) -> Iterator[str]:
@@ -72,14 +73,18 @@ def _lines(lines: Iterable[str]) -> Iterator[str]:
             yield line
 
 
-def _paragraphs(lines: Iterable[str]) -> Iterator[str]:
+def _paragraphs(lines: Iterable[str], path: Path) -> Iterator[str]:
     paragraph: list[str] = []
-    for line in chain(lines, [""]):
+    size = 0  # characters
+    for number, line in enumerate(chain(lines, [""]), 1):
         if line.strip():
             paragraph.append(line)
+            size += len(line)
+            if size > LARGEST_DOCUMENT:
+                raise too_large(path, f"lines {number - len(paragraph) + 1:,} to {number:,}")
         elif paragraph:
             yield "\n".join(paragraph)
-            paragraph = []
+            paragraph, size = [], 0
 
 
 def whole(file: Path, encoding: str) -> str:
