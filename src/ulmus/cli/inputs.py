@@ -14,6 +14,7 @@ import io
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -163,13 +164,16 @@ def stdin_texts(options: ReaderOptions) -> Iterator[str]:
 
 def _stdin_lines(encoding: str) -> Iterator[str]:
     """The decoded lines of the standard input, as soon as they come."""
-    from ulmus.corpus.streams import decoder
+    from ulmus.corpus.streams import LARGEST_DOCUMENT, decoder, too_large
 
     name = "utf-8" if encoding == "auto" else encoding
     decoder(name)
     if "\n".encode(name) != b"\n":
         raise UsageError(f"the standard input is read line by line, which {name} does not allow. Use a file.")
-    for number, line in enumerate(sys.stdin.buffer, start=1):
+    lines = iter(partial(sys.stdin.buffer.readline, LARGEST_DOCUMENT + 2), b"")
+    for number, line in enumerate(lines, start=1):
+        if len(line.rstrip(b"\r\n")) > LARGEST_DOCUMENT:
+            raise too_large("the standard input", f"line {number:,}")
         if number == 1 and codecs.lookup(name).name == "utf-8":
             line = line.removeprefix(codecs.BOM_UTF8)
         try:

@@ -17,11 +17,12 @@ from pathlib import Path
 
 from ulmus.corpus.sample import Sample
 from ulmus.corpus.schema import USUAL_TEXT
+from ulmus.corpus.streams import LARGEST_DOCUMENT
 from ulmus.errors import DataWarning, UsageError
 
 __all__ = ["FIELD_LIMIT", "AstrayError", "Dialect", "guess", "rows_of"]
 
-FIELD_LIMIT = 16 << 20  # characters in a cell
+FIELD_LIMIT = LARGEST_DOCUMENT  # characters in a cell
 _DELIMITERS = "\t,;|"
 _ROWS = 1000  # rows kept to judge the first one by
 _USUAL = {*USUAL_TEXT, "label", "labels", "class", "category", "target", "sentiment"}

@@ -29,14 +29,14 @@ def texts_of(path: Path, encoding: str, documents: str) -> Iterator[str]:
         yield from split(lines, documents, path)
 
 
-def split(lines: Iterable[str], documents: str, path: Path) -> Iterator[str]:
-    """The lines of `path` -> documents without line ends. An empty line at the end of all changes nothing.
+def split(lines: Iterable[str], documents: str, where: Path | str = "the standard input") -> Iterator[str]:
+    """Lines -> documents without line ends. An empty line at the end of all changes nothing.
 
     documents: "line", one a line, empty ones too; "blank", the lines between blank lines.
     Raises DataError for a document that is larger than one may be.
     """
     ended = (line.removesuffix("\n").removesuffix("\r") for line in lines)
-    return _paragraphs(ended, path) if documents == "blank" else _lines(ended)
+    return _paragraphs(ended, where) if documents == "blank" else _lines(ended)
 
 
 def guess_documents(sample: Sample, where: Path) -> str:
@@ -73,7 +73,7 @@ def _lines(lines: Iterable[str]) -> Iterator[str]:
             yield line
 
 
-def _paragraphs(lines: Iterable[str], path: Path) -> Iterator[str]:
+def _paragraphs(lines: Iterable[str], where: Path | str) -> Iterator[str]:
     paragraph: list[str] = []
     size = 0  # characters
     for number, line in enumerate(chain(lines, [""]), 1):
@@ -81,7 +81,7 @@ def _paragraphs(lines: Iterable[str], path: Path) -> Iterator[str]:
             paragraph.append(line)
             size += len(line)
             if size > LARGEST_DOCUMENT:
-                raise too_large(path, f"lines {number - len(paragraph) + 1:,} to {number:,}")
+                raise too_large(where, f"lines {number - len(paragraph) + 1:,} to {number:,}")
         elif paragraph:
             yield "\n".join(paragraph)
             paragraph, size = [], 0

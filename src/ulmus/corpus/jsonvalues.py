@@ -55,7 +55,7 @@ def _goes_on(line: bytes) -> bool:
 def _lines(path: Path, encoding: str) -> Iterator[tuple[int, Row]]:
     decoder = json.JSONDecoder(object_pairs_hook=_unique)
     with open_text(path, encoding) as stream:
-        for number, line in enumerate(lines(stream, path, _DIVIDE), 1):
+        for number, line in enumerate(lines(stream, path, advice=_DIVIDE), 1):
             if line.strip():
                 try:
                     row = decoder.decode(line)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ulmus.corpus.streams import open_text
+from ulmus.corpus.streams import lines, open_text
 
 __all__ = ["Sample", "open_lines", "sample_of"]
 
@@ -61,11 +61,11 @@ def sample_of(path: Path, encoding: str, *, quotes: bool = False) -> Sample:
 
 
 @contextmanager
-def open_lines(path: Path, encoding: str) -> Iterator[io.TextIOWrapper]:
-    """The lines of a file, each with its end. Errors as of `open_text`."""
+def open_lines(path: Path, encoding: str) -> Iterator[Iterator[str]]:
+    """The lines of a file, each with its end. Errors as of `open_text` and `lines`."""
     with open_text(path, encoding) as stream:
         end = _line_end(stream.peek(1)).decode()
-        yield io.TextIOWrapper(stream, encoding="utf-8", newline=end)
+        yield lines(stream, path, end=end)
 
 
 def _line_end(block: bytes) -> bytes:

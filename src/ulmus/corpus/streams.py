@@ -65,21 +65,25 @@ def open_text(path: Path, encoding: str = "auto") -> io.BufferedReader:
     return io.BufferedReader(_Decoded(path, encoding), buffer_size=_BLOCK)
 
 
-def lines(stream: io.BufferedReader, path: Path, advice: str = _DIVIDE) -> Iterator[str]:
-    """The lines of what `open_text` opened, without their ends (\\n or \\r\\n; other signs end no line).
+def lines(stream: io.BufferedReader, path: Path, *, end: str = "\n", advice: str = _DIVIDE) -> Iterator[str]:
+    """The lines of what `open_text` opened, each with its end (other signs end no line).
 
     Raises DataError, naming the line, for one longer than LARGEST_DOCUMENT: memory is bounded by it.
     """
+    text = io.TextIOWrapper(stream, encoding="utf-8", newline=end)
     number = 0
-    while line := stream.readline(LARGEST_DOCUMENT + 2):
+    while line := text.readline(LARGEST_DOCUMENT + 2):
         number += 1
-        line = line.removesuffix(b"\n").removesuffix(b"\r")
-        if len(line) > LARGEST_DOCUMENT:
+        if len(line) > LARGEST_DOCUMENT // 4 and _size(line.rstrip("\r\n")) > LARGEST_DOCUMENT:
             raise too_large(path, f"line {number:,}", advice)
-        yield line.decode("utf-8")
+        yield line
 
 
-def too_large(path: Path, where: str, advice: str = _DIVIDE) -> DataError:
+def _size(text: str) -> int:
+    return len(text.encode("utf-8", "surrogatepass"))
+
+
+def too_large(path: Path | str, where: str, advice: str = _DIVIDE) -> DataError:
     """The error for one text (`where`: "line 3", "row 7") larger than LARGEST_DOCUMENT."""
     return DataError(
         f"{path}, {where}: one text may have {LARGEST_DOCUMENT >> 20} MB of UTF-8 at most, and this one has more. "
