@@ -107,6 +107,8 @@ ASTRAY = {
     "a cell that is never closed": (QUOTED + 'neg,"so, bad\npos,x\n', "line 11: .*not closed before the end"),
     "a cell too many": (QUOTED + "pos,a,b\n", "line 11: expected 2 columns .* got 3"),
     "a cell too few": (QUOTED + "pos\n", "line 11: expected 2 columns .* got 1"),
+    "a text with commas in a file of one column": ("text\nhello, world\n", "line 2: .* --format text"),
+    "a line for Excel": ("sep=;\nlabel;text\npos;a\n", "sep=;, speaks to Excel"),
     "a carriage return": (QUOTED + "pos,a\rb\n", "line 11: a carriage return"),
 }
 
@@ -116,7 +118,7 @@ def test_a_row_that_cannot_be_right_is_an_error_with_its_line(tmp_path: Path, ca
     """Where other rows need their quotation marks, none is guessed away."""
     content, words = ASTRAY[case]
     with pytest.raises(DataError, match=words):
-        pairs(tmp_path / "a.csv", content)
+        pairs(tmp_path / "a.csv", content, **({} if "label" in content else {"label": None}))
 
 
 @pytest.mark.parametrize("suffix", ["csv", "tsv"])

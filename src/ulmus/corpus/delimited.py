@@ -47,10 +47,11 @@ def _batch(path: Path, dialect: Dialect, rows: Iterator[_Row]) -> list[list[str]
     batch = []
     for line, row in islice(rows, ROWS):
         if len(row) != columns:
+            plain = " A file of one text a line is plain text: --format text." if columns == 1 else ""
             raise DataError(
                 f"{path} line {line:,}: expected {columns} columns as in the first row, got {len(row)} "
                 f"({_read_as(dialect)}). Enclose cells that hold a delimiter or a line break in quotation marks, "
-                "or say the --delimiter and whether there is --quoting."
+                f"or say the --delimiter and whether there is --quoting.{plain}"
             )
         batch.append(row)
     return batch

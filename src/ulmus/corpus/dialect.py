@@ -18,7 +18,7 @@ from pathlib import Path
 from ulmus.corpus.sample import Sample
 from ulmus.corpus.schema import USUAL_TEXT
 from ulmus.corpus.streams import LARGEST_DOCUMENT
-from ulmus.errors import DataWarning, UsageError
+from ulmus.errors import DataError, DataWarning, UsageError
 
 __all__ = ["FIELD_LIMIT", "AstrayError", "Dialect", "guess", "rows_of"]
 
@@ -26,6 +26,7 @@ FIELD_LIMIT = LARGEST_DOCUMENT  # characters in a cell
 _DELIMITERS = "\t,;|"
 _ROWS = 1000  # rows kept to judge the first one by
 _USUAL = {*USUAL_TEXT, "label", "labels", "class", "category", "target", "sentiment"}
+_EXCEL = re.compile(r'"?sep=(.)"?\r?\n', re.IGNORECASE)
 _ENCLOSED = re.compile(r'"(?:[^"]|"")*"')
 _NAME = re.compile(r'(?![\d.,+-]+$)[^\n"]{0,40}[^\s.!?,;:"]|')  # may stand above a column: short, no sentence
 
@@ -87,8 +88,13 @@ def guess(
 
     quoting None: on where it goes well, but where tabs part cells only if some cell needs it or most are enclosed.
     header "auto": see `_has_header`. Warns (DataWarning) where the guess may well be wrong.
-    Raises UsageError for a delimiter that is not one character.
+    Raises UsageError for a delimiter that is not one character, DataError where the first line is one for Excel.
     """
+    if excel := _EXCEL.match(sample.text):
+        raise DataError(
+            f"{where}: its first line, {excel[0].strip()}, speaks to Excel and is no row. Take it out; the delimiter "
+            f"can be said with --delimiter {excel[1]!r} (delimiter=...)."
+        )
     csv.field_size_limit(max(csv.field_size_limit(), FIELD_LIMIT))
     trials = (
         _tried(sample, sign, on, spaces, quoting is None)
