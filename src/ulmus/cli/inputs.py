@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from ulmus.corpus.source import Source
 
 Label = str | tuple[str, ...]
-_COMPRESSED = {".gz", ".zst", ".xz"}
-_TABLES = {"folder", ".csv", ".tsv", ".tab", ".jsonl", ".ndjson", ".json", ".parquet"}
 STDIN = Path("-")
 
 
@@ -65,11 +63,12 @@ class Texts:
 
 def source(path: Path, options: ReaderOptions, columns: Columns, *, like: Path | None = None) -> Source:
     """How to read `path`. `like` is the file that the options were given for, where that is another one."""
+    from ulmus.corpus.signatures import TABLES
     from ulmus.corpus.source import Source
 
     mine, text = options, tuple(columns.text)
     if like is not None and _kind(path) != _kind(like):
-        plain = _kind(path) not in _TABLES
+        plain = _kind(path) not in ("folder", *TABLES)
         mine = ReaderOptions(
             encoding=options.encoding, format="text" if plain else "auto", documents=options.documents
         )
@@ -208,8 +207,9 @@ def _kind(path: Path) -> str:
     """The ending of the name without the compression: .csv for a.csv.gz."""
     if path.is_dir():
         return "folder"
-    suffixes = [s.lower() for s in path.suffixes if s.lower() not in _COMPRESSED]
-    return suffixes[-1] if suffixes else ""
+    from ulmus.corpus.packing import plain_suffix
+
+    return plain_suffix(path)
 
 
 def _no_label(item: Source, rows: int) -> str:

@@ -49,7 +49,7 @@ ReadPrecision = Annotated[
         "--precision", help="Number format of the matrix products; auto: bf16 where the processor has it."
     ),
 ]
-Format = Literal["auto", "csv", "tsv", "jsonl", "parquet", "text", "folder"]
+Format = Literal["auto", "csv", "tsv", "jsonl", "parquet", "arrow", "text", "folder"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +67,7 @@ class CommonOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class ReaderOptions:
-    """How files are read; `auto` goes by the name, the compression (.gz .zst .xz) too."""
+    """How files are read; `auto` goes by the name, the compression (.gz .bz2 .zst .xz) too."""
 
     format: Annotated[Format, typer.Option(help="Format of the files.")] = "auto"
     delimiter: Annotated[

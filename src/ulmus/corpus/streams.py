@@ -25,7 +25,7 @@ from ulmus.errors import DataError, DataWarning, UsageError
 __all__ = ["LARGEST_DOCUMENT", "decoder", "existing", "lines", "open_text", "too_large"]
 
 LARGEST_DOCUMENT = 16 << 20  # bytes of UTF-8 that one text may have, whatever the format: bounds the memory
-_DIVIDE = "Divide it into several, e.g. a paragraph a line (fold -s divides long lines)"
+_DIVIDE = "Divide it into several (fold -s divides the long lines of plain text)"
 _BLOCK = 1 << 20  # bytes read and decoded at a time
 _MARKS = (  # of UTF-32 first: its mark begins with that of UTF-16
     (codecs.BOM_UTF32_LE, "utf-32-le"),
