@@ -108,6 +108,7 @@ ASTRAY = {
     "a cell too many": (QUOTED + "pos,a,b\n", "line 11: expected 2 columns .* got 3"),
     "a cell too few": (QUOTED + "pos\n", "line 11: expected 2 columns .* got 1"),
     "a text with commas in a file of one column": ("text\nhello, world\n", "line 2: .* --format text"),
+    "nothing but empty lines": ("\n\n", "holds none"),
     "a line for Excel": ("sep=;\nlabel;text\npos;a\n", "sep=;, speaks to Excel"),
     "a carriage return": (QUOTED + "pos,a\rb\n", "line 11: a carriage return"),
 }

@@ -88,7 +88,7 @@ def guess(
 
     quoting None: on where it goes well, but where tabs part cells only if some cell needs it or most are enclosed.
     header "auto": see `_has_header`. Warns (DataWarning) where the guess may well be wrong.
-    Raises UsageError for a delimiter that is not one character, DataError where the first line is one for Excel.
+    Raises UsageError for a delimiter that is not one character, DataError for no rows or a first line for Excel.
     """
     if excel := _EXCEL.match(sample.text):
         raise DataError(
@@ -119,7 +119,9 @@ def guess(
             DataWarning,
             stacklevel=2,
         )
-    rows = best.rows or [[""]]
+    rows = best.rows
+    if not rows:
+        raise DataError(f"expected texts, but {where} holds none: its lines are empty.")
     named = header == "yes" or (header == "auto" and _has_header(rows, wanted, where))
     names = rows[0] if named else [str(i) for i in range(len(rows[0]))]
     return Dialect(best.delimiter, best.quoting, named, tuple(name.strip() for name in names), best.spaces)
