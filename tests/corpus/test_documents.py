@@ -70,13 +70,16 @@ def test_lines_come_back_as_they_were(lines: list[str]) -> None:
 
 
 def test_labels_of_fasttext(tmp_path: Path) -> None:
-    """All words that begin with __label__ are labels, and none of them stays in the text."""
+    """All words that begin with __label__ are labels, and none of them stays in the text; a line may have none."""
     path = tmp_path / "a.txt"
-    path.write_text("__label__a __label__b a text\n__label__b  another\ttext\nlast text __label__c\n")
+    path.write_text(
+        "__label__a __label__b a text\n__label__b  another\ttext\nlast text __label__c\nno label\n"
+    )
     assert [(r.text, r.label) for r in read(Source(path, label="first-word"))] == [
         ("a text", ("a", "b")),
         ("another\ttext", "b"),
         ("last text", "c"),
+        ("no label", None),
     ]
     with pytest.warns(DataWarning, match="--label first-word"):
         list(read(path))

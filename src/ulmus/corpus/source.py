@@ -302,20 +302,23 @@ def _read_text(source: Source, path: Path) -> Iterator[Record]:
             yield Record(text)
         return
     _one_of("label (of plain text)", source.label, (FIRST_WORD, FIRST_WORD_TO_COLON))
+    marked = _FASTTEXT in sample_of(path, source.encoding).text
     for line in texts_of(path, source.encoding, "line"):
-        labels, text = _labels_first(line)
+        labels, text = _marked(line) if marked or _FASTTEXT in line else _first_word(line)
         if source.label == FIRST_WORD_TO_COLON:
             labels = [word.partition(":")[0] for word in labels]
-        single = len(labels) == 1
-        yield Record(text, _label(labels[0] if single else labels, source.label_delimiter))
+        label = (labels[0] if len(labels) == 1 else labels) if labels else None
+        yield Record(text, _label(label, source.label_delimiter))
 
 
-def _labels_first(line: str) -> tuple[list[str], str]:
-    """The labels of a line, and its text: its first word, or all words that begin as fastText's labels do."""
-    if _FASTTEXT in line and (labels := _FASTTEXT_LABEL.findall(line)):
-        return labels, _FASTTEXT_LABEL.sub("", line).strip()
-    word, *rest = _SPACE.split(line, 1)
-    return [word], "".join(rest)
+def _marked(line: str) -> tuple[list[str], str]:
+    """The labels of a line of fastText, which may be none, several, and anywhere in it, and its text."""
+    return _FASTTEXT_LABEL.findall(line), _FASTTEXT_LABEL.sub("", line).strip()
+
+
+def _first_word(line: str) -> tuple[list[str], str]:
+    word, *text = _SPACE.split(line, 1)
+    return [word], "".join(text)
 
 
 def _read_folder(source: Source, path: Path) -> Iterator[Record]:
