@@ -9,7 +9,7 @@ import pytest
 
 from ulmus.corpus.source import Record, Source, read
 from ulmus.corpus.streams import LARGEST_DOCUMENT
-from ulmus.errors import DataError, UsageError
+from ulmus.errors import DataError, DataWarning, UsageError
 
 
 def records(
@@ -62,6 +62,25 @@ def test_one_object_is_one_row_where_its_fields_are_values(tmp_path: Path) -> No
     assert records(tmp_path / "a.json", content, "text", "labels") == [Record("a", ("x", "y"))]
     assert records(tmp_path / "a.json", '{"data": {"text": "a"}}', "data.text") == [Record("a")]
     assert records(tmp_path / "a.json", '{\n "text": "a"\n}') == [Record("a")]
+
+
+def test_a_list_of_objects_in_an_object(tmp_path: Path) -> None:
+    """The only list of objects in a file's only object is its rows, which is said; a field of a row is none."""
+    content = json.dumps({"version": 1, "rows": [{"label": "x"}, {"text": "a", "label": "y"}]})
+    for wanted in (("text", "label"), ((), "label")):
+        with pytest.warns(DataWarning, match="the objects in 'rows' are read as its rows"):
+            assert records(tmp_path / "a.json", content, *wanted) == [Record("", "x"), Record("a", "y")]
+    content = json.dumps({"text": "a", "entities": [{"from": 1}]})
+    assert records(tmp_path / "a.json", content) == [Record("a")]
+    with pytest.raises(UsageError, match="no column 'text'"):
+        records(tmp_path / "a.json", json.dumps({"a": [{"text": "x"}], "b": [{"text": "y"}]}), "text")
+
+
+def test_a_thousand_columns(tmp_path: Path) -> None:
+    """A column is found however many others there are."""
+    rows = [{f"{i}": i for i in range(2000)}, {"text": "a", "wanted": "b"}]
+    content = "\n".join(map(json.dumps, rows))
+    assert records(tmp_path / "a.jsonl", content, label="wanted") == [Record("", None), Record("a", "b")]
 
 
 def test_an_empty_array(tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ __all__ = ["read_arrow", "read_parquet"]
 _ROWS = 16  # at a time: that many of the largest texts are in memory
 _BUFFER = 1 << 20  # bytes of a parquet column read at a time
 _LARGE = 1 << 20  # bytes of a few rows from which equal texts are looked for
+_END = b"\xff\xff\xff\xff\0\0\0\0"  # of a stream
 _INDEX = "__index_level_"  # the index of a pandas table, which is no column of it
 _BYTES = (pa.types.is_binary, pa.types.is_large_binary, pa.types.is_binary_view)
 _TEXTS = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
@@ -46,7 +47,7 @@ def read_parquet(path: Path, choose: Choose, *, several: str | None = None) -> I
         pq.ParquetFile(path, buffer_size=_BUFFER, pre_buffer=False, page_checksum_verification=True) as table,
     ):
         wanted = _chosen(table.schema_arrow, choose, path)
-        _check_sizes(table.metadata, wanted, path)
+        _check_sizes(table.metadata, path)
         batches = table.iter_batches(_ROWS, columns=list(dict.fromkeys(wanted)), use_threads=False)
         yield from _cells(batches, wanted, Values(path, "row", several))
 
@@ -73,6 +74,9 @@ def read_arrow(path: Path, choose: Choose, *, several: str | None = None) -> Ite
         else:
             batches = iter(pa.ipc.open_stream(file, options=options))
         yield from _cells(_slices(batches, path), wanted, Values(path, "row", several))
+        file.seek(file.size() - len(_END))
+        if not is_file and file.read() != _END:
+            warnings.warn(f"{path} has no mark at its end: it may be cut off.", DataWarning, stacklevel=2)
 
 
 def _check_file(path: Path) -> None:
@@ -87,7 +91,7 @@ def _errors(path: Path, kind: str) -> Iterator[None]:
         yield
     except PermissionError as error:
         raise read_error(path, error) from error
-    except (pa.ArrowException, OSError, EOFError) as error:
+    except (pa.ArrowException, OSError, EOFError, UnicodeDecodeError) as error:
         raise DataError(
             f"{path} is no {kind} file, or it is cut off or damaged: {str(error)[:300]}. Fetch it again."
         ) from error
@@ -129,16 +133,18 @@ def _is(kind: pa.DataType, tests: tuple[Any, ...]) -> bool:
     return any(test(kind) for test in tests)
 
 
-def _check_sizes(metadata: pq.FileMetaData, wanted: list[str], path: Path) -> None:
-    """Raises DataError where a column must hold a text that is too large, before it is unpacked."""
+def _check_sizes(metadata: pq.FileMetaData, path: Path) -> None:
+    """Raises DataError for a row group that must hold a text that is too large, before it is unpacked, or lost rows."""
     row = 1
     for i in range(metadata.num_row_groups):
-        group = metadata.row_group(i)
-        for column in (group.column(j) for j in range(group.num_columns)):
-            largest = (column.num_values + 1) * LARGEST_DOCUMENT
-            if column.path_in_schema in wanted and column.total_uncompressed_size > largest:
-                raise too_large(path, f"rows {row:,} to {row + group.num_rows - 1:,}")
+        group = metadata.row_group(i)  # (asking for a damaged column of it ends the process)
+        if group.total_byte_size > (group.num_rows + 1) * group.num_columns * LARGEST_DOCUMENT:
+            raise too_large(path, f"rows {row:,} to {row + group.num_rows - 1:,}")
         row += group.num_rows
+    if row != metadata.num_rows + 1:
+        raise DataError(
+            f"{path} is damaged: it should have {metadata.num_rows:,} rows, but its parts have {row - 1:,}."
+        )
 
 
 def _slices(batches: Iterator[pa.RecordBatch], path: Path) -> Iterator[pa.RecordBatch]:

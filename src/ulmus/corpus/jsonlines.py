@@ -8,7 +8,9 @@ holds columns (`to_json()` of pandas) all of it. Knows no labels and no rules.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import warnings
+from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
@@ -16,9 +18,11 @@ from typing import Any
 from ulmus.corpus.jsonvalues import Row, read_objects
 from ulmus.corpus.schema import ROWS, USUAL_TEXT, Cells, Choose, find_columns
 from ulmus.corpus.values import Values
-from ulmus.errors import UsageError
+from ulmus.errors import DataWarning, UsageError
 
 __all__ = ["read_jsonl"]
+
+_Objects = tuple[str, Iterator[tuple[int, Row]]]  # as of `read_objects`
 
 _NAMES = 1000  # columns that are listed at most
 _DEPTH = 5  # objects in objects whose fields are columns
@@ -31,38 +35,42 @@ def read_jsonl(path: Path, choose: Choose, *, encoding: str, several: str | None
     """
     unit, rows = read_objects(path, encoding)
     first = list(islice(rows, 2))
-    if len(first) == 1 and (table := _columns(first[0][1], choose)):
-        unit, first = "row", table
+    again: Callable[[], _Objects] = partial(read_objects, path, encoding)
+    if len(first) == 1 and (table := _table(first[0][1], choose, path)):
+        unit, first, again = "row", table, lambda: ("row", iter(table))
     if not first:
         return
-    wanted = _wanted(path, encoding, choose, first[0][1])
+    wanted = _wanted(first[0][1], again, choose, path)
     values = Values(path, unit, several)
     every = chain(first, rows)
     while batch := list(islice(every, ROWS)):
         yield [[values.cell(_field(row, name), name, n) for n, row in batch] for name in wanted]
 
 
-def _wanted(path: Path, encoding: str, choose: Choose, first: Row) -> list[str]:
+def _wanted(first: Row, again: Callable[[], _Objects], choose: Choose, path: Path) -> list[str]:
     """The wanted columns, each of which some row has. The first row decides only where no other can change it."""
-    if _named(choose) or USUAL_TEXT[0] in first:
+    if USUAL_TEXT[0] in first or not _guesses(choose):
         wanted = choose(_names(first))
         if set(wanted) <= set(_names(first)):
             return wanted
+    told = {*USUAL_TEXT, *choose(USUAL_TEXT[:1])}  # found whatever else there is
     names: dict[str, None] = {}
-    for _, row in read_objects(path, encoding)[1]:
-        if len(names) < _NAMES:
-            names |= dict.fromkeys(_names(row))
+    for _, row in again()[1]:
+        for name in _names(row):
+            if len(names) < _NAMES or name in told:
+                names[name] = None
     wanted = choose(list(names))
     find_columns(list(names), wanted, path)
     return wanted
 
 
-def _named(choose: Choose) -> bool:
-    """Whether the columns are wanted by name, whatever a file holds."""
+def _guesses(choose: Choose) -> bool:
+    """Whether what is wanted depends on the columns that a file has."""
     try:
-        return bool(choose(()))
+        choose(())
     except UsageError:
-        return False
+        return True
+    return False
 
 
 def _names(row: Row, depth: int = _DEPTH) -> list[str]:
@@ -87,18 +95,31 @@ def _field(row: Row, name: str) -> Any:
     return value
 
 
-def _columns(row: Row, choose: Choose) -> list[tuple[int, Row]] | None:
-    """The rows of a file whose only object holds columns, each {index: value} or a list; None where it does not."""
+def _table(row: Row, choose: Choose, path: Path) -> list[tuple[int, Row]] | None:
+    """The rows of a file whose only object holds a table; None where the object is a row.
+
+    A table is columns, each {index: value} or a list, or the only list of objects in `row`, which is said.
+    """
     try:
         wanted = choose(list(row))
     except UsageError:
-        return None
+        wanted = []
+    if not wanted or not set(wanted) <= set(row) or any(_is_rows(row[name]) for name in wanted):
+        lists = [name for name, value in row.items() if _is_rows(value)]
+        if len(lists) != 1:
+            return None
+        warnings.warn(f"{path}: the objects in {lists[0]!r} are read as its rows.", DataWarning, stacklevel=2)
+        return list(enumerate(row[lists[0]], 1))
     columns = list(row.values())
     objects = all(isinstance(column, dict) for column in columns)
-    if not set(wanted) <= set(row) or not (objects or all(isinstance(column, list) for column in columns)):
+    if not objects and not all(isinstance(column, list) for column in columns):
         return None
     index = [list(column) if objects else len(column) for column in columns]
     if any(one != index[0] for one in index):
         return None
     cells = [list(column.values()) if objects else column for column in columns]
     return [(n, dict(zip(row, values, strict=True))) for n, values in enumerate(zip(*cells, strict=True), 1)]
+
+
+def _is_rows(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(item, dict) for item in value)
