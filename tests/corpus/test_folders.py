@@ -169,6 +169,18 @@ def test_the_files_beside_parquet_parts(tmp_path: Path) -> None:
         assert pairs(tmp_path) == [("0", None)]
 
 
+def test_columns_of_texts(tmp_path: Path) -> None:
+    """A label or weight by column is not used for the texts of a folder, which is said; plain text has none."""
+    put(tmp_path, "pos/1.txt", "neg/1.txt")
+    with pytest.warns(DataWarning, match="the label 'y' is not used; labels are the names of folders"):
+        assert [label for _, label in pairs(tmp_path, label="y")] == ["neg", "pos"]
+    with pytest.warns(DataWarning, match="the weight 'w' is not used"):
+        pairs(tmp_path, weight="w")
+    for name in ("split", "weight"):
+        with pytest.raises(UsageError, match=f"is plain text, which has no {name}"):
+            pairs(tmp_path / "pos" / "1.txt", **{name: "train"})
+
+
 def test_tables_among_texts(tmp_path: Path) -> None:
     """Tables and texts in one folder are an error, not texts made of tables; said to be texts, they are."""
     put(tmp_path, "pos/1.txt", "pos/2.txt", "pos/list.csv")

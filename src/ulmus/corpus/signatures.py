@@ -42,7 +42,11 @@ _SIGNATURES: tuple[tuple[re.Pattern[bytes], str, str], ...] = tuple(
         ),
         (rb"%PDF-", "a PDF document", "Extract its text first, e.g. with pdftotext"),
         (rb"\{\\rtf", "an RTF document", "Save it as text"),
-        (rb"\x80[\x02-\x05]", "a Python pickle, which nothing opens safely", _AS_TABLE),
+        (
+            rb"\x80[\x02-\x05]|ccopy_reg\n_reconstructor\n",
+            "a Python pickle, which nothing opens safely",
+            _AS_TABLE,
+        ),
         (rb"\x93NUMPY", "a numpy array", _AS_TABLE),
         (rb"\x89HDF\r\n", "an HDF5 file", _AS_TABLE),
         (

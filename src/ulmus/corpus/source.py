@@ -1,4 +1,4 @@
-"""Files -> records (text, label, weight), streamed: csv, tsv, jsonl, parquet, plain text and folders, packed or not.
+"""Files -> records (text, label, weight), streamed: tables of every format, plain text and folders, packed or not.
 
 How: `Source` says where and what; what it leaves open is guessed; `read` finds the reader and makes records of its
 columns.
@@ -62,12 +62,12 @@ class Source:
     `review` ...) or the only column.
     label: column name or number; for plain text "first-word" or "first-word-to-colon"; folders have theirs.
     label_delimiter: parts several labels in one cell (multi-label). weight: column of numbers.
-    format: "auto" goes by the suffix below .gz, .zst, .xz; else a table where columns are named, text where
-    not.
+    format: "auto" goes by the suffix below .gz, .bz2, .zst, .xz, or the first bytes; else a table where columns are
+    named, text where not. "jsonl" is JSON of any arrangement, "arrow" Feather too.
     header, delimiter, quoting: of csv-like files; see `dialect.guess`. encoding: see `streams.open_text`.
     documents: of plain text, "line" or "blank" (line) between them; "auto": see `documents.guess_documents`.
-    split: keep only this part: name of the upper folder (`train` of train/pos/1.txt), or value in a column
-    named "split".
+    split: keep only this part: name of the upper folder (`train` of train/pos/1.txt), of files in a folder
+    (train-0.parquet), or value in a column named "split".
     """
 
     path: str | Path
@@ -290,6 +290,9 @@ def _weight(value: Any, path: Path) -> float:
 
 def _read_text(source: Source, path: Path) -> Iterator[Record]:
     """Plain text: a document a line, or the lines between blank lines; with labels always a line."""
+    for name, value in (("split", source.split), ("weight", source.weight)):
+        if value is not None:
+            raise UsageError(f"{path} is plain text, which has no {name}. Leave the {name} ({value!r}) out.")
     if source.label is None:
         for number, text in enumerate(texts_of(path, source.encoding, source.documents)):
             if number == 0 and text.startswith(_FASTTEXT):
@@ -323,8 +326,18 @@ def _first_word(line: str) -> tuple[list[str], str]:
 
 def _read_folder(source: Source, path: Path) -> Iterator[Record]:
     """Every file of the lowest folders is a document, or a table, labelled by its folder unless a column is."""
+    named = {"label": source.label, "weight": source.weight}
+    unused = {name: column for name, column in named.items() if column is not None}
     for file, label, kind in labelled_files(path, source.split, tables=source.format != "text"):
         if kind is None:
+            for name in unused:
+                warnings.warn(
+                    f"{path} holds texts and no columns: the {name} {unused[name]!r} is not used; labels are the "
+                    "names of folders.",
+                    DataWarning,
+                    stacklevel=2,
+                )
+            unused = {}
             yield Record(whole(file, source.encoding), label)
         elif source.label is not None:
             yield from _read_table(replace(source, split=None), file, kind)
