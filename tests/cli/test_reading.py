@@ -34,7 +34,8 @@ def test_training_texts_are_told(corpus: Path, tmp_path: Path, run: Run) -> None
     said = run(*arguments).stderr
     guessed = "csv, delimiter ';', quoting, with a header, utf-8, text in column 'review'"
     assert f"{data} is read as {guessed} (guessed)." in said
-    assert "21 texts, 1 empty, 10 that repeat another, 1 without a label; 2 classes: x 11, y 9." in said
+    assert "Training texts: 20 with a label, 1 without, 1 empty, 10 repeated, 9 with different labels." in said
+    assert "Classes: 2\n  x  11   55.0%\n  y   9   45.0%\n" in said
     assert "unlabeled.csv: 40 texts, 0 empty, " in said
     (tmp_path / "m.ulmus").unlink()
     assert "guessed" not in run(*arguments, "--quiet").stderr
@@ -44,7 +45,7 @@ def test_evaluation_tells_what_it_reads(corpus: Path, classifier: Path, run: Run
     """On stderr, so that --json stays one object; --quiet says nothing."""
     arguments = ("evaluate", classifier, corpus / "test.csv", "--text", "text", "--label", "label", "--json")
     done = run(*arguments)
-    assert "30 texts, 0 empty, 0 that repeat another; 2 classes: good 15, bad 15." in done.stderr
+    assert "Texts: 30 with a label, 0 without." in done.stderr
     assert done.stdout.startswith("{")
     assert "test.csv" not in run(*arguments, "--quiet").stderr
 
@@ -70,13 +71,13 @@ def said_by(act: Callable[[], None]) -> str:
 
 
 def test_what_was_said_by_the_user_is_no_guess(tmp_path: Path) -> None:
-    """Only what was left open is told; twenty classes at most."""
+    """Only what was left open is told."""
     (tmp_path / "a.csv").write_text("text,label\n" + "".join(f"a,{i}\n" for i in range(25)))
     options = ReaderOptions(format="csv", delimiter=",", header=True, quoting=False, encoding="utf-8")
-    source = inputs.source(tmp_path / "a.csv", options, Columns(["text"], "label"))
-    said = said_by(lambda: reading.tell_labelled(source, inputs.labelled(source)))
+    source = inputs.source(tmp_path / "a.csv", options, Columns(["text"], ["label"]))
+    said = said_by(lambda: reading.tell_labelled(source, inputs.labelled(source), title="Texts"))
     assert "guessed" not in said
-    assert said.endswith("19 1 and 5 more.\n")
+    assert said.endswith("and 20 more classes, texts of each: 1\n")
 
 
 def test_a_warning_of_the_reader_is_told_once() -> None:
