@@ -34,7 +34,9 @@ def test_training_texts_are_told(corpus: Path, tmp_path: Path, run: Run) -> None
     said = run(*arguments).stderr
     guessed = "csv, delimiter ';', quoting, with a header, utf-8, text in column 'review'"
     assert f"{data} is read as {guessed} (guessed)." in said
-    assert "Training texts: 20 with a label, 1 without, 1 empty, 10 repeated, 9 with different labels." in said
+    assert (
+        "Training texts: 20 with a label, 1 without, 1 empty, 10 repeated, 9 with different labels." in said
+    )
     assert "Classes: 2\n  x  11   55.0%\n  y   9   45.0%\n" in said
     assert "unlabeled.csv: 40 texts, 0 empty, " in said
     (tmp_path / "m.ulmus").unlink()

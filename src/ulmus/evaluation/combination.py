@@ -20,7 +20,7 @@ from scipy.optimize import minimize
 from ulmus.errors import DataError
 from ulmus.evaluation.objectives import MULTI_LABEL, SINGLE_LABEL, Objective, objective_of
 
-__all__ = ["Combination", "fit_weight"]
+__all__ = ["Combination", "counts_alone", "fit_weight"]
 
 Floats = NDArray[np.float64]
 NEGLIGIBLE = 0.02  # a part with less of the say than this is left out: it need not even be run
@@ -54,6 +54,11 @@ class Combination:
         lm, counts = _scores(p_lm, p_counts, self.objective)
         mixed = self.exponent_lm * lm + self.exponent_counts * counts
         return self.objective.probabilities(mixed)
+
+
+def counts_alone(combination: Combination) -> Combination:
+    """The combination without its language model: word counts as they are."""
+    return Combination(0.0, 0.0, 1.0, combination.multi_label)
 
 
 def fit_weight(

@@ -9,19 +9,19 @@ Axes: N documents, C classes.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 
-from ulmus.corpus.columns import as_list, as_texts
+from ulmus.corpus.columns import as_texts, as_weights
 from ulmus.corpus.labels import Labels
 from ulmus.errors import DataError, UsageError
 from ulmus.linear.count_model import PENALTY, CountModel, CountSettings
 from ulmus.linear.features import CountConfig, CountFeatures
 from ulmus.linear.logistic import ClassWeight
-from ulmus.tasks.estimator import Estimator, not_fitted
+from ulmus.tasks.estimator import Estimator, not_fitted, sklearn_names
 
-__all__ = ["WordCounts"]
+__all__ = ["WordCounts", "named_weights"]
 
 
 class WordCounts(Estimator):
@@ -48,6 +48,7 @@ class WordCounts(Estimator):
         self.model_, self.class_names_, self.multi_label_ = model, classes, model.objective.multi_label
         return self
 
+    @sklearn_names
     def fit(self, texts: Any, labels: Any, *, unlabeled: Any = None, sample_weight: Any = None) -> WordCounts:
         """Learn from labelled texts; `unlabeled` ones help to weigh n-grams (idf) and relate them (LSA).
 
@@ -60,8 +61,10 @@ class WordCounts(Estimator):
         _check_lengths(given, known)
         if not given:
             raise DataError("expected labelled texts, got none.")
-        settings = CountSettings(C=self._penalty(), class_weight=self._class_weights(known.classes))
-        weight = None if sample_weight is None else _weights(sample_weight, len(given))
+        settings = CountSettings(
+            C=self._penalty(), class_weight=named_weights(self.class_weight, known.classes)
+        )
+        weight = None if sample_weight is None else as_weights(sample_weight, len(given))
         features = CountFeatures(self.config).fit(given, unlabeled=more)
         self.model_ = CountModel.fit(
             features,
@@ -81,30 +84,19 @@ class WordCounts(Estimator):
             raise UsageError(f"C: expected 'auto' or a number greater than 0, got {self.C!r}.")
         return float(self.C)
 
-    def _class_weights(self, classes: tuple[Any, ...]) -> ClassWeight:
-        """The weights in the order of the classes."""
-        if self.class_weight is None or self.class_weight == "balanced":
-            return self.class_weight
-        if not isinstance(self.class_weight, Mapping):
-            raise UsageError(
-                f"class_weight: expected None, 'balanced' or a dict of weights, got {self.class_weight!r}."
-            )
-        for name in self.class_weight:
-            if name not in classes:
-                raise UsageError(f"class_weight: {name!r} is not a class ({', '.join(map(str, classes))}).")
-        return _weights([self.class_weight.get(name, 1.0) for name in classes], len(classes), "class_weight")
-
     @property
     def classes_(self) -> np.ndarray:
         """The classes (C,) in the order of the columns of `predict_proba`, as scikit-learn wants them."""
         self._check_fitted()
         return np.array(self.class_names_)
 
+    @sklearn_names
     def predict_proba(self, texts: Any) -> np.ndarray:
         """Probabilities (N, C) float64; rows sum to 1, or are independent when multi-label."""
         self._check_fitted()
         return self.model_.proba(self.model_.features.transform(as_texts(texts)))
 
+    @sklearn_names
     def predict(self, texts: Any) -> np.ndarray | list[tuple[Any, ...]]:
         """The likeliest class of each text (N,); multi-label: a tuple of all with a probability of at least 0.5."""
         proba = self.predict_proba(texts)
@@ -113,6 +105,7 @@ class WordCounts(Estimator):
             return [tuple(self.class_names_[k] for k in np.flatnonzero(row)) for row in decided]
         return np.asarray(self.classes_[decided])
 
+    @sklearn_names
     def score(self, texts: Any, labels: Any) -> float:
         """Share of texts predicted right (multi-label: with exactly the right set)."""
         proba, known = self.predict_proba(texts), Labels.of(labels, self.class_names_, self.multi_label_)
@@ -156,17 +149,18 @@ class WordCounts(Estimator):
             raise not_fitted("this WordCounts is not fitted: call fit(texts, labels) first.")
 
 
-def _weights(values: Any, length: int, what: str = "sample_weight") -> np.ndarray:
-    """Weights (length,) float64, none of them negative. Raises UsageError."""
-    try:
-        weights = np.array(as_list(values, what), np.float64)
-    except (TypeError, ValueError):
-        raise UsageError(f"{what}: expected numbers, got {values!r}.") from None
-    if len(weights) != length:
-        raise UsageError(f"{what}: expected {length} numbers, got {len(weights)}.")
-    if not np.isfinite(weights).all() or (weights < 0).any() or not weights.any():
-        raise UsageError(f"{what}: expected finite numbers of at least 0, and not only zeros.")
-    return weights
+def named_weights(class_weight: Any, classes: tuple[Any, ...]) -> ClassWeight:
+    """None, "balanced", or the weights (C,) of a dict in the order of the classes. Raises UsageError for others."""
+    if class_weight is None or (isinstance(class_weight, str) and class_weight == "balanced"):
+        return cast(ClassWeight, class_weight)
+    if not isinstance(class_weight, Mapping):
+        raise UsageError(
+            f"class_weight: expected None, 'balanced' or a dict of weights, got {class_weight!r}."
+        )
+    for name in class_weight:
+        if name not in classes:
+            raise UsageError(f"class_weight: {name!r} is not a class ({', '.join(map(str, classes))}).")
+    return as_weights([class_weight.get(name, 1.0) for name in classes], len(classes), "class_weight")
 
 
 def _check_lengths(texts: Any, labels: Labels) -> None:

@@ -20,7 +20,10 @@ __all__ = ["Counts", "load_counts", "named_arrays"]
 class Counts:
     """Counted texts: labelled ones (N), and unlabelled ones that only help to weigh and to relate words."""
 
-    def __init__(self, texts: Sequence[str], unlabeled: Sequence[str], class_weight: Any) -> None:
+    def __init__(
+        self, texts: Sequence[str], unlabeled: Sequence[str], class_weight: Any, weights: Any = None
+    ) -> None:
+        self.weights = weights  # (N,) how much each labelled text counts; None: all the same
         self.settings = CountSettings(class_weight=class_weight)
         self.features = CountFeatures().fit(texts, unlabeled=unlabeled)
         self.labelled = self.features.prepare(texts)
@@ -29,7 +32,10 @@ class Counts:
         """The word-count classifier of the chosen labelled documents."""
         counted, target = self.labelled.rows(documents), labels.target[documents]
         classes = len(labels.classes)
-        return CountModel.fit(self.features, counted, target, classes=classes, settings=self.settings)
+        weights = None if self.weights is None else self.weights[documents]
+        return CountModel.fit(
+            self.features, counted, target, classes=classes, settings=self.settings, sample_weight=weights
+        )
 
     def out_of_fold(self, labels: Labels, documents: np.ndarray, seed: int) -> np.ndarray:
         """Probabilities (N, C) of each of the chosen documents by a model that was not shown its label."""

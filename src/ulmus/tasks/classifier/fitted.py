@@ -74,12 +74,14 @@ class FittedClassifier:
         if not texts:
             return dict.fromkeys(parts, np.zeros((0, len(self.classes))))
         found: dict[str, np.ndarray] = {}
-        if set(parts) & {"combined", "lm"}:
+        mixes = "combined" in parts and self.combination.exponent_lm != 0
+        if mixes or "lm" in parts:
             found["lm"] = inference.probabilities(tokenized(texts, self.tokenizer))
         if set(parts) & {"combined", "counts"}:
             found["counts"] = self.counts.predict_proba(texts)
         if "combined" in parts:
-            found["combined"] = self.combination.combine(found["lm"], found["counts"])
+            counts = found["counts"]
+            found["combined"] = self.combination.combine(found["lm"] if mixes else counts, counts)
         return {name: found[name] for name in parts}
 
     def labels_of(self, proba: np.ndarray, *, part: str | None = None) -> list[Any]:

@@ -27,7 +27,7 @@ from ulmus.corpus.checks import doubts
 from ulmus.corpus.labels import Labels
 from ulmus.data.label_batches import LabelBatches
 from ulmus.data.store import IdStore
-from ulmus.evaluation.combination import Combination, fit_weight
+from ulmus.evaluation.combination import Combination, counts_alone, fit_weight
 from ulmus.evaluation.comparison import compare
 from ulmus.evaluation.per_class import caveats
 from ulmus.evaluation.splits import sketch
@@ -49,7 +49,7 @@ from ulmus.tasks.language_model.fitted import FittedLanguageModel
 from ulmus.tasks.language_model.selection import familiar
 from ulmus.tasks.language_model.start import sample_of, starting_model
 from ulmus.tasks.settings import RunSettings
-from ulmus.tasks.word_counts import WordCounts
+from ulmus.tasks.word_counts import WordCounts, named_weights
 from ulmus.train.device import resolve_device
 
 __all__ = ["Fitting", "Recipe", "count", "fit", "start"]
@@ -137,7 +137,8 @@ def fit(material: Material, recipe: Recipe, settings: RunSettings) -> FittedClas
 
 def count(material: Material, recipe: Recipe) -> tuple[Counts, CountModel]:
     """Count the words of all texts; fit the teacher."""
-    counts = Counts(material.texts, material.unlabeled, recipe.class_weight)
+    weights = named_weights(recipe.class_weight, material.labels.classes)
+    counts = Counts(material.texts, material.unlabeled, weights, material.weights)
     return counts, counts.fit(material.labels, material.train)
 
 
@@ -178,7 +179,7 @@ def start(
         head,
         max_len=c.max_len,
         objective=labels.objective,
-        class_weight=_balanced(labels) if recipe.class_weight else None,
+        class_weight=_class_weights(labels, recipe.class_weight),
     )
     run = Run(network, c, settings, backwards=language_model.config.backwards)
     fitting = Fitting(material, recipe, budget, run, texts.ids(language_model.tokenizer), *counted)
@@ -250,7 +251,10 @@ class Fitting:
         return Learnt(helped, labels, again)
 
     def judge(self) -> Judged:
-        """The weights of the two parts, from documents that neither was trained on; the report of all three."""
+        """The weights of the two parts, from documents that neither was trained on; the report of all three.
+
+        Where the mix is worse than the word counts in it, the word counts predict alone.
+        """
         m, seed = self.material, self.run.settings.seed
         found = Combination(multi_label=m.labels.multi_label)
         thresholds = dict.fromkeys(PARTS, 0.5)
@@ -269,6 +273,10 @@ class Fitting:
             objective = m.labels.objective
             thresholds |= {name: objective.best_threshold(m.truth.target, p) for name, p in parts.items()}
             report = compare(m.truth.target, parts, thresholds, seed)
+            if self.recipe.mix and report["gain"]["difference"] < 0:
+                found, thresholds["combined"] = counts_alone(found), thresholds["counts"]
+                report |= {"mixed": report["combined"], "combined": report["counts"]}
+                report["verdict"] += " The model predicts with word counts alone."
             report |= caveats(report["verdict"], m.truth.target, m.truth.classes, m.repeated)
         report["weight"] = found.weight if self.recipe.mix else 1.0
         return Judged(found, thresholds, report)
@@ -285,7 +293,9 @@ class Fitting:
                 true_labels(self.run, lesson, taught=True)
         elif len(m.held) and len(m.texts) <= c.give_back_most:
             targets = padded(m.labels.hot(), len(self.store))
-            lesson = Lesson("held-out labels", self.store, targets, everything, learnt.again_minutes)
+            lesson = Lesson(
+                "held-out labels", self.store, targets, everything, learnt.again_minutes, self._weights
+            )
             teach(self.run, lesson, rate=c.give_back)
         return final
 
@@ -352,15 +362,24 @@ class Fitting:
         targets = padded(self.material.labels.hot(), len(self.store))
         targets[n + soft.documents] = self._sharpened(soft.proba)
         documents = np.concatenate([labelled, n + soft.documents])
-        return Lesson(name, self.store, targets, documents, minutes)
+        return Lesson(name, self.store, targets, documents, minutes, self._weights)
 
     def _true_lesson(self, name: str, documents: np.ndarray, minutes: float | None) -> Lesson:
         targets = padded(self.material.labels.learnable(), len(self.store))
-        return Lesson(name, self.store, targets, documents, minutes)
+        return Lesson(name, self.store, targets, documents, minutes, self._weights)
 
     def _sharpened(self, proba: np.ndarray) -> np.ndarray:
         """Probabilities (K, C) as soft labels (K, C)."""
         return self.material.labels.objective.soft_labels(proba, self.run.config.teach_power)
+
+    @cached_property
+    def _weights(self) -> np.ndarray | None:
+        """How much each document of the store counts; unlabelled ones count 1."""
+        weights = self.material.weights
+        if weights is None:
+            return None
+        rest = np.ones(len(self.store) - len(weights))
+        return np.concatenate([weights, rest]).astype(np.float32)
 
     @cached_property
     def _unlabeled_counts(self) -> Any:
@@ -376,7 +395,11 @@ class Fitting:
         return self.run.inference().batches(self.store, m.measured, targets=targets)
 
 
-def _balanced(labels: Labels) -> torch.Tensor:
-    """Weights of the classes (C,) that make all weigh the same, as scikit-learn's "balanced"."""
-    weights = labels.objective.balanced(labels.target, len(labels.classes))
-    return torch.tensor(np.clip(weights, 0.01, 100.0), dtype=torch.float32)
+def _class_weights(labels: Labels, class_weight: Any) -> torch.Tensor | None:
+    """Weights of the classes (C,): given by name, or such that all weigh the same, as scikit-learn's "balanced"."""
+    weights = named_weights(class_weight, labels.classes)
+    if weights is None:
+        return None
+    if isinstance(weights, str):
+        weights = np.clip(labels.objective.balanced(labels.target, len(labels.classes)), 0.01, 100.0)
+    return torch.tensor(weights, dtype=torch.float32)
