@@ -20,8 +20,8 @@ MOST = 2.5  # times the share of time that the length explains; what grows as it
 SIGNS = [
     *"🇩 \u200d \ufe0f 🏽 \u0300 ์ ๑ 〇 ១ ၁ ༡ 1 ( ) [ ] { } < > & - _ / \\ : = ; ' \" . ! @ a A ß İ X".split(" "),
     *"🇩🇪 🇦🇩🇪 👩\u200d 👩\u200d👩 1. 1, 1๑ a. a@ a@b. www. http:// a.com/ C:\\ n't 's l' ... !!".split(" "),
-    *"xx xxrep xxmaj aaaa <b <br <br/> &a &# &amp; aaaabbbb @- <unk> か\u3099 각 ᄀ ᅡ ᆨ क\u094d \u0600 \u0903 e\u0301".split(" "),
-    *(" ", "\n", "\t", "\u3000", "no ", "no no ", "< b", "<b  ", "a\n\n", "\u0600🇩"),
+    *"xx xxrep xxmaj aaaa <b <br <br/> &a &# &amp; aaaabbbb @- <unk> か\u3099 각 ᄀ ᅡ ᆨ क\u094d".split(" "),
+    *("e\u0301", "\u0903", "\u0600", " ", "\n", "\t", "\u3000", "no ", "no no ", "< b", "<b  ", "a\n\n", "\u0600🇩"),
 ]  # fmt: skip
 
 
