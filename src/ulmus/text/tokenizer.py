@@ -28,7 +28,7 @@ from ulmus.text.expand import Expander, Table, WordExpander
 from ulmus.text.parallel import counted, encoded
 from ulmus.text.pieces import PieceExpander, train_model
 from ulmus.text.rules import RulesConfig, fix_html, merge_repeats, repair
-from ulmus.text.vocab import Vocab
+from ulmus.text.vocab import SPECIALS, Vocab
 
 __all__ = ["KINDS", "Counting", "Tokenizer", "TokenizerConfig"]
 
@@ -80,20 +80,25 @@ class Tokenizer:
 
     @classmethod
     def train(cls, texts: Iterable[str], config: TokenizerConfig | None = None) -> Tokenizer:
-        """Builds the vocabulary from `texts`, which are read once and never held together in memory."""
+        """Builds the vocabulary from `texts`, which are read once and never held together in memory.
+
+        Where no token comes `min_freq` times, as in a handful of texts, the most frequent ones make the vocabulary.
+        """
         config = config or TokenizerConfig()
         counts = counted(texts, Counting(config), lambda: asdict(config))
         if not counts:
             raise DataError(
                 "expected texts to train a tokenizer on, got none with anything but white space in it."
             )
+        most = max((n for token, n in counts.items() if token not in SPECIALS), default=1)
+        min_freq = min(config.min_freq, most)
         if config.kind in ("unigram", "bpe"):
-            model, tokens = train_model(counts, config.kind, size=config.size, min_freq=config.min_freq)
+            model, tokens = train_model(counts, config.kind, size=config.size, min_freq=min_freq)
             trained = cls(config, Vocab(tokens), model)
             return cls.from_json(
                 trained.to_json()
             )  # so that its scores are those of the saved file, to the last bit
-        return cls(config, Vocab.from_counts(counts, config.min_freq, config.size))
+        return cls(config, Vocab.from_counts(counts, min_freq, config.size))
 
     @cached_property
     def fingerprint(self) -> str:

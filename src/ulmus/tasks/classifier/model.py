@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from ulmus.config import check_seed
 from ulmus.corpus.columns import as_texts, others
 from ulmus.corpus.labels import Labels
 from ulmus.errors import ConfigError, DataError, UsageError
@@ -311,6 +312,7 @@ class TextClassifier(Estimator):
         if self.class_weight not in (None, "balanced"):
             raise ConfigError(f"class_weight: expected None or 'balanced', got {self.class_weight!r}.")
         check_minutes(self.minutes)
+        check_seed(self.seed)
         check_given(self.language_model)
 
     def _folder(self) -> Path | None:

@@ -19,6 +19,7 @@ import numpy as np
 import torch
 
 from ulmus import bundle, config
+from ulmus.config import check_seed
 from ulmus.corpus.columns import readable
 from ulmus.data.lm_batches import LMBatches
 from ulmus.data.store import IdStore
@@ -31,7 +32,7 @@ from ulmus.tasks.checkpoints import checkpoint
 from ulmus.tasks.ids import check_vocabulary, chosen, cut, trained_tokenizer
 from ulmus.tasks.language_model import generation
 from ulmus.tasks.language_model.card import card
-from ulmus.tasks.language_model.config import LMConfig, check_minutes, lm_config
+from ulmus.tasks.language_model.config import LMConfig, check_loss, check_minutes, lm_config
 from ulmus.tasks.language_model.network import LMNetwork, build
 from ulmus.tasks.progress import Reading, watchers
 from ulmus.text.familiar import spelling_bits
@@ -76,6 +77,7 @@ class LanguageModel:
         work_dir: str | Path | None = None,
         verbose: bool = True,
     ) -> None:
+        check_seed(seed)
         self.config = config or lm_config(size, kind=tokenizer, backwards=backwards, cell=cell)
         self.seed, self.device, self.precision = seed, device, precision
         self.minutes, self.work_dir, self.verbose = minutes, work_dir, verbose
@@ -155,7 +157,9 @@ class LanguageModel:
                 settings=[config.to_dict(self.config), self.seed, self.precision, self.minutes is None],
             ),
         )
-        history = trainer.run().rows
+        done = trainer.run()
+        history = done.rows
+        check_loss(history[-1]["train_loss"] if done.best is None else done.best)
         self.tokenizer_, self.network_, self.history_ = tokenizer, network.eval(), history
         made_from = {"tuned_from": self.card_} if tuning and self.card_ else {}
         device = resolve_device(self.device)
