@@ -1,4 +1,4 @@
-"""Write a file or a folder whole or not at all: temporary name in the same place, fsync, rename.
+"""Open what is a file, and write a file or a folder whole or not at all: temporary name, fsync, rename.
 
 `whole_file` and `whole_folder` yield something to fill; the real name appears only when the block ends well,
 and whatever stood there before stays untouched until then. Any failure removes the temporary, and a full disk
@@ -13,15 +13,17 @@ import errno
 import os
 import secrets
 import shutil
+import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from io import BufferedReader
 from pathlib import Path
 from typing import BinaryIO
 
 from ulmus.errors import StorageError
 
-__all__ = ["check_writable", "storage_error", "whole_file", "whole_folder"]
+__all__ = ["check_writable", "open_file", "storage_error", "whole_file", "whole_folder"]
 
 STALE_AFTER_S = 6 * 3600.0  # a temporary that nobody has touched for this long belongs to a killed process
 
@@ -39,6 +41,22 @@ ADVICE = {
     errno.EINVAL: "that is a device, not a file. Choose another name",
     errno.ENAMETOOLONG: "its name is too long. Choose a shorter one",
 }
+
+
+def open_file(path: str | Path) -> BufferedReader:
+    """Open an ordinary file to read. Raises OSError for a folder, and for a pipe or device rather than wait for it."""
+    flags = (
+        os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    )
+    handle = os.open(path, flags)
+    kind = os.fstat(handle).st_mode
+    if not stat.S_ISREG(kind):
+        os.close(handle)
+        code = errno.EISDIR if stat.S_ISDIR(kind) else errno.EINVAL
+        raise OSError(
+            code, os.strerror(code) if code == errno.EISDIR else "not a file but a pipe or a device"
+        )
+    return os.fdopen(handle, "rb")
 
 
 def storage_error(path: str | Path, error: OSError) -> StorageError:

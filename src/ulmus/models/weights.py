@@ -55,6 +55,8 @@ def torch_tensors(network: nn.Module, tensors: Mapping[str, Any], prefix: str = 
             raise BundleError(
                 f"The weight {name} has shape {array.shape}, its config wants {tuple(t.shape)}. Train it anew."
             )
+        if name.endswith("running_var") and (array < 0).any():
+            raise BundleError(f"The weight {name} is a variance, and below 0. Train it anew.")
         taken[name] = torch.from_numpy(np.require(array, requirements=["C", "A", "W"])).to(t.dtype)
     network.load_state_dict(taken, assign=True)
 

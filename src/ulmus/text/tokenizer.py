@@ -171,8 +171,7 @@ class Tokenizer:
     def from_json(cls, text: str) -> Tokenizer:
         """The inverse of `to_json`. Raises DataError for anything that `to_json` did not write."""
         tree, tokens, model = saved.load(text)
-        rules = saved.build(RulesConfig, tree.pop("rules", {}))
-        config = saved.build(TokenizerConfig, {**tree, "rules": rules})
+        config = saved.build(TokenizerConfig, tree)
         tokenizer = cls(config, Vocab(tokens), model)
         tokenizer._json = text
         return tokenizer
