@@ -77,14 +77,16 @@ def _take(
     """All parts, each checked against the others."""
     settings = config.from_dict(manifest["config"], ClassifierConfig)
     classes = tuple(manifest["labels"])
+    if not all(isinstance(name, str | int | float) for name in classes) or not classes:
+        raise ValueError("classes that are no names")
     if len(set(classes)) != len(classes) or manifest["combine"] not in ("auto", "none"):
         raise ValueError("classes that come twice, or an unknown combination")
     if not isinstance(manifest["metrics"], dict) or not isinstance(manifest["history"], list):
         raise TypeError("metrics or history of another kind")
     classifier.config = dataclasses.replace(settings, language_model=None)
-    classifier.class_names_, classifier.multi_label_ = classes, bool(manifest["multi_label"])
+    classifier.class_names_, classifier.multi_label_ = classes, manifest["multi_label"]
     classifier.combine = manifest["combine"]
-    classifier.combination_ = Combination(**manifest["combination"])
+    classifier.combination_ = config.from_dict(manifest["combination"], Combination)
     classifier.thresholds_ = {name: float(manifest["thresholds"][name]) for name in PARTS}
     classifier.tokenizer_ = Tokenizer.from_json(tokenizer)
     check_vocabulary(classifier.tokenizer_, manifest["vocabulary"])
@@ -92,6 +94,11 @@ def _take(
     classifier.counts_ = load_counts(tensors, manifest["counts"], COUNTS)
     if not {int(name) for name in classifier.counts_.classes_} <= set(range(len(classes))):
         raise ValueError("word counts of other classes")
+    several = {classifier.combination_.multi_label, classifier.counts_.multi_label_, classifier.multi_label_}
+    if several not in ({True}, {False}) or not all(0 <= t <= 1 for t in classifier.thresholds_.values()):
+        raise ValueError(
+            "parts that do not agree whether a text has several labels, or thresholds that are none"
+        )
     classifier.network_ = _network(classifier, settings, tensors)
     classifier.report_, classifier.history_ = manifest["metrics"], manifest["history"]
 
