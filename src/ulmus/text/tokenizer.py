@@ -9,6 +9,7 @@ Large corpora are read in several processes (`parallel`). Costs: docs/performanc
 
 from __future__ import annotations
 
+import os
 import re
 import threading
 from collections import Counter
@@ -75,7 +76,7 @@ class Tokenizer:
         self.vocab = vocab
         self._expand = _expander(config, model)
         self._table = Table(self._expand, vocab)
-        self._lock = threading.Lock()
+        self._lock, self._process = threading.Lock(), os.getpid()
         self._json: str | None = None
 
     @classmethod
@@ -124,6 +125,7 @@ class Tokenizer:
     def encode_batch(self, texts: Sequence[str]) -> list[NDArray[np.int32]]:
         """The ids of each text, a list of (T_i,) int32; the same as `encode` for each, faster."""
         encoded: list[NDArray[np.int32]] = []
+        self._after_fork()
         with self._lock:
             for i in range(0, len(texts), _SLICE):
                 encoded += self._encode_slice(texts[i : i + _SLICE])
@@ -178,6 +180,12 @@ class Tokenizer:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return self.from_json, (self.to_json(),)
+
+    def _after_fork(self) -> None:
+        """In a process that was forked: a thread that stayed behind may hold the lock, in the middle of a change."""
+        if self._process != os.getpid():
+            self._lock, self._process = threading.Lock(), os.getpid()
+            self._table.forget()
 
     def _framed(self, chunks: list[str]) -> list[str]:
         rules = self.config.rules
