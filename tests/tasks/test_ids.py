@@ -67,3 +67,15 @@ def test_texts_are_read_as_a_stream(tmp_path: Path) -> None:
 
     tokenizer = trained_tokenizer(Stream(), CONFIG, tmp_path)
     assert len(cut(Stream(), tokenizer, tmp_path)) == 2_500
+
+
+def test_a_damaged_tokenizer_of_a_work_folder_is_said_and_made_anew(tmp_path: Path) -> None:
+    """A flipped byte that leaves it a tokenizer would be another one."""
+    config = TokenizerConfig(min_freq=1)
+    made = trained_tokenizer(["one two three"], config, tmp_path)
+    (path,) = tmp_path.glob("tokenizer-*")
+    path.write_text(path.read_text().replace("three", "threw"))
+    with pytest.warns(RuntimeWarning, match="damaged"):
+        again = trained_tokenizer(["one two three"], config, tmp_path)
+    assert again.vocab == made.vocab
+    assert trained_tokenizer(["one two three"], config, tmp_path).vocab == made.vocab

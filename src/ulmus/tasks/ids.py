@@ -5,7 +5,11 @@ A second run with the same work folder finds tokenizer and ids there and tokeniz
 
 from __future__ import annotations
 
+import hashlib
+import json
+import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -30,12 +34,21 @@ def trained_tokenizer(texts: Iterable[str], config: TokenizerConfig, folder: Pat
         key = content_key(config, texts=during(texts, "looking for a vocabulary of these texts"))
         path = folder / f"tokenizer-{key[:16]}.json"
     if path is not None and path.exists():
-        return Tokenizer.from_json(path.read_text(encoding="utf-8"))
+        with suppress(OSError, ValueError, KeyError, TypeError, AttributeError):  # a damaged one is made anew
+            kept = json.loads(path.read_text(encoding="utf-8"))
+            if kept["sha256"] == _sum(kept["tokenizer"]):
+                return Tokenizer.from_json(kept["tokenizer"])
+        warnings.warn(f"{path} is damaged: the tokenizer is trained anew.", RuntimeWarning, stacklevel=2)
     tokenizer = Tokenizer.train(during(texts, "counting what the vocabulary is made of"), config)
     if path is not None:
+        text = tokenizer.to_json()
         with whole_file(path) as file:
-            file.write(tokenizer.to_json().encode())
+            file.write(json.dumps({"sha256": _sum(text), "tokenizer": text}).encode())
     return tokenizer
+
+
+def _sum(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()
 
 
 def cut(texts: Iterable[str], tokenizer: Tokenizer, folder: Path | None = None, name: str = "ids") -> IdStore:
