@@ -25,7 +25,7 @@ __all__ = ["ALIGNMENT", "BFloat16", "Tensor", "aligned", "check_numbers", "pack"
 LARGEST_WEIGHT = 1e5  # what is larger no training leaves, and products of such numbers overflow
 LARGEST_HEADER_BYTES = 16_000_000  # some 100,000 tensors; a larger one only fills the memory
 METADATA = "__metadata__"
-ALIGNMENT = 64  # bytes: the data begins at a multiple of it, so that arrays can be mapped
+ALIGNMENT = 64  # bytes: the data begins at a multiple of it, which vector instructions like
 DTYPES = {
     "F64": "<f8",
     "F32": "<f4",

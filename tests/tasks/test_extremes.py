@@ -45,3 +45,15 @@ def test_a_learning_rate_that_leaves_a_hopeless_loss_is_an_error(make_lm: Any, c
     with pytest.raises(UlmusError, match="lower learning rate"):
         model.fit(corpus.texts)
     assert not hasattr(model, "network_")
+
+
+def test_hostile_texts_get_the_same_prediction_alone_and_in_a_batch(classifier: Any) -> None:
+    """Empty, endless, of signs only, of lone surrogates, of markers and of markup: none changes another's."""
+    texts = [
+        *("", " \n\t", "\0", "\ud800 wave", "xxmaj xxrep 999 a", "🇩🇪" * 300, "a" * 5_000, "wave " * 700),
+        *("\u0301" * 200, "<br><b", "&#0;&amp;", "🇩\u200d" * 50, "๑" * 200, "oak"),
+    ]
+    together = classifier.predict_proba(texts)
+    alone = np.concatenate([classifier.predict_proba([text]) for text in texts])
+    assert np.isfinite(together).all()
+    np.testing.assert_allclose(together, alone, atol=1e-5)

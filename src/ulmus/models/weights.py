@@ -37,7 +37,7 @@ def stored(tensors: Mapping[str, Any], weights: str) -> dict[str, Any]:
 def torch_tensors(network: nn.Module, tensors: Mapping[str, Any], prefix: str = "") -> None:
     """Arrays named as `numpy_tensors` does become the weights of a network, which may be on `meta`.
 
-    Those of the network's own type are not copied: they are shared, or stay mapped from the model file. Nothing of the
+    Those of the network's own type are not copied: they are shared with what was read of the model file. Nothing of the
     size that a config claims is made before the arrays are known to have it. Raises BundleError when they do not fit
     the network.
     """
