@@ -73,6 +73,8 @@ def _parts(manifest: dict[str, Any], tokenizer_json: str, tensors: dict[str, Any
     """All parts, each checked against the others."""
     settings = config.from_dict(manifest["config"], ClassifierConfig)
     classes = tuple(manifest["labels"])
+    if not all(isinstance(name, str | int | float) for name in classes) or not classes:
+        raise ValueError("classes that are no names")
     if len(set(classes)) != len(classes) or manifest["combine"] not in ("auto", "none"):
         raise ValueError("classes that come twice, or an unknown combination")
     if not isinstance(manifest["metrics"], dict) or not isinstance(manifest["history"], list):
@@ -80,15 +82,22 @@ def _parts(manifest: dict[str, Any], tokenizer_json: str, tensors: dict[str, Any
     tokenizer = Tokenizer.from_json(tokenizer_json)
     check_vocabulary(tokenizer, manifest["vocabulary"])
     counts = load_counts(tensors, manifest["counts"], COUNTS, classes=len(classes))
-    network = _network(settings, len(tokenizer), len(classes), multi_label=bool(manifest["multi_label"]))
+    combination = config.from_dict(manifest["combination"], Combination)
+    thresholds = {name: float(manifest["thresholds"][name]) for name in PARTS}
+    several = {combination.multi_label, counts.objective.multi_label, manifest["multi_label"]}
+    if several not in ({True}, {False}) or not all(0 <= t <= 1 for t in thresholds.values()):
+        raise ValueError(
+            "parts that do not agree whether a text has several labels, or thresholds that are none"
+        )
+    network = _network(settings, len(tokenizer), len(classes), multi_label=manifest["multi_label"])
     torch_tensors(network, tensors, NETWORK)
     return FittedClassifier(
         classes=classes,
         network=network.eval(),
         tokenizer=tokenizer,
         counts=WordCounts.of(counts, classes),
-        combination=Combination(**manifest["combination"]),
-        thresholds={name: float(manifest["thresholds"][name]) for name in PARTS},
+        combination=combination,
+        thresholds=thresholds,
         config=dataclasses.replace(settings, language_model=None),
         lm_config=settings.language_model or LMConfig(),
         mixed=manifest["combine"] == "auto",

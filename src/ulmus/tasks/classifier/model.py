@@ -102,6 +102,7 @@ class TextClassifier(Estimator):
         interrupted, it is what it was.
         """
         self._check_settings()
+        settings = self._settings()
         material = Material.of(texts, labels, unlabeled, valid, sample_weight=sample_weight, seed=self.seed)
         recipe = Recipe(
             self._config(),
@@ -112,7 +113,7 @@ class TextClassifier(Estimator):
             teach=self._wants_teaching(material),
             mix=self.combine == "auto",
         )
-        self.fitted_ = fit(material, recipe, self._settings())
+        self.fitted_ = fit(material, recipe, settings)
         return self
 
     def _settings(self) -> RunSettings:
