@@ -16,8 +16,9 @@ import numpy as np
 from ulmus.corpus.columns import as_list, as_texts
 from ulmus.corpus.labels import Labels
 from ulmus.errors import DataError, UsageError
-from ulmus.linear.count_model import PENALTY, CountModel, CountSettings
-from ulmus.linear.features import CountConfig, CountFeatures
+from ulmus.linear.count_model import CountModel, CountSettings
+from ulmus.linear.features import CountConfig
+from ulmus.linear.learner import CountLearner
 from ulmus.linear.logistic import ClassWeight
 from ulmus.tasks.estimator import Estimator, not_fitted
 
@@ -27,8 +28,8 @@ __all__ = ["WordCounts"]
 class WordCounts(Estimator):
     """The word-count classifier: `WordCounts().fit(texts, labels, unlabeled=more).predict_proba(new)`.
 
-    config: what is counted. C: inverse strength of the penalty. class_weight: "balanced" makes every class weigh the
-    same; a dict gives the weights of classes, 1 for those that are not in it.
+    config: what is counted. C: inverse strength of the penalty; auto lets cross-validation choose. class_weight:
+    "balanced" makes every class weigh the same; a dict gives the weights of classes, 1 for those that are not in it.
     After fitting: classes_ (C,), class_names_ (the same, a tuple of what was given), multi_label_, model_.
     """
 
@@ -49,7 +50,8 @@ class WordCounts(Estimator):
         return self
 
     def fit(self, texts: Any, labels: Any, *, unlabeled: Any = None, sample_weight: Any = None) -> WordCounts:
-        """Learn from labelled texts; `unlabeled` ones help to weigh n-grams (idf) and relate them (LSA).
+        """Learn from labelled texts; `unlabeled` ones help to weigh n-grams (idf), to relate them (LSA),
+        and, where there are few labels, are learnt from as well (self-training).
 
         Texts are lists, pandas or polars columns, numpy or Arrow arrays of str; labels one value each, or a list of
         values each (multi-label; may be empty). sample_weight: (N,) how much each text counts, 0 or more.
@@ -62,21 +64,18 @@ class WordCounts(Estimator):
             raise DataError("expected labelled texts, got none.")
         settings = CountSettings(C=self._penalty(), class_weight=self._class_weights(known.classes))
         weight = None if sample_weight is None else _weights(sample_weight, len(given))
-        features = CountFeatures(self.config).fit(given, unlabeled=more)
-        self.model_ = CountModel.fit(
-            features,
-            features.prepare(given),
-            known.target,
-            classes=len(known.classes),
-            settings=settings,
-            sample_weight=weight,
+        learner, classes = (
+            CountLearner(given, more, config=self.config, settings=settings),
+            len(known.classes),
         )
+        choice = learner.choose(known.target, classes=classes, weight=weight)
+        self.model_ = learner.fit(known.target, choice, classes=classes, weight=weight)
         self.class_names_, self.multi_label_ = known.classes, known.multi_label
         return self
 
-    def _penalty(self) -> float:
+    def _penalty(self) -> float | None:
         if self.C == "auto":
-            return PENALTY
+            return None
         if isinstance(self.C, bool) or not isinstance(self.C, int | float) or not 0 < self.C < np.inf:
             raise UsageError(f"C: expected 'auto' or a number greater than 0, got {self.C!r}.")
         return float(self.C)
@@ -103,7 +102,7 @@ class WordCounts(Estimator):
     def predict_proba(self, texts: Any) -> np.ndarray:
         """Probabilities (N, C) float64; rows sum to 1, or are independent when multi-label."""
         self._check_fitted()
-        return self.model_.proba(self.model_.features.transform(as_texts(texts)))
+        return self.model_.proba_of(as_texts(texts))
 
     def predict(self, texts: Any) -> np.ndarray | list[tuple[Any, ...]]:
         """The likeliest class of each text (N,); multi-label: a tuple of all with a probability of at least 0.5."""

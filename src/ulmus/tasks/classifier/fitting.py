@@ -18,7 +18,6 @@ import copy
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -76,7 +75,8 @@ class Fitting:
         m = self.material
         say("Counting words.")
         self.counts = Counts(m.texts, m.unlabeled, self.class_weight)
-        self.teacher = self.counts.fit(m.labels, m.train)
+        self.choice = self.counts.choose(m.labels, m.train)
+        self.teacher = self.counts.fit(m.labels, m.train, self.choice)
 
     def begin(self, language_model: LanguageModel) -> None:
         """A classifier network on the language model's encoder, and the ids of all texts."""
@@ -126,7 +126,7 @@ class Fitting:
         probe = Probe(
             document_features(self.run, self.store, m.train, whole=whole), labels, seed=self.run.seed
         )
-        p_counts = self.counts.out_of_fold(m.labels, m.train, self.run.seed)
+        p_counts = self.counts.out_of_fold(m.labels, m.train, self.choice, self.run.seed)
         self.probe_mix = probe.beside(p_counts, labels.target)
         return probe
 
@@ -163,9 +163,10 @@ class Fitting:
             found = self.probe_mix  # (a student's are half and half)
         if len(m.measured):
             p_lm = probabilities(self.run, self.store, m.measured)
-            x = self.counts.labelled.x[m.held] if m.judged is None else None
-            x = self.counts.features.transform(m.judged_texts) if x is None else x
-            p_counts = self.teacher.proba(x)
+            if m.judged is None:
+                p_counts = self.counts.of_labelled(self.teacher, m.held)
+            else:
+                p_counts = self.teacher.proba_of(m.judged_texts)
             found = fit_weight(p_lm, p_counts, m.truth.target)
             parts = {"lm": p_lm, "counts": p_counts}
             if self.mix:
@@ -183,7 +184,7 @@ class Fitting:
         """Learn from the held-back labels too; the word counts of all labels."""
         m, c = self.material, self.config
         n = len(m.texts)
-        final = self.counts.fit(m.labels, np.arange(n))
+        final = self.counts.fit(m.labels, np.arange(n), self.choice)
         if self.teach:
             soft = self._soft_labels(final, c.teach_texts, self.run.seed + 1)
             soft = soft.some(self._in_time(soft, self._tokens(TAUGHT_AGAIN) / (1 + TRAIN)))
@@ -211,7 +212,7 @@ class Fitting:
     def _soft_labels(self, teacher: CountModel, most: int, seed: int) -> SoftLabels:
         """Unlabelled documents, drawn from those of which the teacher is surest, and what it says of them."""
         m, share = self.material, self.config.teach_confident
-        proba = teacher.proba(self.unlabeled_counts)
+        proba = self.counts.of_unlabeled(teacher)
         chosen = surest(proba, most=most, share=share, objective=m.labels.objective, seed=seed)
         return SoftLabels(chosen, proba[chosen])
 
@@ -242,11 +243,6 @@ class Fitting:
         targets[n + soft.documents] = m.labels.objective.soft_labels(soft.proba, self.config.teach_power)
         documents = np.concatenate([labelled, n + soft.documents])
         teach(self.run, name, self.store, targets, documents, **settings)
-
-    @cached_property
-    def unlabeled_counts(self) -> Any:
-        """Counted unlabelled texts (M, n-grams)."""
-        return self.counts.features.transform(self.material.unlabeled)
 
     def _judging(self) -> LabelBatches | None:
         """The documents to measure on, with their labels."""
