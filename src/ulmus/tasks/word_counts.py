@@ -134,7 +134,10 @@ class WordCounts(Estimator):
         }
 
     def strongest(self, label: Any, *, top: int = 20) -> list[tuple[str, float]]:
-        """The n-grams that speak most for a class, with their weights times idf. Raises UsageError for no class."""
+        """The n-grams that speak most for a class, with their weights times idf; "^" is the beginning of a text.
+
+        At most `top`, and only those that speak for it. Raises UsageError for a label that is no class.
+        """
         self._check_fitted()
         if label not in self.class_names_:
             raise UsageError(
@@ -143,7 +146,9 @@ class WordCounts(Estimator):
         k = self.class_names_.index(label)
         weights = self.model_.weights_per_class()[:, k] * self.model_.features.idf
         names = self.model_.features.names()
-        return [(names[i], float(weights[i])) for i in np.argsort(-weights)[:top]]
+        return [
+            (names[i], float(weights[i])) for i in np.argsort(-weights, kind="stable")[:top] if weights[i] > 0
+        ]
 
     def _check_fitted(self) -> None:
         if not hasattr(self, "model_"):

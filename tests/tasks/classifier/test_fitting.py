@@ -46,7 +46,7 @@ def test_every_step_can_be_made_by_hand(
     fitting = Fitting(material, settings, Budget(None), how)
     fitting.count(lines.append)
     assert lines == ["Counting words."]
-    assert fitting.teacher.classes_
+    assert fitting.teacher.classes == 3
     fitting.begin(language_model)
     assert len(fitting.store) == 180
     assert fitting.run.network.classes == 3
@@ -72,7 +72,7 @@ def test_the_teacher_never_sees_what_is_held_back(material: Material, settings: 
     def weights(m: Material) -> np.ndarray:
         fitting = Fitting(m, settings, Budget(None), how)
         fitting.count(lambda line: None)
-        return np.asarray(fitting.teacher.weights_)
+        return np.asarray(fitting.teacher.weights)
 
     target = material.labels.target.copy()
     target[material.held] = (target[material.held] + 1) % 3
