@@ -32,6 +32,7 @@ from ulmus.evaluation.comparison import compare
 from ulmus.evaluation.per_class import caveats
 from ulmus.evaluation.splits import sketch
 from ulmus.linear.count_model import CountModel
+from ulmus.linear.selection import Choice
 from ulmus.models.heads import ClassifierHead
 from ulmus.tasks.budget import SHARES, TRAIN, Budget
 from ulmus.tasks.classifier.config import ClassifierConfig
@@ -74,6 +75,14 @@ class Recipe:
     mix: bool = True
 
 
+class Counted(NamedTuple):
+    """Counted texts, how to learn from them, and the teacher: word counts of the labels that are not held out."""
+
+    counts: Counts
+    choice: Choice
+    teacher: CountModel
+
+
 class Probed(NamedTuple):
     """A probe of the encoder, and the mix that suits it beside the word counts."""
 
@@ -107,10 +116,10 @@ def fit(material: Material, recipe: Recipe, settings: RunSettings) -> FittedClas
     for doubt in doubts(m.texts, labels):
         settings.say(f"Warning: {doubt}")
     settings.say("Counting words.")
-    counts, teacher = count(m, recipe)
+    counted = count(m, recipe)
     texts = RunTexts(m.everything, settings.folder, learn=m.learnt, verbose=settings.verbose)
     language_model = _language_model(texts, recipe, settings, budget)
-    fitting = start(m, recipe, language_model, texts, settings, budget=budget, counted=(counts, teacher))
+    fitting = start(m, recipe, language_model, texts, settings, budget=budget, counted=counted)
     learnt = fitting.learn()
     judged = fitting.judge()
     final = fitting.learn_again(learnt, judged.combination)
@@ -135,11 +144,12 @@ def fit(material: Material, recipe: Recipe, settings: RunSettings) -> FittedClas
     )
 
 
-def count(material: Material, recipe: Recipe) -> tuple[Counts, CountModel]:
-    """Count the words of all texts; fit the teacher."""
+def count(material: Material, recipe: Recipe) -> Counted:
+    """Count the words of all texts, choose what is counted how, and fit the teacher."""
     weights = named_weights(recipe.class_weight, material.labels.classes)
     counts = Counts(material.texts, material.unlabeled, weights, material.weights)
-    return counts, counts.fit(material.labels, material.train)
+    choice = counts.choose(material.labels, material.train)
+    return Counted(counts, choice, counts.fit(material.labels, material.train, choice))
 
 
 def _language_model(
@@ -163,7 +173,7 @@ def start(
     settings: RunSettings,
     *,
     budget: Budget,
-    counted: tuple[Counts, CountModel],
+    counted: Counted,
 ) -> Fitting:
     """A classifier network on the language model's encoder, and the ids of all texts."""
     c, labels = recipe.config, material.labels
@@ -197,6 +207,7 @@ class Fitting:
     run: Run
     store: IdStore
     counts: Counts
+    choice: Choice
     teacher: CountModel
     probed: Probed | None = None  # what the encoder knew before it learnt
 
@@ -229,7 +240,9 @@ class Fitting:
         most = None if whole else self.run.most_tokens
         features = self.run.inference().features(self.store, m.train, most_tokens=most)
         probe = Probe(features, labels, seed=seed)
-        return Probed(probe, probe.beside(self.counts.out_of_fold(m.labels, m.train, seed), labels.target))
+        return Probed(
+            probe, probe.beside(self.counts.out_of_fold(m.labels, m.train, self.choice, seed), labels.target)
+        )
 
     # -- the steps -------------------------------------------------------------------------------------------------
 
@@ -263,9 +276,10 @@ class Fitting:
             found = self.probed.mix  # (a student's are half and half)
         if len(m.measured):
             p_lm = self.run.inference().probabilities(self.store, m.measured)
-            x = self.counts.labelled.x[m.held] if m.judged is None else None
-            x = self.counts.features.transform(m.judged_texts) if x is None else x
-            p_counts = self.teacher.proba(x)
+            if m.judged is None:
+                p_counts = self.counts.of_labelled(self.teacher, m.held)
+            else:
+                p_counts = self.teacher.proba_of(m.judged_texts)
             found = fit_weight(p_lm, p_counts, m.truth.target)
             parts = {"lm": p_lm, "counts": p_counts}
             if self.recipe.mix:
@@ -285,7 +299,7 @@ class Fitting:
         """Learn from the held-out labels too; the word counts of all labels."""
         m, c = self.material, self.run.config
         everything = np.arange(len(m.texts))
-        final = self.counts.fit(m.labels, everything)
+        final = self.counts.fit(m.labels, everything, self.choice)
         if self.recipe.teach:
             self._teach_again(final, learnt, combination)
             if learnt.labels_helped:
@@ -330,7 +344,7 @@ class Fitting:
     def _soft_labels(self, teacher: CountModel, most: int, seed: int) -> SoftLabels:
         """Unlabelled documents, drawn from those of which the teacher is most confident, and what it says of them."""
         labels, share = self.material.labels, self.run.config.teach_confident
-        proba = teacher.proba(self._unlabeled_counts)
+        proba = self.counts.of_unlabeled(teacher)
         chosen = most_confident(proba, most=most, share=share, objective=labels.objective, seed=seed)
         return SoftLabels(chosen, proba[chosen])
 
@@ -380,11 +394,6 @@ class Fitting:
             return None
         rest = np.ones(len(self.store) - len(weights))
         return np.concatenate([weights, rest]).astype(np.float32)
-
-    @cached_property
-    def _unlabeled_counts(self) -> Any:
-        """Counted unlabelled texts (M, n-grams)."""
-        return self.counts.features.transform(self.material.unlabeled)
 
     def _held_out(self) -> LabelBatches | None:
         """The documents to measure on, with their labels."""
