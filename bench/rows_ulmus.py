@@ -116,7 +116,8 @@ def compared(ids: np.ndarray) -> float:
 def _classifier_network() -> Any:
     import torch
 
-    from ulmus.models.awd_lstm import AWDLSTM, EncoderConfig
+    from ulmus.models.awd_lstm import AWDLSTM
+    from ulmus.models.encoder import EncoderConfig
     from ulmus.models.heads import ClassifierHead
     from ulmus.tasks.classifier.network import ClassifierNetwork
 

@@ -170,7 +170,8 @@ def classifier(words: int) -> Any:
     """An untrained classifier of two classes."""
     import torch
 
-    from ulmus.models.awd_lstm import AWDLSTM, EncoderConfig
+    from ulmus.models.awd_lstm import AWDLSTM
+    from ulmus.models.encoder import EncoderConfig
     from ulmus.models.heads import ClassifierHead
     from ulmus.tasks.classifier.network import ClassifierNetwork
 

@@ -58,7 +58,7 @@ def stores() -> tuple[dict[str, Any], int]:
 
 def settings(recipe: str) -> tuple[Any, Any]:
     """Config of the language model, and the schedule of its rate."""
-    from ulmus.models.awd_lstm import Dropouts
+    from ulmus.models.encoder import Dropouts
     from ulmus.tasks.language_model.config import lm_config
     from ulmus.train.schedules import Schedule
 

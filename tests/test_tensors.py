@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from ulmus.errors import BundleError
-from ulmus.tensors import DTYPES, BFloat16, pack, unpack
+from ulmus.tensors import DTYPES, BFloat16, check_numbers, pack, unpack
 
 any_array = hnp.arrays(
     st.sampled_from([np.dtype(code) for code in DTYPES.values()]),
@@ -122,6 +122,8 @@ def test_what_has_no_dtype_in_the_format_is_refused(array: np.ndarray) -> None:
         (packed({"w": entry("F32", [1], 0, 4)}, bytes(8)), "overlap or leave gaps"),
         (packed({"v": entry("U8", [3], 0, 3), "w": entry("U8", [2], 2, 4)}, bytes(4)), "overlap"),
         (packed({"v": entry("U8", [1], 0, 1), "w": entry("U8", [2], 2, 4)}, bytes(4)), "gaps"),
+        (packed({"w": entry("F32", [0, 2**61], 0, 0)}), "no sane shape or place"),
+        (packed({"w": entry("F32", [0, 2**40, 2**40], 0, 0)}), "no sane shape or place"),
         (packed({}, b"hidden"), "gaps"),
         (bytearray(b"\x00\x00\x10" + bytes(5) + b"[" * 2**20), "not JSON"),
     ],
@@ -130,3 +132,17 @@ def test_damaged_weights_are_told(data: bytearray, words: str) -> None:
     """Whatever does not fit together exactly is a BundleError, before any memory is asked for."""
     with pytest.raises(BundleError, match=words):
         unpack(data)
+
+
+@pytest.mark.parametrize("kind", ["<f8", "<f4", "<f2", "bfloat16"])
+@pytest.mark.parametrize("value", [np.nan, -np.nan, np.inf, -np.inf, 1.2e5, -1.2e5])
+def test_what_is_no_weight_is_told(kind: str, value: float) -> None:
+    """NaN, infinity and numbers beyond 100,000 in any type and sign; everything else may be, integers too."""
+    usual = np.float32([0.0, -0.0, 1e-40, 6e4, -6e4])
+    with np.errstate(over="ignore"):
+        spoilt = np.append(usual, np.float32(value))
+        make = BFloat16.from_float32 if kind == "bfloat16" else lambda x: x.astype(kind)
+        good, bad = make(usual), make(spoilt)
+    check_numbers({"w": good, "n": np.int64([2**62, -(2**62)]), "empty": np.zeros(0, np.float32)})
+    with pytest.raises(BundleError, match="Tensor 'w' holds infinite numbers"):
+        check_numbers({"v": good, "w": bad})

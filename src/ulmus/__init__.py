@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from ulmus.data.lm_batches import LMBatches
     from ulmus.data.store import IdStore
     from ulmus.errors import UlmusError
-    from ulmus.linear.word_counts import WordCounts
     from ulmus.tasks.classifier.model import TextClassifier
     from ulmus.tasks.language_model.model import LanguageModel
+    from ulmus.tasks.word_counts import WordCounts
     from ulmus.text.tokenizer import Tokenizer, TokenizerConfig
     from ulmus.text.vocab import Vocab
 
@@ -41,7 +41,7 @@ __all__ = [
 _HOMES = {
     "TextClassifier": "tasks.classifier.model",
     "LanguageModel": "tasks.language_model.model",
-    "WordCounts": "linear.word_counts",
+    "WordCounts": "tasks.word_counts",
     "read": "corpus.source",
     "Source": "corpus.source",
     "Tokenizer": "text.tokenizer",

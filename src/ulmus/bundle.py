@@ -6,10 +6,11 @@
     weights.safetensors   every array
     more members          only those that the manifest lists, e.g. model.onnx
 Opening runs nothing. The members must be stored (a zip bomb needs compression), fill the file from end to end
-without overlap, have plain names, and match their SHA-256; anything else is a BundleError. Weights are mapped into
-memory, copy on write: processes share one copy, and changing an array changes no file. So replace a model file as
-`write` does, by renaming a finished one; do not overwrite it in place while it is in use.
-Costs one hash (about 1 GB/s) on the way in and one on the way out.
+without overlap, have plain names, and match their SHA-256; every number must be finite, and a weight not absurdly
+large; anything else is a BundleError. What was checked is a copy in memory: a file that is overwritten or cut short
+later changes no prediction, one that changes meanwhile has a wrong checksum. Processes that fork share the copy.
+Costs one hash (about 1 GB/s) on the way in, a tenth of that for the copy and the look at the numbers, and one hash on
+the way out.
 Knows no torch, and not what the manifest means.
 """
 
@@ -18,13 +19,11 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import mmap
 import re
 import struct
 import zipfile
 import zlib
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from io import BufferedReader
 from pathlib import Path
@@ -33,8 +32,8 @@ from typing import Any
 import numpy as np
 
 from ulmus.errors import BundleError
-from ulmus.storage import whole_file
-from ulmus.tensors import ALIGNMENT, BFloat16, Tensor, pack, unpack
+from ulmus.storage import open_file, whole_file
+from ulmus.tensors import ALIGNMENT, BFloat16, Tensor, aligned, check_numbers, pack, unpack
 
 __all__ = ["BFloat16", "Bundle", "read", "read_manifest", "write"]
 
@@ -103,6 +102,7 @@ def read(path: str | Path) -> Bundle:
     try:
         tokenizer_json = str(content.pop(TOKENIZER), "utf-8")
         tensors = unpack(content.pop(WEIGHTS))
+        check_numbers(tensors)
     except UnicodeDecodeError as error:
         raise BundleError(f"{path}: {TOKENIZER} is not UTF-8 ({error}). {ASK_AGAIN}") from error
     except BundleError as error:
@@ -153,11 +153,13 @@ class _Members:
         if zlib.crc32(data) != self.crc[MANIFEST]:
             raise self._wrong(f"the checksum of {MANIFEST} does not match: a byte was changed")
         try:
-            manifest = json.loads(data)
+            manifest = strict_json(bytes(data))
         except (ValueError, RecursionError) as error:
             raise self._wrong(f"{MANIFEST} is not JSON ({error})") from error
         if not isinstance(manifest, dict) or type(manifest.get("format_version")) is not int:
             raise self._wrong(f"{MANIFEST} names no format_version")
+        if manifest["format_version"] < 1:
+            raise self._wrong(f"it has format {manifest['format_version']}, and the first one is 1")
         if manifest["format_version"] > FORMAT_VERSION:
             version = manifest["format_version"]
             newer = (
@@ -170,9 +172,9 @@ class _Members:
         self._compare({MANIFEST, TOKENIZER, WEIGHTS, *listed}, {MANIFEST, *listed})
         return manifest
 
-    def checked(self, name: str, digest: str) -> bytearray | memoryview:
+    def checked(self, name: str, digest: str) -> memoryview:
         """The bytes of a member, writable. Raises BundleError when their SHA-256 is not `digest`."""
-        data = self._mapped(name) if name == WEIGHTS else self._bytes(name)
+        data = self._bytes(name)
         if hashlib.sha256(data).hexdigest() != digest:
             raise self._wrong(f"the checksum of {name} does not match: a byte was changed")
         return data
@@ -249,23 +251,13 @@ class _Members:
             raise self._wrong(f"the header of {info.filename} has another name than the directory")
         return info.header_offset + LOCAL_HEADER.size + int(name_bytes) + int(extra_bytes)
 
-    def _bytes(self, name: str) -> bytearray:
+    def _bytes(self, name: str) -> memoryview:
         offset, size = self.places[name]
-        data = bytearray(size)  # never more than the file has: the members lie in it end to end
+        data = aligned(size)  # never more than the file has: the members lie in it end to end
         self.file.seek(offset)
         if self.file.readinto(data) != size:
             raise self._wrong(f"{name} is cut short")
         return data
-
-    def _mapped(self, name: str) -> bytearray | memoryview:
-        """The bytes of a member, mapped copy on write; read where they are not aligned or nothing can be mapped."""
-        offset, size = self.places[name]
-        if offset % ALIGNMENT == 0:
-            with suppress(OSError, ValueError):
-                whole = memoryview(mmap.mmap(self.file.fileno(), 0, access=mmap.ACCESS_COPY))
-                if len(whole) >= offset + size:
-                    return whole[offset : offset + size]
-        return self._bytes(name)
 
     def _wrong(self, what: str, advice: str = ASK_AGAIN) -> BundleError:
         return BundleError(f"Cannot open {self.path}: {what}. {advice}")
@@ -273,13 +265,31 @@ class _Members:
 
 def _open(path: str | Path) -> BufferedReader:
     try:
-        return Path(path).open("rb")
+        return open_file(path)
     except FileNotFoundError as error:
         raise BundleError(f"There is no model file at {path}. Check the path.") from error
     except OSError as error:
         raise BundleError(
-            f"Cannot open {path}: {error.strerror}. Check the path and its permissions."
+            f"Cannot open {path}: {error.strerror or error}. Check the path and its permissions."
         ) from error
+
+
+def strict_json(data: bytes | str) -> Any:
+    """JSON whose numbers are all finite and of 64 bits. Raises ValueError or RecursionError for anything else."""
+    return json.loads(data, parse_constant=_finite, parse_float=_finite, parse_int=_whole)
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text[:20]} is no finite number")
+    return number
+
+
+def _whole(text: str) -> int:
+    if len(text) > 20 or not -(2**63) <= int(text) < 2**63:
+        raise ValueError(f"{text[:20]} is too large a number")
+    return int(text)
 
 
 def _add(archive: zipfile.ZipFile, name: str, chunks: list[bytes | memoryview]) -> str:

@@ -14,6 +14,7 @@ import dataclasses
 import difflib
 import json
 import math
+import numbers
 import tomllib
 import types
 import typing
@@ -23,9 +24,10 @@ from typing import Any, Literal, TypeVar
 
 from ulmus.errors import ConfigError
 
-__all__ = ["check_range", "did_you_mean", "from_dict", "from_toml", "to_dict", "to_toml"]
+__all__ = ["check_range", "check_seed", "did_you_mean", "from_dict", "from_toml", "to_dict", "to_toml"]
 
 T = TypeVar("T")
+LARGEST_SEED = 2**32 - 1
 
 
 def from_toml(path: str | Path, cls: type[T]) -> T:
@@ -67,6 +69,13 @@ def check_range(config: Any, names: str, least: float, most: float = math.inf) -
         if value is not None and not least <= value <= most:
             bounds = f"at least {least:g}" if most == math.inf else f"{least:g} to {most:g}"
             raise ConfigError(f"{name}: expected {bounds}, got {value}.")
+
+
+def check_seed(seed: Any) -> None:
+    """Raise ConfigError for what is no seed of all generators alike: a whole number from 0 to 2**32 - 1."""
+    whole = isinstance(seed, numbers.Integral) and not isinstance(seed, bool)
+    if not whole or not 0 <= seed <= LARGEST_SEED:
+        raise ConfigError(f"seed: expected a whole number from 0 to {LARGEST_SEED:,}, got {seed!r}.")
 
 
 def did_you_mean(wrong: str, names: typing.Iterable[str], *, least: float = 0.6) -> str:

@@ -8,6 +8,7 @@
     ├── VocabMismatch (ValueError) weights and tokenizer have different vocabularies
     ├── MissingExtra (ImportError) an optional package is not installed; the message holds the pip command
     └── StorageError               the disk is full, or the place may not be written
+    DataWarning (UserWarning)      texts were read, but perhaps not as they were meant; the command line prints it
 
 `exit_code` is what the command line ends with. All of them hold one string, so they cross process borders
 (pickle) unharmed. Knows nothing of the rest of the package.
@@ -21,8 +22,8 @@ __all__ = [
     "BundleError",
     "ConfigError",
     "DataError",
+    "DataWarning",
     "MissingExtra",
-    "NotFittedError",
     "StorageError",
     "UlmusError",
     "UsageError",
@@ -42,16 +43,16 @@ class UsageError(UlmusError, ValueError):
     exit_code: ClassVar[int] = 2
 
 
-class NotFittedError(UsageError, AttributeError):
-    """A model is used before it is fitted or loaded."""
-
-
 class ConfigError(UsageError):
     """A config file or value is not what its dataclass declares."""
 
 
 class DataError(UlmusError, ValueError):
     """The data cannot be used: missing file, empty file, invalid UTF-8, one class only."""
+
+
+class DataWarning(UserWarning):
+    """Texts or labels were read by a guess that may be wrong, or some were left out; the message says which."""
 
 
 class BundleError(UlmusError):

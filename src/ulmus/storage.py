@@ -1,10 +1,10 @@
-"""Write a file or a folder whole or not at all: temporary name in the same place, fsync, rename.
+"""Open what is a file, and write a file or a folder whole or not at all: temporary name, fsync, rename.
 
 `whole_file` and `whole_folder` yield something to fill; the real name appears only when the block ends well,
 and whatever stood there before stays untouched until then. Any failure removes the temporary, and a full disk
 or a missing permission becomes a StorageError. A process killed outright can leave one hidden `.NAME.*.tmp`;
-the next write of the same name sweeps it away once it is hours old. Costs one fsync. Knows nothing of what is
-written.
+the next write of the same name sweeps it away once it is hours old. A file that is replaced keeps its permissions.
+`held` keeps other processes out of a folder. Costs one fsync. Knows nothing of what is written.
 """
 
 from __future__ import annotations
@@ -13,15 +13,18 @@ import errno
 import os
 import secrets
 import shutil
+import stat
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from io import BufferedReader
 from pathlib import Path
 from typing import BinaryIO
 
 from ulmus.errors import StorageError
 
-__all__ = ["check_writable", "storage_error", "whole_file", "whole_folder"]
+__all__ = ["check_writable", "held", "open_file", "storage_error", "whole_file", "whole_folder"]
 
 STALE_AFTER_S = 6 * 3600.0  # a temporary that nobody has touched for this long belongs to a killed process
 
@@ -39,6 +42,22 @@ ADVICE = {
     errno.EINVAL: "that is a device, not a file. Choose another name",
     errno.ENAMETOOLONG: "its name is too long. Choose a shorter one",
 }
+
+
+def open_file(path: str | Path) -> BufferedReader:
+    """Open an ordinary file to read. Raises OSError for a folder, and for a pipe or device rather than wait for it."""
+    flags = (
+        os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    )
+    handle = os.open(path, flags)
+    kind = os.fstat(handle).st_mode
+    if not stat.S_ISREG(kind):
+        os.close(handle)
+        code = errno.EISDIR if stat.S_ISDIR(kind) else errno.EINVAL
+        raise OSError(
+            code, os.strerror(code) if code == errno.EISDIR else "not a file but a pipe or a device"
+        )
+    return os.fdopen(handle, "rb")
 
 
 def storage_error(path: str | Path, error: OSError) -> StorageError:
@@ -59,6 +78,8 @@ def whole_file(path: str | Path) -> Iterator[BinaryIO]:
         _prepare(path)
         _sweep(path)
         with temporary.open("xb") as file:
+            if path.exists() and hasattr(os, "fchmod"):
+                os.fchmod(file.fileno(), stat.S_IMODE(path.stat().st_mode))
             yield file
             file.flush()
             os.fsync(file.fileno())
@@ -96,6 +117,68 @@ def whole_folder(path: str | Path) -> Iterator[Path]:
                 old.replace(path)
         for left_over in (temporary, old):
             _remove(left_over)
+
+
+@contextmanager
+def held(folder: str | Path) -> Iterator[None]:
+    """Keep `folder`, which need not exist, to this process inside the block, by a lock file beside it.
+
+    The lock ends with the process, however that ends. Raises StorageError at once where another one has it.
+    """
+    folder = Path(folder).absolute()
+    lock = folder.with_name(f".{folder.name.lstrip('.')}.lock")
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        handle = _locked(lock)
+    except BlockingIOError as error:
+        raise StorageError(
+            f"{folder} is in use by another run. Wait until that has ended, or choose another output or work folder."
+        ) from error
+    except OSError as error:
+        raise storage_error(lock, error) from error
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            lock.unlink()
+        os.close(handle)
+
+
+def _locked(lock: Path) -> int:
+    """A handle that holds the lock file, which is still the one of that name. Raises BlockingIOError."""
+    flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
+    while True:
+        handle = os.open(lock, flags, 0o600)
+        try:
+            _flock(handle)
+            with suppress(FileNotFoundError):  # (removed by its owner between the two lines above)
+                if os.path.samestat(os.fstat(handle), lock.stat()):
+                    return handle
+        except OSError:
+            os.close(handle)
+            raise
+        os.close(handle)
+
+
+def _flock(handle: int) -> None:
+    """Lock an open file, or raise BlockingIOError; where the file system has no locks nothing is kept out."""
+    if sys.platform == "win32":
+        import msvcrt
+
+        try:
+            msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
+        except OSError as error:
+            raise BlockingIOError(errno.EWOULDBLOCK, "locked") from error
+        return
+    import fcntl
+
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise
+    except OSError as error:
+        if error.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS):
+            raise
 
 
 def check_writable(path: str | Path) -> None:

@@ -20,11 +20,12 @@ from numpy.typing import NDArray
 
 from ulmus.errors import BundleError
 
-__all__ = ["ALIGNMENT", "BFloat16", "Tensor", "pack", "unpack"]
+__all__ = ["ALIGNMENT", "BFloat16", "Tensor", "aligned", "check_numbers", "pack", "unpack"]
 
+LARGEST_WEIGHT = 1e5  # what is larger no training leaves, and products of such numbers overflow
 LARGEST_HEADER_BYTES = 16_000_000  # some 100,000 tensors; a larger one only fills the memory
 METADATA = "__metadata__"
-ALIGNMENT = 64  # bytes: the data begins at a multiple of it, so that arrays can be mapped
+ALIGNMENT = 64  # bytes: the data begins at a multiple of it, which vector instructions like
 DTYPES = {
     "F64": "<f8",
     "F32": "<f4",
@@ -108,6 +109,42 @@ def unpack(data: bytearray | memoryview) -> dict[str, Tensor]:
     return tensors
 
 
+def check_numbers(tensors: Mapping[str, Tensor]) -> None:
+    """Raise BundleError for a floating-point number that is none, infinite, or larger than 100,000 either way.
+
+    Floating-point numbers of one sign are ordered as their bits are, NaN beyond infinity: the largest bits of either
+    sign tell. Costs two passes over the numbers, at the speed of memory.
+    """
+    for name, tensor in tensors.items():
+        bits, limit = _bits(tensor)
+        if limit == 0 or not bits.size:
+            continue
+        sign = 1 << (8 * bits.itemsize - 1)
+        signed = bits.view(bits.dtype.str.replace("u", "i"))
+        if int(signed.max()) > limit or int(bits.max()) - sign > limit:
+            raise BundleError(
+                f"Tensor {name[:80]!r} holds infinite numbers, or such as are no weights of a model. Train it anew."
+            )
+
+
+def _bits(tensor: Tensor) -> tuple[NDArray[Any], int]:
+    """The bits of floating-point numbers, unsigned, and those of the largest that may be; 0 for other types."""
+    if isinstance(tensor, BFloat16):
+        return tensor.bits, int(np.float32(LARGEST_WEIGHT).view(np.uint32)) >> 16
+    if tensor.dtype.kind != "f":
+        return np.asarray(tensor), 0
+    unsigned = tensor.dtype.str.replace("f", "u")
+    largest = min(LARGEST_WEIGHT, float(np.finfo(tensor.dtype).max))
+    return tensor.view(unsigned), int(np.array(largest, tensor.dtype).view(unsigned))
+
+
+def aligned(size_bytes: int) -> memoryview:
+    """So many writable bytes, not set to anything, that begin at a multiple of `ALIGNMENT`."""
+    room = np.empty(size_bytes + ALIGNMENT, np.uint8)
+    start = -room.ctypes.data % ALIGNMENT
+    return room.data[start : start + size_bytes]
+
+
 def _describe(name: str, tensor: Tensor) -> tuple[str, NDArray[Any]]:
     """The safetensors dtype of a tensor, and its data contiguous and little-endian."""
     if isinstance(tensor, BFloat16):
@@ -156,6 +193,8 @@ def _check_entry(
     sane = _whole_numbers(shape) and len(shape) <= 32 and _whole_numbers(offsets) and len(offsets) == 2
     dtype = np.dtype(code)
     if not sane or not offsets[0] <= offsets[1] <= size_bytes:
+        raise BundleError(f"The weights are damaged: tensor {name[:80]!r} has no sane shape or place.")
+    if 0 in shape and math.prod(side or 1 for side in shape) >= 2**48:  # (numpy multiplies the other sides)
         raise BundleError(f"The weights are damaged: tensor {name[:80]!r} has no sane shape or place.")
     if math.prod(shape) * dtype.itemsize != offsets[1] - offsets[0]:
         raise BundleError(f"The weights are damaged: tensor {name[:80]!r} has not the size of its shape.")

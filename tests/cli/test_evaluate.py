@@ -172,7 +172,8 @@ def test_texts_that_were_trained_on_are_noticed(classifier: Path, corpus: Path, 
     assert "about 100.0 % of these texts were trained on" in done.stderr
     assert json.loads(done.stdout)["seen"] == 1.0
     done = run("evaluate", classifier, corpus / "test.csv", "--text", "text", "--label", "label", "--json")
-    assert (json.loads(done.stdout)["seen"], done.stderr) == (0.0, "")
+    assert json.loads(done.stdout)["seen"] == 0.0
+    assert "trained on" not in done.stderr
 
 
 def test_a_class_without_a_text_is_named(

@@ -158,7 +158,7 @@ def test_checkpoints_of_another_run_are_an_error_that_names_the_difference(tmp_p
 
 
 def test_a_changed_input_file_makes_another_run(tmp_path: Path) -> None:
-    """Size and time of the files belong to the run."""
+    """The content of the files belongs to the run."""
     data = tmp_path / "a.csv"
     data.write_text("one")
     options = Options(out=tmp_path / "m.ulmus")
@@ -183,3 +183,24 @@ def test_a_work_folder_that_cannot_be_made_is_a_storage_error(tmp_path: Path) ->
     options = Options(out=tmp_path / "m.ulmus", work_dir=tmp_path / "file" / "w")
     with pytest.raises(StorageError), outputs.work_folder(options, []):
         pass
+
+
+def test_two_runs_do_not_share_a_work_folder(tmp_path: Path) -> None:
+    """The second is refused while the first is under way, rather than remove what it has done so far."""
+    options = Options(out=tmp_path / "m.ulmus")
+    with outputs.work_folder(options, []) as folder:
+        assert folder.is_dir()
+        with pytest.raises(StorageError, match="in use by another run"), outputs.work_folder(options, []):
+            pass
+        assert folder.is_dir()
+
+
+def test_an_input_is_the_same_while_its_content_is(tmp_path: Path) -> None:
+    """`touch data.csv` makes no other run; a changed byte does."""
+    data = tmp_path / "data.csv"
+    data.write_text("a")
+    before = outputs._stamp(data)
+    os.utime(data, (1, 1))
+    assert outputs._stamp(data) == before
+    data.write_text("b")
+    assert outputs._stamp(data) != before

@@ -133,7 +133,7 @@ def test_a_language_model_predicts_no_labels(language_model: Path, run: Run) -> 
 
 
 def test_columns_are_carried_over(classifier: Path, tmp_path: Path, run: Run) -> None:
-    """Ids stand beside the predictions, as text in csv and as they were in JSON."""
+    """Ids stand beside the predictions, as text; a missing cell is empty in csv and null in JSON."""
     data = tmp_path / "a.jsonl"
     data.write_text('{"id": 7, "text": "a fine film", "label": "good"}\n{"id": "007", "text": "dull"}\n')
     keep = ("--keep", "id", "--keep", "label", "--keep", "id")
@@ -143,7 +143,7 @@ def test_columns_are_carried_over(classifier: Path, tmp_path: Path, run: Run) ->
     listed = json.loads(run("predict", classifier, data, "--text", "text", *keep, "--json").stdout)[
         "predictions"
     ]
-    assert [found["kept"] for found in listed] == [{"id": 7, "label": "good"}, {"id": "007", "label": None}]
+    assert [found["kept"] for found in listed] == [{"id": "7", "label": "good"}, {"id": "007", "label": None}]
 
 
 def test_a_column_that_is_not_there_is_said_before_the_model_is_loaded(

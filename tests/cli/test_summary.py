@@ -4,24 +4,27 @@ from __future__ import annotations
 
 from rich.cells import cell_len
 
-from ulmus.cli.summary import class_counts, training_texts
+from ulmus.cli.summary import class_counts, labelled_texts
 
 
 def test_texts_and_classes_are_counted() -> None:
     """The most frequent class first; empty, repeated and contradicting texts are said where there are some."""
-    lines = training_texts(["a", "b", "a ", "", "c"], ["x", "y", "y", "x", "y"], 7)
+    lines = labelled_texts("Training texts", ["a", "b", "a ", "", "c"], ["x", "y", "y", "x", "y"], 7)
     assert lines == [
         "Training texts: 5 with a label, 7 without, 1 empty, 1 repeated, 1 with different labels.",
         "Classes: 2",
         "  y  3   60.0%",
         "  x  2   40.0%",
     ]
-    assert training_texts(["a", "b"], ["x", "y"], 0)[0] == "Training texts: 2 with a label, 0 without."
+    assert (
+        labelled_texts("Training texts", ["a", "b"], ["x", "y"], 0)[0]
+        == "Training texts: 2 with a label, 0 without."
+    )
 
 
 def test_several_labels_of_a_text_are_counted_each() -> None:
     """The shares are of the texts, and may be more than one together."""
-    lines = training_texts(["a", "b"], [("x", "y"), ("x",)], 0)
+    lines = labelled_texts("Training texts", ["a", "b"], [("x", "y"), ("x",)], 0)
     assert lines[1:] == ["Classes: 2", "  x  2  100.0%", "  y  1   50.0%"]
 
 

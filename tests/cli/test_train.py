@@ -42,8 +42,8 @@ def test_a_classifier_is_trained_and_its_parts_stand_side_by_side(
     assert "measured on 30 texts" in done.stdout
     assert f"Written: {out}" in done.stdout
     assert done.stdout.isascii()
+    assert "Training texts: 60 with a label, 0 without" in done.stderr
     assert "60 labelled texts of 2 classes, 40 unlabelled" in done.stderr
-    assert "Training texts: 60 with a label, 40 without" in done.stderr
     assert "\n  good  30   50.0%\n" in done.stderr
     assert done.stdout.splitlines()[-1].startswith(f"Next: ulmus predict {out} FILE -o ")
     assert sorted(written(out)["labels"]) == ["bad", "good"]
@@ -84,7 +84,7 @@ def test_a_folder_of_texts_is_data(tiny: Path, tmp_path: Path, run: Run, reviews
     out = tmp_path / "m.ulmus"
     done = run("train", tmp_path / "data", "--split", "train", "--out", out, "--config", tiny)
     assert done.exit_code == 0, done.stderr
-    assert "40 labelled texts of 2 classes, 40 unlabelled" in done.stderr
+    assert "40 with a label, 40 without" in done.stderr
     assert sorted(written(out)["labels"]) == ["bad", "good"]
 
 

@@ -73,9 +73,9 @@ def test_what_is_missing() -> None:
         ([["a"]], "expected str, got list"),
         (np.array([["a", "b"]]), r"one column or a list, got a ndarray of shape \(1, 2\)"),
         (np.array("a"), "one column or a list"),
-        (pd.DataFrame({"text": ["a"]}), r"one column or a list, got a DataFrame"),
-        (pl.DataFrame({"text": ["a"]}), r"one column or a list, got a DataFrame"),
-        (pa.table({"text": ["a"]}), r"one column or a list, got a Table"),
+        (pd.DataFrame({"text": ["a"], "b": ["b"]}), r"one column or a list, got a DataFrame"),
+        (pl.DataFrame({"text": ["a"], "b": ["b"]}), r"one column or a list, got a DataFrame"),
+        (pa.table({"text": ["a"], "b": ["b"]}), r"one column or a list, got a Table"),
         ({"text": ["a"]}, "one column or a list, got a dict"),
     ],
 )

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.sparse import csr_matrix
 
-from ulmus.corpus.labels import Labels, code
+from ulmus.corpus.labels import Labels
 from ulmus.errors import DataError, UsageError
 from ulmus.evaluation.splits import held_out
 
@@ -62,7 +62,6 @@ def test_lists_of_labels_are_several(column: Any) -> None:
     assert labels.classes == ("a", "b")
     assert labels.target.tolist() == [[1, 1], [0, 1], [0, 0]]
     assert labels.counts().tolist() == [1, 2]
-    assert labels.names() == [(code(0), code(1)), (code(1),), ()]
 
 
 MATRIX = [[1, 0, 0], [0, 1, 0], [1, 1, 0], [0, 0, 0]]
@@ -131,12 +130,6 @@ def test_hot_rows_and_counts_of_single_labels() -> None:
     assert labels.counts().tolist() == [2, 1]
     assert labels.rows(np.array([2, 1])).target.tolist() == [0, 1]
     assert labels.rows(np.array([1])).classes == ("x", "y")
-
-
-def test_codes_sort_as_the_classes_do() -> None:
-    """So that models of strings have their columns in our order, beyond ten and a hundred classes too."""
-    codes = [code(k) for k in range(1_200)]
-    assert codes == sorted(codes)
 
 
 @pytest.mark.parametrize(

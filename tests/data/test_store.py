@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import tracemalloc
 from collections.abc import Iterator
@@ -45,12 +46,16 @@ def test_the_files_are_in_the_documented_format(tmp_path: Path) -> None:
     assert np.load(tmp_path / "s" / "offsets.npy").tolist() == [0, 2, 3]
     meta = json.loads((tmp_path / "s" / "meta.json").read_text())
     assert meta == {
-        "format_version": 1,
+        "format_version": 2,
         "dtype": "uint16",
         "documents": 2,
         "tokens": 3,
         "vocab_size": 500,
         "key": "k",
+        "sha256": {
+            name: hashlib.sha256((tmp_path / "s" / name).read_bytes()).hexdigest()
+            for name in ("ids.bin", "offsets.npy")
+        },
     }
 
 
@@ -125,9 +130,9 @@ def test_a_place_that_cannot_be_written_is_a_storage_error(tmp_path: Path) -> No
         (lambda s: (s / "meta.json").unlink(), "No id store"),
         (
             lambda s: (s / "meta.json").write_text(
-                (s / "meta.json").read_text().replace('_version": 1', '_version": 2')
+                (s / "meta.json").read_text().replace('_version": 2', '_version": 3')
             ),
-            "format version 2",
+            "format version 3",
         ),
     ],
 )
@@ -203,3 +208,18 @@ def test_document_numbers_are_checked() -> None:
 def test_its_repr_says_how_much_it_holds() -> None:
     """And not where in memory it lies."""
     assert repr(IdStore.from_arrays(arrays([[1, 2], [3]]))) == "<IdStore: 2 documents, 3 tokens as int32>"
+
+
+@pytest.mark.parametrize("name", ["ids.bin", "offsets.npy"])
+def test_a_flipped_byte_is_damage_and_written_anew(tmp_path: Path, name: str) -> None:
+    """Ids that are others, though there are as many of them, are not trained on."""
+    IdStore.write(tmp_path / "s", [arrays([[2, 5], [2, 6]])], vocab_size=500, key="k")
+    data = bytearray((tmp_path / "s" / name).read_bytes())
+    data[-8] ^= 1
+    (tmp_path / "s" / name).write_bytes(data)
+    with pytest.raises(DataError, match="damaged"):
+        IdStore.open(tmp_path / "s")
+    found = IdStore.open_or_write(
+        tmp_path / "s", key="k", vocab_size=500, batches=lambda: [arrays([[2, 5], [2, 6]])]
+    )
+    assert [ids.tolist() for ids in found] == [[2, 5], [2, 6]]

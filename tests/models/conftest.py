@@ -7,7 +7,8 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from ulmus.models.awd_lstm import AWDLSTM, Dropouts, EncoderConfig
+from ulmus.models.awd_lstm import AWDLSTM
+from ulmus.models.encoder import Dropouts, EncoderConfig
 
 NONE = Dropouts(mult=0.0)
 

@@ -9,7 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from ulmus.models.awd_lstm import AWDLSTM, Dropouts, EncoderConfig, detach
+from ulmus.models.awd_lstm import AWDLSTM
+from ulmus.models.encoder import Dropouts, EncoderConfig, detach
 
 Make = Callable[..., AWDLSTM]
 

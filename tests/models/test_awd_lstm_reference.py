@@ -18,7 +18,8 @@ from torch import Tensor
 
 from ulmus.data.lm_batches import LMBatches
 from ulmus.data.store import IdStore
-from ulmus.models.awd_lstm import AWDLSTM, Dropouts, EncoderConfig
+from ulmus.models.awd_lstm import AWDLSTM
+from ulmus.models.encoder import Dropouts, EncoderConfig
 from ulmus.models.heads import TiedDecoder
 from ulmus.tasks.language_model.network import LMNetwork
 from ulmus.train.callbacks import Callback, RunState

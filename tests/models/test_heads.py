@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from ulmus.models import cross_entropy
-from ulmus.models.awd_lstm import EncoderConfig
+from ulmus.models.encoder import EncoderConfig
 from ulmus.models.heads import ClassifierHead, TiedDecoder, concat, pool, start_pooling
 
 V, E = 60, 8

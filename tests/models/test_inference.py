@@ -9,7 +9,8 @@ from torch import Tensor
 from ulmus.errors import ConfigError
 from ulmus.models import inference as reader_module
 from ulmus.models import inference_layers as reading
-from ulmus.models.awd_lstm import AWDLSTM, CELLS, EncoderConfig
+from ulmus.models.awd_lstm import AWDLSTM
+from ulmus.models.encoder import CELLS, EncoderConfig
 from ulmus.models.heads import concat, pool, start_pooling
 from ulmus.models.inference import PRECISIONS, Reader
 

@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 import pytest
 import torch
 
-from ulmus.models.awd_lstm import AWDLSTM, Dropouts, EncoderConfig
+from ulmus.models.awd_lstm import AWDLSTM
+from ulmus.models.encoder import Dropouts, EncoderConfig
 from ulmus.models.heads import ClassifierHead, TiedDecoder
 from ulmus.tasks.classifier.config import ClassifierConfig
 from ulmus.tasks.classifier.model import TextClassifier

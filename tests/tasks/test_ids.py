@@ -88,3 +88,15 @@ def test_texts_that_are_only_measured_on_are_not_learnt_from() -> None:
     assert "three" not in tokenizer.vocab.tokens
     assert len(texts.ids(tokenizer)) == 3
     assert list(texts.to_learn) == ["one two", "two one"]
+
+
+def test_a_damaged_tokenizer_of_a_work_folder_is_said_and_made_anew(tmp_path: Path) -> None:
+    """A flipped byte that leaves it a tokenizer would be another one."""
+    config = TokenizerConfig(min_freq=1)
+    made = RunTexts(["one two three"], tmp_path).tokenizer(config)
+    (path,) = tmp_path.glob("tokenizer-*")
+    path.write_text(path.read_text().replace("three", "threw"))
+    with pytest.warns(RuntimeWarning, match="damaged"):
+        again = RunTexts(["one two three"], tmp_path).tokenizer(config)
+    assert again.vocab == made.vocab
+    assert RunTexts(["one two three"], tmp_path).tokenizer(config).vocab == made.vocab

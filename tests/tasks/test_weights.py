@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from ulmus.bundle import BFloat16
 from ulmus.errors import BundleError, ConfigError
-from ulmus.models.awd_lstm import AWDLSTM, Dropouts, EncoderConfig
+from ulmus.models.awd_lstm import AWDLSTM
+from ulmus.models.encoder import Dropouts, EncoderConfig
 from ulmus.models.heads import TiedDecoder
 from ulmus.models.weights import numpy_tensors, remapped, rows_of, torch_tensors
 from ulmus.tasks.language_model.network import LMNetwork

@@ -26,12 +26,13 @@ class _Cut:
     """The numbers cut into batches of given sizes, and an index that counts backwards."""
 
     def __init__(self, x: Sequence[float], sizes: Sequence[int]) -> None:
-        self.x, self.sizes = np.asarray(x, np.float32), sizes
+        self.x, self.sizes, self.epoch = np.asarray(x, np.float32), sizes, 7
 
     def set_epoch(self, epoch: int) -> None:
-        assert epoch == 0
+        self.epoch = epoch
 
     def __iter__(self) -> Iterator[_Numbers]:
+        assert self.epoch == 0
         index = np.arange(len(self.x))[::-1].copy()
         ends = np.cumsum(self.sizes)
         for start, end in zip(ends - self.sizes, ends, strict=True):
@@ -61,7 +62,9 @@ def test_the_loss_is_the_mean_over_all_documents(sizes, random):
 
 def test_outputs_targets_and_index_are_collected_in_the_order_of_the_batches():
     """`index` tells which document each row is."""
-    found = evaluate(_Identity(), _Cut([1, 2, 3, 4, 5], [2, 3]), device="cpu", collect=True)
+    batches = _Cut([1, 2, 3, 4, 5], [2, 3])
+    found = evaluate(_Identity(), batches, device="cpu", collect=True)
+    assert batches.epoch == 7
     assert found["outputs"].tolist() == [[1], [2], [3], [4], [5]]
     assert found["targets"].tolist() == [1, 2, 3, 4, 5]
     assert found["index"].tolist() == [4, 3, 2, 1, 0]

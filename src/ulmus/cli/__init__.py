@@ -4,6 +4,7 @@
     settings.py  --config FILE -> the same options
     pages.py     help in groups; what a misspelt option probably means
     inputs.py    files -> texts and labels; remembered.py: by the columns of the training; summary.py: counted
+    reading.py   what was read, said
     outputs.py   where results go: tried first, written whole or not at all
     failures.py  exceptions -> message and exit code
     show.py      results -> tables or JSON; writers.py: predictions -> csv or JSON; model_page.py: what a file holds

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ulmus.cli import guard, inputs, remembered, show
+from ulmus.cli import guard, inputs, reading, remembered, show
 from ulmus.cli.options import (
     Classifier,
     CommonOptions,
@@ -52,6 +52,7 @@ class EvaluateOptions(ReaderOptions, CommonOptions):
     label_delimiter: LabelDelimiter = None
     device: Device = "auto"
     precision: ReadPrecision = "auto"
+    quiet: Annotated[bool, typer.Option("--quiet", help="Say nothing on stderr of what is read.")] = False
 
 
 def register(app: typer.Typer) -> None:
@@ -70,6 +71,8 @@ def evaluate(options: EvaluateOptions) -> None:
 
     classifier = TextClassifier.load(options.model, device=options.device, precision=options.precision)
     given = inputs.labelled(source)
+    if not options.quiet:
+        reading.tell_labelled(source, given, title="Texts")
     if given.unlabeled and classifier.multi_label_ and not _says_none(source):
         show.note(f"{len(given.unlabeled):,} texts without a label are read as having none of the labels.")
         given.texts.extend(given.unlabeled)

@@ -27,6 +27,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
+from ulmus.cli.show import warnings_as_notes
 from ulmus.errors import UlmusError
 from ulmus.terminal import printable, use_utf8
 
@@ -51,7 +52,7 @@ class Group(TyperGroup):
         """Run the subcommand; see the module header for the exit codes."""
         _advice.set(None)
         try:
-            with _sigterm_as_interrupt():
+            with _sigterm_as_interrupt(), warnings_as_notes():
                 return super().invoke(ctx)
         except KeyboardInterrupt as stop:
             _complain(_stopped(stop), debug=False)

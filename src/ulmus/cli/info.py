@@ -74,7 +74,7 @@ def register(app: typer.Typer) -> None:
 
 def tokens(options: TokensOptions) -> None:
     """Show how texts are cut, by a model or by a tokenizer made on the spot."""
-    texts = list(inputs.stdin_lines()) if options.texts == ["-"] else options.texts
+    texts = list(inputs.stdin_texts(options)) if options.texts == ["-"] else options.texts
     tokenizer = _tokenizer(options, texts)
     cut = [_cut(tokenizer, text) for text in texts]
     if options.json:

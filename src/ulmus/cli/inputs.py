@@ -8,10 +8,14 @@ Cost: labelled texts are held in memory; `Texts` streams and can be read again. 
 
 from __future__ import annotations
 
+import codecs
 import dataclasses
+import io
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -23,8 +27,6 @@ if TYPE_CHECKING:
     from ulmus.corpus.source import Source
 
 Label = str | tuple[str, ...]
-_COMPRESSED = {".gz", ".zst", ".xz"}
-_TABLES = {"folder", ".csv", ".tsv", ".tab", ".jsonl", ".ndjson", ".json", ".parquet"}
 STDIN = Path("-")
 
 
@@ -61,6 +63,7 @@ class Texts:
 
 def source(path: Path, options: ReaderOptions, columns: Columns, *, like: Path | None = None) -> Source:
     """How to read `path`. `like` is the file that the options were given for, where that is another one."""
+    from ulmus.corpus.signatures import TABLES
     from ulmus.corpus.source import Source
 
     mine, text, label = options, tuple(columns.text), tuple(dict.fromkeys(columns.label))
@@ -70,7 +73,7 @@ def source(path: Path, options: ReaderOptions, columns: Columns, *, like: Path |
             "name the one column with several labels in a cell."
         )
     if like is not None and _kind(path) != _kind(like):
-        plain = _kind(path) not in _TABLES
+        plain = _kind(path) not in ("folder", *TABLES)
         mine = ReaderOptions(
             encoding=options.encoding, format="text" if plain else "auto", documents=options.documents
         )
@@ -92,7 +95,9 @@ def source(path: Path, options: ReaderOptions, columns: Columns, *, like: Path |
 
 def is_plain(path: Path, options: ReaderOptions) -> bool:
     """Whether a file is plain text as far as its name and `--format` say, and no table and no folder."""
-    return options.format == "text" or (options.format == "auto" and _kind(path) not in _TABLES)
+    from ulmus.corpus.signatures import TABLES
+
+    return options.format == "text" or (options.format == "auto" and _kind(path) not in ("folder", *TABLES))
 
 
 def probe(sources: Iterable[Source]) -> None:
@@ -137,37 +142,60 @@ def known_only(given: Labelled, classes: Iterable[Label], name: str) -> tuple[La
     return kept, unknown
 
 
-def batches(item: Source | None, size: int) -> Iterator[list[str]]:
-    """The texts of a file, or of stdin one a line, `size` at a time."""
+def batches(item: Source | None, size: int, options: ReaderOptions) -> Iterator[list[str]]:
+    """The texts of a file, or of the standard input as `stdin_texts` reads it, `size` at a time."""
     if item is not None:
         from ulmus.corpus.source import read_batches
 
         for records in read_batches(item, size=size):
             yield [record.text for record in records]
         return
-    batch: list[str] = []
-    for text in stdin_lines():
-        batch.append(text)
-        if len(batch) == size:
-            yield batch
-            batch = []
-    if batch:
+    texts = stdin_texts(options)
+    while batch := list(islice(texts, size)):
         yield batch
 
 
-def stdin_lines() -> Iterator[str]:
-    """The texts of the standard input, one a line. Raises DataError, naming the line that is not UTF-8."""
+def stdin_texts(options: ReaderOptions) -> Iterator[str]:
+    """The texts of the standard input, which is plain text: one a line, or the lines between blank lines.
+
+    Raises UsageError where it is to be read as something else, DataError with the line that is not in the encoding.
+    """
+    from ulmus.corpus.documents import split
+
+    told = {"format": options.format, "delimiter": options.delimiter, "split": options.split}
+    for name, value in told.items():
+        if value not in (None, "auto", "text"):
+            raise UsageError(
+                f"--{name} {value} is for files; the standard input is read as plain text. Write it to a file first."
+            )
     if sys.stdin.isatty():
         note("Reading texts from the keyboard, one a line; Ctrl-D ends them.")
-    for number, line in enumerate(sys.stdin.buffer, start=1):
+    yield from split(_stdin_lines(options.encoding), "blank" if options.documents == "blank" else "line")
+
+
+def _stdin_lines(encoding: str) -> Iterator[str]:
+    """The decoded lines of the standard input, as soon as they come."""
+    from ulmus.corpus.streams import LARGEST_DOCUMENT, decoder, too_large
+
+    name = "utf-8" if encoding == "auto" else encoding
+    decoder(name)
+    if "\n".encode(name) != b"\n":
+        raise UsageError(f"the standard input is read line by line, which {name} does not allow. Use a file.")
+    lines = iter(partial(sys.stdin.buffer.readline, LARGEST_DOCUMENT + 2), b"")
+    for number, line in enumerate(lines, start=1):
+        if len(line.rstrip(b"\r\n")) > LARGEST_DOCUMENT:
+            raise too_large("the standard input", f"line {number:,}")
+        if number == 1 and codecs.lookup(name).name == "utf-8":
+            line = line.removeprefix(codecs.BOM_UTF8)
         try:
-            yield line.decode("utf-8").rstrip("\r\n")
+            text = line.decode(name)
         except UnicodeDecodeError as error:
             raise DataError(
-                f"line {number} of the standard input is not UTF-8 "
+                f"line {number} of the standard input is not {'UTF-8' if encoding == 'auto' else name} "
                 f"(byte {error.start}: 0x{line[error.start]:02x}). "
-                "Convert it first, e.g. with iconv -f latin1 -t utf8."
+                "Say its --encoding, or convert it first, e.g. with iconv -f latin1 -t utf8."
             ) from error
+        yield from [text] if number > 1 or text.endswith("\n") else io.StringIO(text, newline="\r")
 
 
 def parts(label: Label) -> tuple[str, ...]:
@@ -191,8 +219,9 @@ def _kind(path: Path) -> str:
     """The ending of the name without the compression: .csv for a.csv.gz."""
     if path.is_dir():
         return "folder"
-    suffixes = [s.lower() for s in path.suffixes if s.lower() not in _COMPRESSED]
-    return suffixes[-1] if suffixes else ""
+    from ulmus.corpus.packing import plain_suffix
+
+    return plain_suffix(path)
 
 
 def _no_label(item: Source, rows: int) -> str:

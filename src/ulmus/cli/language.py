@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from ulmus.cli import guard, inputs, outputs, show
+from ulmus.cli import guard, inputs, outputs, reading, show
 from ulmus.cli.options import (
     LARGEST_SEED,
     CommonOptions,
@@ -234,6 +234,9 @@ def _texts(options: PretrainOptions | TuneOptions) -> tuple[inputs.Texts, inputs
     sources = [inputs.source(path, options, columns) for path in options.files]
     valid = [inputs.source(path, options, columns) for path in filter(None, [options.valid])]
     inputs.probe([*sources, *valid])
+    if not options.quiet:
+        reading.tell_texts(sources)
+        reading.tell_texts(valid)
     return inputs.Texts(sources), inputs.Texts(valid) if valid else None
 
 

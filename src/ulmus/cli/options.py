@@ -57,7 +57,7 @@ Force = Annotated[
     bool,
     typer.Option("--force", help="Write over an existing file that is not what this command writes."),
 ]
-Format = Literal["auto", "csv", "tsv", "jsonl", "parquet", "text", "folder"]
+Format = Literal["auto", "csv", "tsv", "jsonl", "parquet", "arrow", "text", "folder"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +77,7 @@ class CommonOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class ReaderOptions:
-    """How files are read; `auto` goes by the name, the compression (.gz .zst .xz) too."""
+    """How files are read; `auto` goes by the name, the compression (.gz .bz2 .zst .xz) too."""
 
     GROUP: ClassVar[str] = "Reading files"
 

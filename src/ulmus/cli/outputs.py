@@ -23,7 +23,7 @@ from ulmus.cli.failures import advise
 from ulmus.cli.options import RunOptions
 from ulmus.cli.settings import read
 from ulmus.cli.show import note
-from ulmus.errors import ConfigError, UsageError
+from ulmus.errors import ConfigError, DataError, UsageError
 
 _RUN = "run.json"
 _CHECKPOINTS = ("*.checkpoint*", "*.safetensors", "*.ulmus")
@@ -103,10 +103,17 @@ def work_folder(options: RunOptions, inputs: Sequence[Path]) -> Iterator[Path]:
     """The folder of the run's checkpoints. A hidden one beside `--out` goes when the block ends well.
 
     Raises ConfigError where another run's checkpoints lie there: going on from them would not be this run.
+    Raises StorageError where another run is under way there.
     """
-    own = options.work_dir is None
+    from ulmus.storage import held
+
     folder = options.work_dir or _beside(options.out, "work")
-    identity = _identity(options, inputs)
+    with held(folder):
+        yield from _kept_folder(folder, options, _identity(options, inputs))
+
+
+def _kept_folder(folder: Path, options: RunOptions, identity: dict[str, Any]) -> Iterator[Path]:
+    own = options.work_dir is None
     _enter(folder, identity, own)
     advise(lambda: _how_to_go_on(folder, own))
     try:
@@ -137,11 +144,12 @@ def _enter(folder: Path, identity: dict[str, Any], own: bool) -> None:
             )
     elif before is not None and _started(folder):
         note(f"Going on from the checkpoints in {folder}.")
-    from ulmus.storage import storage_error
+    from ulmus.storage import storage_error, whole_file
 
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / _RUN).write_text(json.dumps(identity, indent=1), encoding="utf-8")
+        with whole_file(folder / _RUN) as file:
+            file.write(json.dumps(identity, indent=1).encode())
     except OSError as error:
         raise storage_error(folder, error) from error
 
@@ -157,11 +165,15 @@ def _identity(options: RunOptions, inputs: Sequence[Path]) -> dict[str, Any]:
     return dict(json.loads(json.dumps(run, default=str)))
 
 
-def _stamp(path: Path) -> list[int]:
-    with contextlib.suppress(OSError):
-        state = path.stat()
-        return [state.st_size, state.st_mtime_ns]
-    return []
+def _stamp(path: Path) -> str:
+    """The content of a file or folder as a digest; nothing of what can be read only once."""
+    from ulmus.data.store import content_key
+
+    if is_device(path):
+        return ""
+    with contextlib.suppress(DataError):
+        return content_key("", files=[path])
+    return ""
 
 
 def _read_identity(folder: Path) -> dict[str, Any] | None:

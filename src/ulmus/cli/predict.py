@@ -81,6 +81,8 @@ def predict(options: PredictOptions) -> None:
     """
     started = perf_counter()
     guard.check_order(options.model, options.data)
+    if options.documents == "auto":  # one prediction a line, from a file as from the standard input
+        options = replace(options, documents="line")
     if options.output is not None:
         outputs.claim(options.output, options, guard.PREDICTIONS)
     source = _source(options)
@@ -89,7 +91,7 @@ def predict(options: PredictOptions) -> None:
     classifier = TextClassifier.load(options.model, device=options.device, precision=options.precision)
     counts: Counter[str] = Counter()
     with _writer(options, [str(name) for name in classifier.class_names_]) as writer:
-        for labels, probabilities, kept in _predictions(classifier, source):
+        for labels, probabilities, kept in _predictions(classifier, source, options):
             writer.write(labels, probabilities, kept)
             for label in labels:
                 counts.update(inputs.parts(label))
@@ -108,8 +110,11 @@ def predict(options: PredictOptions) -> None:
 def _source(options: PredictOptions) -> Source | None:
     """How to read the texts, once sure that they can be; None for the standard input. Raises UsageError."""
     if options.data == inputs.STDIN:
-        if options.keep:
-            raise UsageError("--keep is for files with columns; the standard input has none. Leave it away.")
+        for name, given in (("--keep", options.keep), ("--text", options.text)):
+            if given:
+                raise UsageError(
+                    f"{name} is for files with columns; the standard input has none. Remove {name}."
+                )
         return None
     source = remembered.source(options.model, options.data, options, inputs.Columns(options.text))
     if options.keep:
@@ -124,18 +129,20 @@ def _kept(options: PredictOptions) -> tuple[str, ...]:
 
 
 def _predictions(
-    classifier: TextClassifier, source: Source | None
+    classifier: TextClassifier, source: Source | None, options: PredictOptions
 ) -> Iterator[tuple[list[inputs.Label], Any, list[tuple[Any, ...]]]]:
     """Labels, (N, C) probabilities and the rows of kept columns, batch after batch."""
-    for texts, kept in _batches(source):
+    for texts, kept in _batches(source, options):
         probabilities = classifier.predict_proba(texts)
         yield classifier.labels_of(probabilities), probabilities, kept
 
 
-def _batches(source: Source | None) -> Iterator[tuple[list[str], list[tuple[Any, ...]]]]:
+def _batches(
+    source: Source | None, options: PredictOptions
+) -> Iterator[tuple[list[str], list[tuple[Any, ...]]]]:
     """Texts and their kept columns."""
     if source is None:
-        for texts in inputs.batches(None, _BATCH_OF_STDIN):
+        for texts in inputs.batches(None, _BATCH_OF_STDIN, options):
             yield texts, [()] * len(texts)
         return
     from ulmus.corpus.source import read_batches

@@ -11,11 +11,14 @@ from __future__ import annotations
 import json
 import math
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import typer
 
+from ulmus.errors import DataWarning
 from ulmus.terminal import printable
 
 _PIPE_WIDTH = 200  # characters
@@ -25,6 +28,25 @@ _LISTED = 12  # names shown of a list
 def note(message: str) -> None:
     """Say something to the user, beside the result."""
     typer.echo(printable(message, lines=True), err=True)
+
+
+@contextmanager
+def warnings_as_notes() -> Iterator[None]:
+    """What the reader warns of becomes a note, each once; other warnings stay what they are."""
+    told: set[str] = set()
+    with warnings.catch_warnings():
+        shown = warnings.showwarning
+        warnings.simplefilter("always", DataWarning)
+
+        def show(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
+            if not issubclass(category, DataWarning):
+                shown(message, category, *where, **more)
+            elif str(message) not in told:
+                told.add(str(message))
+                note(f"Warning: {message}")
+
+        warnings.showwarning = show
+        yield
 
 
 def say(message: str) -> None:

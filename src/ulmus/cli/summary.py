@@ -1,4 +1,4 @@
-"""What is about to be trained on, in aligned plain text: how many texts, how many of each class, what is odd.
+"""Labelled texts to train or evaluate on, in aligned plain text: how many, how many of each class, what is odd.
 
 Costs one pass over texts that are in memory, and the import of rich for the width of characters. Knows no model.
 """
@@ -11,15 +11,15 @@ from collections.abc import Iterable, Sequence
 from ulmus.cli.inputs import Label, parts
 from ulmus.terminal import printable
 
-__all__ = ["class_counts", "training_texts"]
+__all__ = ["class_counts", "labelled_texts"]
 
 _CLASSES = 20  # shown one by one
 _CLASSES_OF_ONE = 5  # where each has one text, which says little
 _NAME = 32  # columns of a name
 
 
-def training_texts(texts: Sequence[str], labels: Sequence[Label], unlabeled: int) -> list[str]:
-    """Lines on the labelled texts: how many, how many empty and repeated ones, the classes with their counts."""
+def labelled_texts(title: str, texts: Sequence[str], labels: Sequence[Label], unlabeled: int) -> list[str]:
+    """Lines on labelled texts: how many, how many empty and repeated ones, the classes with their counts."""
     of_text: dict[str, set[Label]] = {}
     for text, label in zip(texts, labels, strict=True):
         of_text.setdefault(text.strip(), set()).add(label)
@@ -30,7 +30,7 @@ def training_texts(texts: Sequence[str], labels: Sequence[Label], unlabeled: int
     }
     said = "".join(f", {n:,} {what}" for what, n in odd.items() if n)
     counts = Counter(part for label in labels for part in parts(label))
-    head = f"Training texts: {len(texts):,} with a label, {unlabeled:,} without{said}."
+    head = f"{title}: {len(texts):,} with a label, {unlabeled:,} without{said}."
     return [head, f"Classes: {len(counts):,}", *class_counts(counts.items(), len(texts))]
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import typer
 
-from ulmus.cli import inputs, outputs, remembered, show, summary
+from ulmus.cli import inputs, outputs, reading, remembered, show
 from ulmus.cli.options import (
     CommonOptions,
     LabelCols,
@@ -116,13 +116,15 @@ def train(options: TrainOptions) -> None:
     data, valid, unlabeled = _sources(options)
     inputs.probe([item for item in (data, valid, *unlabeled) if item is not None])
     given = inputs.labelled(data)
+    if not options.quiet:
+        reading.tell_labelled(data, given, title="Training texts")
+        reading.tell_texts(unlabeled)
+        reading.tell_texts([valid] if valid else [])
     more = [*given.unlabeled, *inputs.Texts(unlabeled)]
     if none := sum(label == () for label in given.labels):
         show.note(
             f"{none:,} texts have none of the labels. If theirs are not known, give them with --unlabeled."
         )
-    if not options.quiet:
-        show.note("\n".join(summary.training_texts(given.texts, given.labels, len(more))))
     held_out = _validation(valid, given)
     files = [Path(item.path) for item in (data, valid, *unlabeled) if item is not None]
     with outputs.work_folder(options, [*files, *given_model]) as folder:

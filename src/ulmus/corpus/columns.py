@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+import numpy as np
+
 from ulmus.errors import UsageError
 
-__all__ = ["as_list", "as_texts", "missing", "others", "readable"]
+__all__ = ["as_list", "as_texts", "as_weights", "missing", "others", "readable"]
 
 
 def as_list(values: Any, what: str = "texts") -> list[Any]:
@@ -20,6 +22,7 @@ def as_list(values: Any, what: str = "texts") -> list[Any]:
         raise UsageError(
             f"{what}: expected a list of them, got a single {type(values).__name__}. Put it in a list."
         )
+    values = _single_column(values)
     if isinstance(values, Mapping) or len(getattr(values, "shape", (0,))) != 1:
         raise UsageError(
             f"{what}: expected one column or a list, got a {type(values).__name__}{_shape(values)}."
@@ -28,6 +31,18 @@ def as_list(values: Any, what: str = "texts") -> list[Any]:
         if hasattr(values, name):
             return list(getattr(values, name)())
     return list(values)
+
+
+def _single_column(values: Any) -> Any:
+    """The only column of a table of shape (N, 1); anything else as it is."""
+    if isinstance(values, Mapping) or tuple(getattr(values, "shape", ()))[1:] != (1,):
+        return values
+    if hasattr(values, "iloc"):  # pandas
+        return values.iloc[:, 0]
+    if hasattr(values, "columns") and not callable(values.columns):  # Arrow; polars
+        first = values.columns[0]
+        return values[first] if isinstance(first, str) else first
+    return values[:, 0]
 
 
 def _shape(values: Any) -> str:
@@ -63,6 +78,21 @@ def missing(value: Any) -> bool:
         or (isinstance(value, float) and value != value)
         or type(value).__name__ in ("NAType", "NaTType")
     )
+
+
+def as_weights(values: Any, length: int, what: str = "sample_weight") -> np.ndarray:
+    """Weights (length,) float64, none of them negative. Raises UsageError."""
+    try:
+        weights = np.array(as_list(values, what), np.float64)
+    except (TypeError, ValueError) as error:
+        if isinstance(error, UsageError):
+            raise
+        raise UsageError(f"{what}: expected numbers, got {values!r}.") from None
+    if len(weights) != length:
+        raise UsageError(f"{what}: expected {length} numbers, got {len(weights)}.")
+    if not np.isfinite(weights).all() or (weights < 0).any() or not weights.any():
+        raise UsageError(f"{what}: expected finite numbers of at least 0, and not only zeros.")
+    return weights
 
 
 def _text(value: Any, what: str, i: int) -> str:

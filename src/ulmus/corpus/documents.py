@@ -1,74 +1,100 @@
-"""Plain text and folders -> documents: a file's lines, its paragraphs between blank lines, or the files of a folder.
+"""Plain text -> documents: a file's lines, its paragraphs between blank lines, or all of it.
 
-How: streamed line by line; a folder is walked by name order. Costs: one line, or one paragraph, in memory.
-Knows no columns and no records: it yields texts, paths and the labels that folders give.
+How: streamed line by line. Costs: one line, or one paragraph, in memory. Knows no columns and no records.
 """
 
 from __future__ import annotations
 
-import io
-from collections.abc import Iterator
+import re
+import warnings
+from collections.abc import Iterable, Iterator
 from itertools import chain
 from pathlib import Path
 
-from ulmus.corpus.streams import open_text
-from ulmus.errors import UsageError
+from ulmus.corpus.sample import Sample, open_lines, sample_of
+from ulmus.corpus.streams import LARGEST_DOCUMENT, open_text, too_large
+from ulmus.errors import DataWarning
 
-__all__ = ["UNLABELED", "labelled_files", "texts_of", "whole"]
+__all__ = ["guess_documents", "split", "texts_of", "whole"]
 
-UNLABELED = ("unsup", "unlabeled", "unlabelled")  # names of folders whose texts have no label
+_HEADING = re.compile(r"\s*(=+) .* \1\s*")
+_LINES_OF_A_TEXT = 25  # where blank lines part texts, most of these have fewer lines
 
 
 def texts_of(path: Path, encoding: str, documents: str) -> Iterator[str]:
-    """The documents of a plain text file.
+    """The documents of a plain text file, parted as `split` does; "auto" is what `guess_documents` says."""
+    if documents == "auto":
+        documents = guess_documents(sample_of(path, encoding), path)
+    with open_lines(path, encoding) as lines:
+        yield from split(lines, documents, path)
 
-    documents: "line", one a line, empty ones too; "blank", the lines between blank lines; "auto", blank where the
-    first megabyte holds a blank line.
+
+def split(lines: Iterable[str], documents: str, where: Path | str = "the standard input") -> Iterator[str]:
+    """Lines -> documents without line ends. An empty line at the end of all changes nothing.
+
+    documents: "line", one a line, empty ones too; "blank", the lines between blank lines.
+    Raises DataError for a document that is larger than one may be.
     """
-    with open_text(path, encoding) as stream:
-        if documents == "auto":
-            blank = any(not line.strip() for line in stream.peek(1).split(b"\n")[:-1])
-            documents = "blank" if blank else "line"
-        lines = (line.removesuffix("\n") for line in io.TextIOWrapper(stream, encoding="utf-8"))
-        yield from lines if documents == "line" else _paragraphs(lines)
+    ended = (line.removesuffix("\n").removesuffix("\r") for line in lines)
+    return _paragraphs(ended, where) if documents == "blank" else _lines(ended)
 
 
-def _paragraphs(lines: Iterator[str]) -> Iterator[str]:
+def guess_documents(sample: Sample, where: Path) -> str:
+    """ "blank" where texts stand between blank lines, "line" where each line is one. Warns where it may be wrong.
+
+    An empty line among texts of one line each is an empty text, and rare. So blank lines part documents where most
+    of what they part begins with a heading (`= Title =`), or where there is one for every 25 lines.
+    """
+    groups = [text.split("\n") for text in split(sample.lines(), "blank", where)]
+    lines = sum(map(len, groups))
+    headed = sum(_HEADING.fullmatch(group[0]) is not None for group in groups)
+    if len(groups) < 2 or 2 * headed >= len(groups):
+        return "line" if len(groups) < 2 else "blank"
+    parted = len(groups) > 2 and _LINES_OF_A_TEXT * (len(groups) - 1) >= lines
+    told, else_ = ("blank", "line") if parted else ("line", "blank")
+    warnings.warn(
+        f"{where}: each {'text between blank lines' if parted else 'line'} is read as a document; blank lines part "
+        f"its first {lines:,} lines into {len(groups):,} groups. Say --documents {told} if that is right, else "
+        f"{else_} (documents=...).",
+        DataWarning,
+        stacklevel=2,
+    )
+    return told
+
+
+def _lines(lines: Iterable[str]) -> Iterator[str]:
+    """Every line, but for an empty one at the end of all."""
+    empty = False  # the last line was, and is not yet told
+    for line in lines:
+        if empty:
+            yield ""
+        empty = not line
+        if line:
+            yield line
+
+
+def _paragraphs(lines: Iterable[str], where: Path | str) -> Iterator[str]:
     paragraph: list[str] = []
-    for line in chain(lines, [""]):
+    size = 0  # characters
+    for number, line in enumerate(chain(lines, [""]), 1):
         if line.strip():
             paragraph.append(line)
+            size += len(line)
+            if size > LARGEST_DOCUMENT:
+                raise too_large(where, f"lines {number - len(paragraph) + 1:,} to {number:,}")
         elif paragraph:
             yield "\n".join(paragraph)
-            paragraph = []
-
-
-def labelled_files(path: Path, split: str | None) -> Iterator[tuple[Path, str | None]]:
-    """The files of the lowest folders below `path`, each with its folder's name as label.
-
-    split: only below the folder of that name (`train` of train/pos/1.txt). Folders called `unsup` and a folder
-    without folders give no label. Files beside folders (read-mes, word lists) and hidden ones are left out.
-    """
-    top = path
-    if split is not None:
-        parts = [path] if path.name == split else sorted(p for p in path.rglob(split) if p.is_dir())
-        if not parts:
-            raise UsageError(
-                f"{path} has no folder {split!r} in it. Leave the split out, or name one that is there."
-            )
-        top = parts[0]
-    for folder in [top, *sorted(p for p in top.rglob("*") if p.is_dir())]:
-        if any(p.is_dir() for p in folder.iterdir()):
-            continue
-        label = None if folder == top or folder.name.lower() in UNLABELED else folder.name
-        for file in sorted(folder.iterdir()):
-            if not file.name.startswith("."):
-                yield file, label
+            paragraph, size = [], 0
 
 
 def whole(file: Path, encoding: str) -> str:
-    """A file as one text; an empty one is an empty text."""
+    """A file as one text; an empty one is an empty text. Raises DataError for one larger than a text may be."""
     if file.stat().st_size == 0:
         return ""
+    content = bytearray()
     with open_text(file, encoding) as stream:
-        return stream.read().decode("utf-8")
+        while block := stream.read1():
+            content += block
+            if len(content) > LARGEST_DOCUMENT:
+                raise too_large(file, "read as one text")
+    return content.decode("utf-8")

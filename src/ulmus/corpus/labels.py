@@ -104,23 +104,12 @@ class Labels:
         """The targets as a network learns them: class numbers (N,) int64, or (N, C) float32."""
         return self.hot() if self.multi_label else self.target
 
-    def names(self) -> list[str] | list[tuple[str, ...]]:
-        """Codes of the labels as strings that sort as the classes do, for models that want strings."""
-        if self.multi_label:
-            return [tuple(code(int(k)) for k in np.flatnonzero(row)) for row in self.target]
-        return [code(int(k)) for k in self.target]
-
     def counts(self) -> np.ndarray:
         """How many documents each class has, (C,)."""
         return self.objective.counts(self.target, len(self.classes))
 
     def __len__(self) -> int:
         return len(self.target)
-
-
-def code(number: int) -> str:
-    """A class number as a string; strings sort as numbers do."""
-    return f"{number:06d}"
 
 
 def _members(row: Any) -> tuple[Any, ...]:

@@ -1,6 +1,6 @@
-"""Files -> records (text, label, weight), streamed: csv, tsv, jsonl, parquet, plain text and folders, packed or not.
+"""Files -> records (text, label, weight), streamed: tables of every format, plain text and folders, packed or not.
 
-How: `Source` says where and what; `read` finds the reader (`tables`, `streams`) and makes records of its
+How: `Source` says where and what; what it leaves open is guessed; `read` finds the reader and makes records of its
 columns.
 Costs: one block in memory, whatever the size of the file. Does not know what a token is. An empty text is a
 document like any other; several text columns become one text with fields, `xxfld 1 ... xxfld 2 ...`.
@@ -9,35 +9,40 @@ document like any other; several text columns become one text with fields, `xxfl
 from __future__ import annotations
 
 import math
+import re
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
-from ulmus.corpus import tables
-from ulmus.corpus.documents import labelled_files, texts_of, whole
+from ulmus.corpus.arrow import read_arrow, read_parquet
+from ulmus.corpus.delimited import read_delimited
+from ulmus.corpus.dialect import Dialect, guess
+from ulmus.corpus.documents import guess_documents, texts_of, whole
+from ulmus.corpus.folders import labelled_files
 from ulmus.corpus.indicators import is_set
+from ulmus.corpus.jsonlines import read_jsonl
+from ulmus.corpus.sample import Sample, sample_of
 from ulmus.corpus.saved_lists import saved_list
-from ulmus.corpus.streams import existing, open_text, plain_suffix
-from ulmus.errors import DataError, UsageError
+from ulmus.corpus.schema import USUAL_TEXT, Cells
+from ulmus.corpus.signatures import table_format
+from ulmus.corpus.streams import existing
+from ulmus.errors import DataError, DataWarning, UsageError
 
-__all__ = ["FIRST_WORD", "FIRST_WORD_TO_COLON", "Record", "Source", "read", "read_batches"]
+__all__ = ["FIRST_WORD", "FIRST_WORD_TO_COLON", "Record", "Source", "read", "read_batches", "resolved"]
 
-FORMATS = ("auto", "csv", "tsv", "jsonl", "parquet", "text", "folder")
+FORMATS = ("auto", "csv", "tsv", "jsonl", "parquet", "arrow", "text", "folder")
 FIRST_WORD = "first-word"  # label of a plain text line: all before the first space
 FIRST_WORD_TO_COLON = (
     "first-word-to-colon"  # the same, up to its first colon: DESC of `DESC:manner What is ...`
 )
-_BY_SUFFIX = {
-    ".csv": "csv",
-    ".tsv": "tsv",
-    ".tab": "tsv",
-    ".jsonl": "jsonl",
-    ".ndjson": "jsonl",
-    ".json": "jsonl",
-    ".parquet": "parquet",
-}
+_DELIMITED = ("csv", "tsv")
+_FASTTEXT = "__label__"
+_FASTTEXT_LABEL = re.compile(rf"(?<!\S){_FASTTEXT}(\S+)\s?")
+
+_SPACE = re.compile("[ \\t]")
 
 Label = str | tuple[str, ...] | None
 
@@ -61,15 +66,13 @@ class Source:
     label: column name or number; several columns hold 0 or 1 for the class that each is named after (multi-label);
     for plain text "first-word" or "first-word-to-colon"; folders have theirs.
     label_delimiter: parts several labels in one cell (multi-label); lists that were saved as text are read as such.
-    weight: column of numbers.
-    format: "auto" goes by the suffix below .gz, .zst, .xz; else a table where columns are named, text where
-    not.
-    header, delimiter, quoting, encoding: of csv-like files; see `tables.sniff` and `streams.open_text`.
-    documents: of plain text, "line" or "blank" (line) between them; "auto" is blank where the file has
-    blank lines.
-    keep: columns whose cells every record carries along, such as an id.
-    split: keep only this part: name of the upper folder (`train` of train/pos/1.txt), or value in a column
-    named "split".
+    weight: column of numbers. keep: columns whose cells every record carries along, such as an id.
+    format: "auto" goes by the suffix below .gz, .bz2, .zst, .xz, or the first bytes; else a table where columns are
+    named, text where not. "jsonl" is JSON of any arrangement, "arrow" Feather too.
+    header, delimiter, quoting: of csv-like files; see `dialect.guess`. encoding: see `streams.open_text`.
+    documents: of plain text, "line" or "blank" (line) between them; "auto": see `documents.guess_documents`.
+    split: keep only this part: name of the upper folder (`train` of train/pos/1.txt), of files in a folder
+    (train-0.parquet), or value in a column named "split".
     """
 
     path: str | Path
@@ -104,17 +107,19 @@ class Source:
         return (self.label,) if isinstance(self.label, str) else tuple(self.label)
 
 
-def read(source: Source) -> Iterator[Record]:
-    """The records of a source, one after the other.
+def read(source: Source | str | Path) -> Iterator[Record]:
+    """The records of a source, one after the other; a path is `Source(path)`.
 
-    Raises DataError (nothing there, empty, damaged, not decodable), UsageError (wrong column or option),
+    What is not said is guessed, see `resolved`. Warns (DataWarning) where a guess may be wrong or a row is left out;
+    raises DataError (nothing there, empty, damaged, not decodable), UsageError (wrong column or option),
     StorageError.
     """
-    return chain.from_iterable(read_batches(source))
+    return chain.from_iterable(read_batches(source, size=1))  # large texts are not held together
 
 
-def read_batches(source: Source, size: int = 1024) -> Iterator[list[Record]]:
+def read_batches(source: Source | str | Path, size: int = 1024) -> Iterator[list[Record]]:
     """The records of a source in lists of `size`, the last one shorter. Errors as of `read`; a missing file at once."""
+    source = _as_source(source)
     path = existing(source.path)
     if size < 1:
         raise UsageError(f"a batch has one record or more; got size={size}.")
@@ -131,50 +136,115 @@ def _batched(records: Iterator[Record], source: Source, size: int) -> Iterator[l
         batch = list(islice(records, size))
 
 
+def resolved(source: Source | str | Path) -> Source:
+    """The source as `read` reads it: format, delimiter, quoting, header, documents, encoding and text column.
+
+    What a format has none of stays as it is, and so do the files of a folder. Errors and warnings as of `read`.
+    """
+    source = _as_source(source)
+    path = existing(source.path)
+    kind = _format(source, path)
+    if kind == "folder":
+        return replace(source, format=kind)
+    if kind == "text":
+        sample = sample_of(path, source.encoding)
+        how = "line" if source.label is not None else source.documents
+        how = guess_documents(sample, path) if how == "auto" else how
+        return replace(source, format=kind, encoding=sample.encoding, documents=how)
+    if kind in _DELIMITED:
+        sample, dialect = _dialect(source, path, kind)
+        source = replace(
+            source,
+            encoding=sample.encoding,
+            delimiter=dialect.delimiter,
+            quoting=dialect.quoting,
+            header="yes" if dialect.header else "no",
+        )
+    chosen: list[str] = []
+    next(_cells(source, path, kind, chosen), None)
+    return replace(source, format=kind, text=source.text or tuple(chosen[:1]))
+
+
+def _as_source(source: Source | str | Path) -> Source:
+    if isinstance(source, Source):
+        return source
+    if isinstance(source, str | Path):
+        return Source(source)
+    raise UsageError(f"expected a Source or the path of a file or folder, got a {type(source).__name__}.")
+
+
 def _records(source: Source, path: Path) -> Iterator[Record]:
+    kind = _format(source, path)
+    if kind == "folder":
+        return _read_folder(source, path)
+    return _read_text(source, path) if kind == "text" else _read_table(source, path, kind)
+
+
+def _format(source: Source, path: Path) -> str:
+    """One of FORMATS but "auto"."""
     kind = source.format
     if path.is_dir():
         _one_of("format (of a folder)", kind, ("auto", "folder", "text"))
-        return _read_folder(source, path)
+        return "folder"
     if kind == "folder":
         raise UsageError(
             f"expected a folder, but {path} is a file. Leave the format out, or name its folder."
         )
-    if kind == "auto":
-        kind = _BY_SUFFIX.get(plain_suffix(path)) or _guess(source, path)
-    return _read_text(source, path) if kind == "text" else _read_table(source, path, kind)
+    return (table_format(path) or _guess(source, path)) if kind == "auto" else kind
 
 
 def _guess(source: Source, path: Path) -> str:
     """The format of a file whose name does not say it: a table where columns are asked for."""
     if not source.columns and source.label in (None, FIRST_WORD, FIRST_WORD_TO_COLON):
         return "text"
-    with open_text(path, source.encoding) as stream:
-        first = stream.peek(1).split(b"\n", 1)[0]
-    return "tsv" if b"\t" in first else "jsonl" if first.startswith(b"{") else "csv"
+    first = next((line for line in sample_of(path, source.encoding).lines() if line.strip()), "")
+    return "tsv" if "\t" in first else "jsonl" if first.startswith(("{", "[{", "[\n")) else "csv"
+
+
+def _dialect(source: Source, path: Path, kind: str) -> tuple[Sample, Dialect]:
+    """How a csv-like file is written, and the sample that says so."""
+    sample = sample_of(path, source.encoding, quotes=source.quoting is None)
+    dialect = guess(
+        sample,
+        _wanted(source),
+        path,
+        delimiter=source.delimiter or ("\t" if kind == "tsv" else None),
+        quoting=source.quoting,
+        header=source.header,
+    )
+    return sample, dialect
+
+
+def _wanted(source: Source) -> list[str]:
+    """The columns that are asked for; the text is first."""
+    weight = [] if source.weight is None else [source.weight]
+    split = [] if source.split is None else ["split"]
+    return [*source.columns, *source.label_columns, *weight, *source.keep, *split]
+
+
+def _cells(source: Source, path: Path, kind: str, chosen: list[str]) -> Iterator[Cells]:
+    """The wanted columns of a table in batches; when the first one comes, their names are in `chosen`."""
+
+    def choose(names: Sequence[str]) -> list[str]:
+        chosen[:] = [*([] if source.columns else [_usual(names, path)]), *_wanted(source)]
+        return chosen
+
+    several = source.label if isinstance(source.label, str) else None
+    if kind == "parquet":
+        return read_parquet(path, choose, several=several)
+    if kind == "arrow":
+        return read_arrow(path, choose, several=several)
+    if kind == "jsonl":
+        return read_jsonl(path, choose, encoding=source.encoding, several=several)
+    _, dialect = _dialect(source, path, kind)
+    return read_delimited(
+        path, choose, encoding=source.encoding, dialect=dialect, guessed=source.quoting is None
+    )
 
 
 def _read_table(source: Source, path: Path, kind: str) -> Iterator[Record]:
-    wanted = [*source.columns, *source.label_columns, *([source.weight] if source.weight is not None else [])]
-    wanted += [*source.keep, *["split"] * (source.split is not None)]
-
-    def choose(names: Sequence[str]) -> list[str]:
-        return wanted if source.columns else [_usual(names, path), *wanted]
-
-    if kind == "parquet":
-        batches = tables.read_parquet(path, choose)
-    elif kind == "jsonl":
-        batches = tables.read_jsonl(path, choose, encoding=source.encoding)
-    else:
-        with open_text(path, source.encoding) as stream:
-            sample = stream.peek(1)
-        delimiter = source.delimiter or ("\t" if kind == "tsv" else None)
-        dialect = tables.sniff(
-            sample, wanted, delimiter=delimiter, quoting=source.quoting, header=source.header
-        )
-        batches = tables.read_csv(path, choose, encoding=source.encoding, dialect=dialect)
     to_record = _row_reader(source, path)
-    for cells in batches:
+    for cells in _cells(source, path, kind, []):
         for row in zip(*cells, strict=True):
             record = to_record(row)
             if record is not None:
@@ -183,7 +253,7 @@ def _read_table(source: Source, path: Path, kind: str) -> Iterator[Record]:
 
 def _usual(names: Sequence[str], path: Path) -> str:
     """The column that is most likely the text when none was named."""
-    usual = [name for word in tables.USUAL_TEXT for name in names if name.lower() == word]
+    usual = [name for word in USUAL_TEXT for name in names if name.lower() == word]
     if not usual and len(names) != 1:
         there = ", ".join(map(repr, names[:30]))
         raise UsageError(
@@ -257,27 +327,64 @@ def _weight(value: Any, path: Path) -> float:
 
 def _read_text(source: Source, path: Path) -> Iterator[Record]:
     """Plain text: a document a line, or the lines between blank lines; with labels always a line."""
+    for name, value in (("split", source.split), ("weight", source.weight)):
+        if value is not None:
+            raise UsageError(f"{path} is plain text, which has no {name}. Leave the {name} ({value!r}) out.")
     _no_columns(source, path)
     if source.label is None:
-        yield from map(Record, texts_of(path, source.encoding, source.documents))
+        for number, text in enumerate(texts_of(path, source.encoding, source.documents)):
+            if number == 0 and text.startswith(_FASTTEXT):
+                warnings.warn(
+                    f"{path}: its texts begin with labels ({_FASTTEXT}...), which are read as text. "
+                    "Read them with --label first-word (label='first-word').",
+                    DataWarning,
+                    stacklevel=2,
+                )
+            yield Record(text)
         return
     _one_of("label (of plain text)", " and ".join(source.label_columns), (FIRST_WORD, FIRST_WORD_TO_COLON))
+    marked = _FASTTEXT in sample_of(path, source.encoding).text
     for line in texts_of(path, source.encoding, "line"):
-        word, _, text = line.partition(" ")
+        labels, text = _marked(line) if marked or _FASTTEXT in line else _first_word(line)
         if source.label == FIRST_WORD_TO_COLON:
-            word = word.partition(":")[0]
-        yield Record(text, _label(word, source.label_delimiter))
+            labels = [word.partition(":")[0] for word in labels]
+        label = (labels[0] if len(labels) == 1 else labels) if labels else None
+        yield Record(text, _label(label, source.label_delimiter))
+
+
+def _marked(line: str) -> tuple[list[str], str]:
+    """The labels of a line of fastText, which may be none, several, and anywhere in it, and its text."""
+    return _FASTTEXT_LABEL.findall(line), _FASTTEXT_LABEL.sub("", line).strip()
+
+
+def _first_word(line: str) -> tuple[list[str], str]:
+    word, *text = _SPACE.split(line, 1)
+    return [word], "".join(text)
 
 
 def _read_folder(source: Source, path: Path) -> Iterator[Record]:
-    """Every file of the lowest folders is a document, labelled by its folder; tables among them are read as tables."""
-    for file, label in labelled_files(path, source.split):
-        kind = _BY_SUFFIX.get(plain_suffix(file))
-        if kind is None or source.format != "auto":
+    """Every file of the lowest folders is a document, or a table, labelled by its folder unless a column is."""
+    named = {"label": " and ".join(source.label_columns) or None, "weight": source.weight}
+    unused = {name: column for name, column in named.items() if column is not None}
+    for file, label, kind in labelled_files(path, source.split, tables=source.format != "text"):
+        if kind is None:
+            for name in unused:
+                warnings.warn(
+                    f"{path} holds texts and no columns: the {name} {unused[name]!r} is not used; labels are the "
+                    "names of folders.",
+                    DataWarning,
+                    stacklevel=2,
+                )
+            unused = {}
             _no_columns(source, file)
             yield Record(whole(file, source.encoding), label)
-        else:
+        elif source.label is not None:
             yield from _read_table(replace(source, split=None), file, kind)
+        else:
+            yield from (
+                replace(record, label=label)
+                for record in _read_table(replace(source, split=None), file, kind)
+            )
 
 
 def _no_columns(source: Source, path: Path) -> None:

@@ -1,7 +1,8 @@
-"""Bytes of a file -> checked UTF-8: decompression and decoding on the fly, in blocks, never the whole file.
+"""Bytes of a file -> checked UTF-8, unpacked and decoded on the fly, in blocks, never the whole file.
 
-How: `.gz` and `.zst` through pyarrow, `.xz` through lzma; a raw stream decodes every block and passes it on
-as UTF-8, so that a byte that is no text is found with its line and offset. Costs: one decode per byte.
+How: a raw stream decodes every block and passes it on as UTF-8, so that a byte that is no text is found with its
+line and offset; what is no text at all (a workbook, an archive) is told by its first bytes. `lines` bounds a line.
+Costs: one decode per byte.
 Knows no columns and no labels.
 """
 
@@ -10,36 +11,48 @@ from __future__ import annotations
 import codecs
 import io
 import lzma
+import warnings
+from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import pyarrow as pa
 
-from ulmus.errors import DataError, StorageError, UsageError
+from ulmus.corpus.packing import check_regular, open_bytes, read_error
+from ulmus.corpus.signatures import not_text
+from ulmus.errors import DataError, DataWarning, UsageError
 
-__all__ = ["SUFFIXES", "existing", "open_text", "plain_suffix"]
+__all__ = ["LARGEST_DOCUMENT", "decoder", "existing", "lines", "open_text", "too_large"]
 
-SUFFIXES = (".gz", ".zst", ".xz")
+LARGEST_DOCUMENT = 16 << 20  # bytes of UTF-8 that one text may have, whatever the format: bounds the memory
+_DIVIDE = "Divide it into several (fold -s divides the long lines of plain text)"
 _BLOCK = 1 << 20  # bytes read and decoded at a time
-_MARKS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
+_MARKS = (  # of UTF-32 first: its mark begins with that of UTF-16
+    (codecs.BOM_UTF32_LE, "utf-32-le"),
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+_NULS = 0.25  # share of zero bytes from which a text is UTF-16 read as something else
 
 
 def existing(path: str | Path) -> Path:
-    """The path as `Path`. Raises DataError when there is nothing there."""
+    """The path of a folder or regular file. Raises DataError when there is no such thing, StorageError
+    when it may not be read.
+    """
     found = Path(path)
-    if not found.exists():
+    try:
+        found.lstat()
+    except (FileNotFoundError, NotADirectoryError, ValueError) as error:
         near = sorted(p.name for p in found.parent.glob("*"))[:8] if found.parent.is_dir() else []
         there = f"{found.parent} holds {', '.join(near)}" if near else f"there is no folder {found.parent}"
-        raise DataError(f"expected a file or folder, but {found} does not exist; {there}.")
+        raise DataError(f"expected a file or folder, but {found} does not exist; {there}.") from error
+    except OSError as error:
+        raise read_error(found, error) from error
+    if not found.is_dir():
+        check_regular(found)
     return found
-
-
-def plain_suffix(path: Path) -> str:
-    """The suffix below any compression, lower-cased: `.csv` of `a.CSV.gz`."""
-    name = path.name.lower()
-    for suffix in SUFFIXES:
-        name = name.removesuffix(suffix)
-    return Path(name).suffix
 
 
 def open_text(path: Path, encoding: str = "auto") -> io.BufferedReader:
@@ -52,23 +65,52 @@ def open_text(path: Path, encoding: str = "auto") -> io.BufferedReader:
     return io.BufferedReader(_Decoded(path, encoding), buffer_size=_BLOCK)
 
 
-def _open_raw(path: Path) -> IO[bytes]:
-    suffix = path.suffix.lower()
+def lines(stream: io.BufferedReader, path: Path, *, end: str = "\n", advice: str = _DIVIDE) -> Iterator[str]:
+    """The lines of what `open_text` opened, each with its end (other signs end no line).
+
+    Raises DataError, naming the line, for one longer than LARGEST_DOCUMENT: memory is bounded by it.
+    """
+    text = io.TextIOWrapper(stream, encoding="utf-8", newline=end)
+    number = 0
+    while line := text.readline(LARGEST_DOCUMENT + 2):
+        number += 1
+        if len(line) > LARGEST_DOCUMENT // 4 and _size(line.rstrip("\r\n")) > LARGEST_DOCUMENT:
+            raise too_large(path, f"line {number:,}", advice)
+        yield line
+
+
+def _size(text: str) -> int:
+    return len(text.encode("utf-8", "surrogatepass"))
+
+
+def too_large(path: Path | str, where: str, advice: str = _DIVIDE) -> DataError:
+    """The error for one text (`where`: "line 3", "row 7") larger than LARGEST_DOCUMENT."""
+    return DataError(
+        f"{path}, {where}: one text may have {LARGEST_DOCUMENT >> 20} MB of UTF-8 at most, and this one has more. "
+        f"{advice}."
+    )
+
+
+def decoder(encoding: str) -> codecs.IncrementalDecoder:
+    """A decoder of texts, whichever name Python knows. Raises UsageError for none, or one that is not for texts."""
+    sample = "a\nb\n"
     try:
-        if suffix == ".xz":
-            return lzma.open(path)
-        if suffix in (".gz", ".zst"):
-            kind = "gzip" if suffix == ".gz" else "zstd"
-            return pa.CompressedInputStream(pa.OSFile(str(path)), kind)  # type: ignore[no-any-return]
-        return path.open("rb")
-    except PermissionError as error:
-        raise StorageError(
-            f"{path} may not be read: permission denied. Change its permissions or its owner."
-        ) from error
-    except IsADirectoryError as error:
-        raise DataError(
-            f"expected a file, but {path} is a folder. Name a file in it, or read it as a folder."
-        ) from error
+        if codecs.getincrementaldecoder(encoding)().decode(sample.encode(encoding), final=True) == sample:
+            return codecs.getincrementaldecoder(encoding)()
+    except (LookupError, ValueError, TypeError):
+        pass
+    raise UsageError(
+        f"there is no encoding {encoding!r} of texts; try utf-8, latin-1, cp1252, utf-16 or gb18030."
+    )
+
+
+def _is_utf8(block: bytes) -> bool:
+    """Whether bytes that may end within a character are UTF-8."""
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(block)
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 class _Decoded(io.RawIOBase):
@@ -76,7 +118,7 @@ class _Decoded(io.RawIOBase):
 
     def __init__(self, path: Path, encoding: str) -> None:
         self._path = path
-        self._raw = _open_raw(path)
+        self._raw = open_bytes(path)
         self._offset = 0  # bytes decoded
         self._lines = 1
         self._ended = False
@@ -92,17 +134,34 @@ class _Decoded(io.RawIOBase):
         first = self._read()
         if not first:
             raise DataError(f"expected texts, but {self._path} is empty.")
-        self._encoding = encoding
-        if encoding == "auto":
-            mark, self._encoding = next(((m, e) for m, e in _MARKS if first.startswith(m)), (b"", "utf-8"))
+        if what := not_text(self._path, first):
+            raise DataError(f"expected texts, but {self._path} is {what}.")
+        mark, marked = next(((m, e) for m, e in _MARKS if first.startswith(m)), (b"", "utf-8"))
+        self.encoding = marked if encoding == "auto" else encoding
+        self._decoder = decoder(self.encoding)
+        if codecs.lookup(self.encoding).name == marked:
             first = first[len(mark) :]
-        try:
-            self._decoder = codecs.getincrementaldecoder(self._encoding)()
-        except LookupError as error:
-            raise UsageError(
-                f"there is no encoding {encoding!r}; try utf-8, latin-1, cp1252, utf-16 or gb18030."
-            ) from error
         self._decode(first)
+        self._suspect(first)
+
+    def _suspect(self, first: bytes) -> None:
+        """Raises DataError, or warns, where the first block can be decoded but looks like another encoding."""
+        ready = bytes(self._ready)
+        if ready.count(b"\0") > _NULS * len(ready):
+            likely = "UTF-16 without a byte order mark: say --encoding utf-16-le or utf-16-be"
+        elif b"\n" not in ready and "\u0a00".encode() in ready:
+            likely = "UTF-16 of the other byte order: say --encoding utf-16-le or utf-16-be"
+        else:
+            other = not codecs.lookup(self.encoding).name.startswith("utf")
+            if other and not first.isascii() and _is_utf8(first):
+                warnings.warn(
+                    f"{self._path} is read as {self.encoding}, as told, but it is valid UTF-8. "
+                    "If its accents come out wrong, leave the encoding out.",
+                    DataWarning,
+                    stacklevel=2,
+                )
+            return
+        raise DataError(f"{self._path} is not {self.encoding}; it looks like {likely} (encoding=...).")
 
     def readable(self) -> bool:
         """It is."""
@@ -129,9 +188,7 @@ class _Decoded(io.RawIOBase):
         try:
             return self._raw.read(_BLOCK)
         except (OSError, EOFError, lzma.LZMAError, pa.ArrowException) as error:
-            raise DataError(
-                f"{self._path} cannot be unpacked ({error}): it is cut off or damaged. Fetch or compress it again."
-            ) from error
+            raise read_error(self._path, error) from error
 
     def _decode(self, block: bytes) -> None:
         pending = self._decoder.getstate()[0]  # bytes of an unfinished character
@@ -143,9 +200,17 @@ class _Decoded(io.RawIOBase):
             at = self._offset - len(pending) + error.start
             bad = data[error.start : error.start + 1].hex()
             raise DataError(
-                f"{self._path} is not {self._encoding}: byte 0x{bad} at line {line:,} (byte {at:,}). "
+                f"{self._path} is not {self.encoding}: byte 0x{bad} at line {line:,} (byte {at:,}). "
                 "Name its encoding (--encoding latin-1, cp1252, utf-16 ...) or convert it to UTF-8."
+            ) from error
+        except UnicodeError as error:  # UTF-16 that does not say its byte order
+            raise DataError(
+                f"{self._path} is not {self.encoding} ({error}). "
+                "Without a byte order mark say --encoding utf-16-le or utf-16-be (encoding=...)."
             ) from error
         self._offset += len(block)
         self._lines += text.count("\n")
-        self._ready = memoryview(text.encode("utf-8", "replace"))
+        try:
+            self._ready = memoryview(text.encode("utf-8"))
+        except UnicodeEncodeError as error:  # half a pair of surrogates, as UTF-7 can write it
+            raise DataError(f"{self._path} is not {self.encoding} ({error}).") from error

@@ -31,6 +31,7 @@ class Batch(NamedTuple):
     lengths: NDArray[np.int64]  # (B,)
     targets: NDArray[Any] | None  # (B,) int64 or (B, C) float32
     index: NDArray[np.int64]  # type: ignore[assignment]  # (B,) numbers in the store; shadows tuple.index
+    weights: NDArray[np.float32] | None = None  # (B,) how much each document counts
 
 
 class _Plan(NamedTuple):
@@ -45,13 +46,14 @@ class _Plan(NamedTuple):
 class LabelBatches(ResumableBatches[Batch]):
     """Iterating gives one epoch of `Batch(ids, lengths, targets, index)`; `set_epoch` reshuffles.
 
-    `targets` has one row per document of the *store*: (N,) integers (classes), (N, C) floats (soft or
+    `targets` (and `weights`) have one row per document of the *store*: (N,) integers (classes), (N, C) floats (soft or
     multi-label), or None. Raises UsageError when it has not, or for impossible settings.
     """
 
     store: IdStore
     targets: NDArray[Any] | None = None
     _: KW_ONLY
+    weights: NDArray[np.float32] | None = None  # (N,) how much each document counts; None: all the same
     batch_size: int = 32  # documents, at most (one more where one would be left alone)
     token_budget: int | None = None  # ids with padding per batch, at most; a longer document comes alone
     shuffle: bool = False
@@ -90,7 +92,9 @@ class LabelBatches(ResumableBatches[Batch]):
             position = column + skipped
         ids = np.full((len(index), len(within)), self.pad_id, np.int64)  # (B, T)
         ids[row, column] = self.store.gather(index[row], position, backwards=self.backwards)
-        return Batch(ids, lengths, None if self.targets is None else self.targets[index], index)
+        targets = None if self.targets is None else self.targets[index]
+        weights = None if self.weights is None else self.weights[index]
+        return Batch(ids, lengths, targets, index, weights)
 
     def settings(self) -> dict[str, int | bool | str | None]:
         """What a saved position depends on."""

@@ -1,9 +1,9 @@
 """Token ids of a corpus, end to end in one memory-mapped file, with document offsets.
 
-A store is a folder in a documented, standard format (version 1):
+A store is a folder in a documented, standard format (version 2; "sha256" has the checksums of the two other files):
     ids.bin      ids of all documents, little-endian, uint16 for a vocabulary of <= 65,535 tokens, else int32
     offsets.npy  (N + 1,) int64; document i is ids[offsets[i] : offsets[i + 1]]
-    meta.json    {"format_version", "dtype", "documents", "tokens", "vocab_size", "key"}
+    meta.json    {"format_version", "dtype", "documents", "tokens", "vocab_size", "key", "sha256"}
 Written streaming under a temporary name and renamed whole; `open_or_write` reopens it without cutting texts
 again while the key (content and config) is the same. Memory: 8 bytes a document; the ids stay on disk.
 Knows no strings: who cut the texts, and how, is in the key.
@@ -27,7 +27,8 @@ from ulmus.storage import whole_folder
 
 __all__ = ["BOS_ID", "PAD_ID", "IdStore", "content_key"]
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+IDS, OFFSETS = "ids.bin", "offsets.npy"
 PAD_ID = 1  # xxpad in every Ulmus vocabulary
 BOS_ID = 2  # xxbos in every Ulmus vocabulary
 
@@ -109,6 +110,7 @@ class IdStore:
                 "tokens": int(offsets[-1]),
                 "vocab_size": vocab_size,
                 "key": key,
+                "sha256": {name: _file_digest(folder / name).hex() for name in (IDS, OFFSETS)},
             }
             (folder / "meta.json").write_text(json.dumps(meta, indent=1) + "\n", encoding="utf-8")
         return cls.open(path)
@@ -125,6 +127,7 @@ class IdStore:
             store_ids = np.zeros(0, dtype)
             if size_bytes:  # an empty file cannot be mapped
                 store_ids = np.memmap(folder / "ids.bin", dtype=dtype, mode="r").view(np.ndarray)
+            whole = {name: _file_digest(folder / name).hex() for name in (IDS, OFFSETS)}
             sound = (
                 offsets.shape == (meta["documents"] + 1,)
                 and offsets.dtype == np.int64
@@ -132,11 +135,12 @@ class IdStore:
                 and offsets[0] == 0
                 and offsets[-1] == meta["tokens"]
                 and bool((np.diff(offsets) >= 0).all())
+                and meta["sha256"] == whole
             )
         except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
             raise _damaged(folder, str(error)) from error
         if not sound:
-            raise _damaged(folder, "the sizes of its files do not agree")
+            raise _damaged(folder, "sizes or checksums of its files do not agree")
         return cls(store_ids, offsets, key=str(meta["key"]))
 
     @classmethod

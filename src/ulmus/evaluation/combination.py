@@ -17,13 +17,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import minimize
 
+from ulmus.config import check_range
 from ulmus.errors import DataError
 from ulmus.evaluation.objectives import MULTI_LABEL, SINGLE_LABEL, Objective, objective_of
 
-__all__ = ["Combination", "fit_weight"]
+__all__ = ["Combination", "counts_alone", "fit_weight"]
 
 Floats = NDArray[np.float64]
 NEGLIGIBLE = 0.02  # a part with less of the say than this is left out: it need not even be run
+LARGEST = 400.0  # exponent that `fit_weight` can find
 FLOOR = 1e-6  # probabilities are kept this far from 0 and 1: one boundless mistake must not decide a weight
 
 
@@ -41,6 +43,10 @@ class Combination:
     exponent_counts: float = 0.5
     multi_label: bool = False
 
+    def __post_init__(self) -> None:
+        check_range(self, "weight", 0, 1)
+        check_range(self, "exponent_lm exponent_counts", 0, LARGEST)
+
     @property
     def objective(self) -> Objective:
         """Whose probabilities are mixed."""
@@ -54,6 +60,11 @@ class Combination:
         lm, counts = _scores(p_lm, p_counts, self.objective)
         mixed = self.exponent_lm * lm + self.exponent_counts * counts
         return self.objective.probabilities(mixed)
+
+
+def counts_alone(combination: Combination) -> Combination:
+    """The combination without its language model: word counts as they are."""
+    return Combination(0.0, 0.0, 1.0, combination.multi_label)
 
 
 def fit_weight(

@@ -46,9 +46,10 @@ def compare(
 
 def _verdict(best: str, difference: float, low: float, high: float, n: int) -> str:
     name = "The combination" if best == "combined" else "The language model"
-    told = f"{100 * difference:+.1f} points (95% interval {100 * low:+.1f} to {100 * high:+.1f}, {n:,} documents)"
+    interval = f"95% confidence interval {100 * low:+.1f} to {100 * high:+.1f}, {n:,} documents"
+    gain = f"{100 * difference:+.1f} points ({interval})"
     if low > 0:
-        return f"{name} is better than counting words: {told}."
+        return f"{name} is better than word counts: {gain}."
     if high < 0:
-        return f"Counting words is better: {name.lower()} differs by {told}."
-    return f"Counting words is as good, as far as these documents can tell: {name.lower()} differs by {told}."
+        return f"{name} is worse than word counts: {gain}."
+    return f"No significant difference between {name[0].lower()}{name[1:]} and word counts: {gain}."

@@ -8,81 +8,18 @@ Axes: B batch, T time, E embedding, D hidden, L layers, V vocabulary.
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
-from typing import NamedTuple
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
-from ulmus.config import check_range
-from ulmus.errors import ConfigError
 from ulmus.models.dropout import VariationalDropout, embedding_dropout
+from ulmus.models.encoder import Dropouts, Encoded, EncoderConfig, State
 from ulmus.models.lstm import LSTMLayer
 from ulmus.models.qrnn import QRNNLayer
-
-State = list[
-    tuple[Tensor, Tensor]
-]  # L x (hidden (B, D), cell (B, D)); QRNN: (last input (B, E), cell (B, D))
-CELLS = ("lstm", "qrnn")
-
-
-@dataclass(frozen=True)
-class Dropouts:
-    """The five dropouts; `mult` scales them all. The defaults are those published for the language model."""
-
-    input: float = 0.25  # features of the embedded words
-    hidden: float = 0.15  # features between the layers
-    output: float = 0.1  # features of the last layer (language model) or of the head (classifier)
-    embedding: float = 0.02  # whole words
-    weight: float = 0.2  # recurrent matrices
-    mult: float = 1.0
-
-    def __post_init__(self) -> None:
-        check_range(self, "input hidden output embedding weight", 0, 1)
-        check_range(self, "mult", 0)
-
-    def scaled(self, name: str) -> float:
-        """The probability to use for `name`, at most 0.95."""
-        return min(float(getattr(self, name)) * self.mult, 0.95)
-
+from ulmus.models.recurrent import RecurrentLayer
 
 LM_DROPOUTS = Dropouts()
-
-
-@dataclass(frozen=True)
-class EncoderConfig:
-    """Shape of the encoder. `base` is the published one: 400 / 1150 / 3."""
-
-    vocab_size: int
-    embedding: int = 400  # E: width of embeddings and of the last layer
-    hidden: int = 1150  # D: width of the other layers
-    layers: int = 3  # L
-    cell: str = "lstm"  # or "qrnn": cheaper layers, of which a few more are wanted
-
-    def __post_init__(self) -> None:
-        if self.cell not in CELLS:
-            raise ConfigError(f"cell: expected one of {', '.join(CELLS)}, got {self.cell!r}.")
-
-    def widths(self) -> list[int]:
-        """Output width of each layer."""
-        return [self.hidden] * (self.layers - 1) + [self.embedding]
-
-    def pooled(self) -> int:
-        """F, the features of a document: the last output of the top layer, maximum and mean of every layer."""
-        return self.embedding + 2 * sum(self.widths())
-
-
-class Encoded(NamedTuple):
-    """What the encoder gives for B x T tokens."""
-
-    outputs: list[Tensor]  # (B, T, D) of each layer, after its dropout
-    raw: Tensor  # (B, T, E) last layer, before it
-    state: State
-
-    @property
-    def output(self) -> Tensor:
-        """(B, T, E) of the last layer, after its dropout."""
-        return self.outputs[-1]
 
 
 class AWDLSTM(nn.Module):
@@ -111,16 +48,20 @@ class AWDLSTM(nn.Module):
         self.dropouts = dropouts
         names = ["input"] + ["hidden"] * (self.config.layers - 1) + ["output"]
         for module, name in zip(self.between, names, strict=True):
-            if isinstance(module, VariationalDropout):
-                module.p = dropouts.scaled(name)
-        for layer in self.layers:
-            if isinstance(layer, LSTMLayer | QRNNLayer):
-                layer.weight_p = dropouts.scaled("weight")
+            cast(VariationalDropout, module).p = dropouts.scaled(name)
+        for layer in self._recurrent():
+            layer.weight_p = dropouts.scaled("weight")
 
     def state_widths(self) -> list[tuple[int, int]]:
         """Widths of the two parts of each layer's state."""
-        layers = [layer for layer in self.layers if isinstance(layer, LSTMLayer | QRNNLayer)]
-        return [layer.state_widths() for layer in layers]
+        return [layer.state_widths() for layer in self._recurrent()]
+
+    def _recurrent(self) -> list[RecurrentLayer]:
+        return cast("list[RecurrentLayer]", list(self.layers))
+
+    def weights_per_token(self) -> int:
+        """How many weights a token is multiplied with: those of all layers."""
+        return sum(p.numel() for p in self.layers.parameters())
 
     def initial_state(self, batch: int) -> State:
         """A state of zeros for `batch` sequences."""
@@ -145,16 +86,10 @@ class AWDLSTM(nn.Module):
     def one_draw(self) -> Iterator[None]:
         """Inside the block all calls have the same dropped recurrent weights: those of one batch."""
         with ExitStack() as stack:
-            for layer in self.layers:
-                if isinstance(layer, LSTMLayer):
-                    stack.enter_context(layer.one_draw())
+            for layer in self._recurrent():
+                stack.enter_context(layer.one_draw())
             yield
 
     def layer_groups(self) -> list[list[nn.Parameter]]:
         """Embedding first, then one group per LSTM layer."""
         return [[self.embedding], *(list(layer.parameters()) for layer in self.layers)]
-
-
-def detach(state: State) -> State:
-    """The same numbers without their history: truncated back-propagation through time."""
-    return [(h.detach(), c.detach()) for h, c in state]

@@ -3,13 +3,16 @@
 The matrices are packed once for all calls, in float32, bf16 or 8-bit numbers. Documents are read side by side, the
 longest first, and a step multiplies only the rows of those that go on: padding costs nothing. A layer reads some
 steps before the next one begins, so its matrix stays in the cache and memory does not grow with the length of a
-document. States are float32 whatever the products are. Knows no strings, no loss, no training.
+document. States are float32 whatever the products are. A process that forks leaves its threads behind, and a child
+that counted on them would wait for ever (pytorch#49555): children compute with one thread, unless they choose another
+number before they predict for the first time. Knows no strings, no loss, no training.
 Axes: N tokens of all documents (time first), B documents, T time, E embedding, D features of a layer, F of a document,
 L layers.
 """
 
 from __future__ import annotations
 
+import os
 from functools import partial
 from typing import Any
 
@@ -17,7 +20,8 @@ import torch
 from torch import Tensor
 
 from ulmus.errors import ConfigError
-from ulmus.models.awd_lstm import AWDLSTM, State
+from ulmus.models.awd_lstm import AWDLSTM
+from ulmus.models.encoder import State
 from ulmus.models.heads import Pooled, concat, start_pooling
 from ulmus.models.inference_layers import ReadLSTM, ReadQRNN, RoundedLSTM, runs
 from ulmus.models.lstm import LSTMLayer
@@ -29,6 +33,9 @@ TOKENS = 4096  # that a layer reads before the next one begins, in at least `FEW
 FEWEST = 16
 ROWS = 64  # documents for which the matrices are laid out; fewer or more are read as well
 PRECISIONS = ("float32", "bf16", "int8")
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=partial(torch.set_num_threads, 1))
 
 
 class Reader:

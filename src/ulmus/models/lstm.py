@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from ulmus.models.dropout import weight_dropout
 from ulmus.models.matmul import Packed
+from ulmus.models.recurrent import RecurrentLayer
 
 __all__ = ["FusedLSTM", "LSTMLayer"]
 
@@ -29,7 +30,7 @@ sigmoid_backward = torch.ops.aten.sigmoid_backward.grad_input
 tanh_backward = torch.ops.aten.tanh_backward.grad_input
 
 
-class LSTMLayer(nn.Module):
+class LSTMLayer(RecurrentLayer):
     """One LSTM layer with DropConnect on its recurrent matrix; gates stand in the order i, f, g, o."""
 
     def __init__(self, width_in: int, width: int, *, weight_p: float = 0.0) -> None:

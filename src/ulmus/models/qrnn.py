@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from ulmus.models.dropout import weight_dropout
 from ulmus.models.matmul import Packed
+from ulmus.models.recurrent import RecurrentLayer
 
 __all__ = ["QRNNLayer"]
 
@@ -27,7 +28,7 @@ sigmoid_backward = torch.ops.aten.sigmoid_backward.grad_input
 tanh_backward = torch.ops.aten.tanh_backward.grad_input
 
 
-class QRNNLayer(nn.Module):
+class QRNNLayer(RecurrentLayer):
     """One QRNN layer (fo-pooling) with DropConnect on its matrix, looking at `window` (1 or 2) inputs at a time."""
 
     def __init__(self, width_in: int, width: int, *, window: int = 1, weight_p: float = 0.0) -> None:

@@ -37,7 +37,7 @@ def stored(tensors: Mapping[str, Any], weights: str) -> dict[str, Any]:
 def torch_tensors(network: nn.Module, tensors: Mapping[str, Any], prefix: str = "") -> None:
     """Arrays named as `numpy_tensors` does become the weights of a network, which may be on `meta`.
 
-    Those of the network's own type are not copied: they are shared, or stay mapped from the model file. Nothing of the
+    Those of the network's own type are not copied: they are shared with what was read of the model file. Nothing of the
     size that a config claims is made before the arrays are known to have it. Raises BundleError when they do not fit
     the network.
     """
@@ -55,6 +55,8 @@ def torch_tensors(network: nn.Module, tensors: Mapping[str, Any], prefix: str = 
             raise BundleError(
                 f"The weight {name} has shape {array.shape}, its config wants {tuple(t.shape)}. Train it anew."
             )
+        if name.endswith("running_var") and (array < 0).any():
+            raise BundleError(f"The weight {name} is a variance, and below 0. Train it anew.")
         taken[name] = torch.from_numpy(np.require(array, requirements=["C", "A", "W"])).to(t.dtype)
     network.load_state_dict(taken, assign=True)
 

@@ -52,7 +52,8 @@ def checkpoint(
             digest.update(b"none")
             continue
         digest.update(json.dumps([each.store.key, each.settings()]).encode())
-        for rows in (each.documents, getattr(each, "targets", None)):
+        weights = getattr(each, "weights", None)
+        for rows in (each.documents, getattr(each, "targets", None), *([] if weights is None else [weights])):
             digest.update(b"all" if rows is None else np.ascontiguousarray(rows).tobytes())
     path = folder / f"{name}-{digest.hexdigest()[:12]}.checkpoint"
     return _copied(path) if branch else path

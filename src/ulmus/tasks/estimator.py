@@ -9,13 +9,15 @@ from __future__ import annotations
 import dataclasses
 import functools
 import inspect
-from collections.abc import Iterable
-from typing import Any, ClassVar, Self
+from collections.abc import Callable, Iterable
+from typing import Any, ClassVar, Self, TypeVar, cast
 
 from ulmus.config import did_you_mean
 from ulmus.errors import UsageError
 
-__all__ = ["Estimator"]
+__all__ = ["Estimator", "not_fitted", "sklearn_names"]
+
+Method = TypeVar("Method", bound=Callable[..., Any])
 
 
 class Estimator:
@@ -63,19 +65,38 @@ class Estimator:
         parameters = list(inspect.signature(cls).parameters.values())
         return {p.name: p.default for p in parameters}
 
-    def get_params(self, deep: bool = True) -> dict[str, Any]:  # noqa: ARG002 - scikit-learn's signature
-        """The parameters by name."""
-        return {name: getattr(self, name) for name in self._defaults()}
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """The parameters by name; `deep` adds the settings of `config` as config__NAME, for grid searches."""
+        params = {name: getattr(self, name) for name in self._defaults()}
+        if deep and self.SETTINGS is not None:
+            settings = params["config"] or self.SETTINGS()
+            params |= {f"config__{f.name}": getattr(settings, f.name) for f in dataclasses.fields(settings)}
+        return params
 
     def set_params(self, **params: Any) -> Self:
         """Change parameters. Raises UsageError for one there is not."""
-        self._check_names(params)
-        for name, value in params.items():
+        nested = {name: value for name, value in params.items() if name.startswith("config__")}
+        own = {name: value for name, value in params.items() if name not in nested}
+        self._check_names(own)
+        for name, value in own.items():
             setattr(self, name, value)
+        if nested:
+            self._set_config({name.removeprefix("config__"): value for name, value in nested.items()})
         return self
 
+    def _set_config(self, changes: dict[str, Any]) -> None:
+        """Another `config` with some settings changed. Raises UsageError for a setting there is not."""
+        if self.SETTINGS is None:
+            raise UsageError(f"{type(self).__name__} has no settings: there is no parameter config.")
+        names = [field.name for field in dataclasses.fields(self.SETTINGS)]
+        for name in changes:
+            if name not in names:
+                raise UsageError(f"there is no setting config__{name}.{did_you_mean(name, names)}")
+        config: Any = getattr(self, "config", None) or self.SETTINGS()
+        self.config = dataclasses.replace(config, **changes)
+
     def __repr__(self) -> str:
-        changed = {n: v for n, v in self.get_params().items() if v is not self._defaults()[n]}
+        changed = {n: v for n, v in self.get_params(deep=False).items() if v is not self._defaults()[n]}
         return f"<{type(self).__name__}({_arguments(changed)}), {self._state()}>"
 
     def _state(self) -> str:
@@ -112,3 +133,28 @@ def _shown(value: Any) -> str:
 
 def _default(field: dataclasses.Field[Any]) -> Any:
     return field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
+
+
+def sklearn_names(method: Method) -> Method:
+    """Let a method that takes `texts` and `labels` take them as X and y too, scikit-learn's names for them."""
+
+    @functools.wraps(method)
+    def named(*arguments: Any, **keywords: Any) -> Any:
+        for theirs, ours in (("X", "texts"), ("y", "labels")):
+            if theirs in keywords:
+                keywords[ours] = keywords.pop(theirs)
+        return method(*arguments, **keywords)
+
+    return cast(Method, named)
+
+
+def not_fitted(message: str) -> UsageError:
+    """The error for using an estimator before `fit`: a UsageError that scikit-learn knows as its NotFittedError."""
+    return _not_fitted_type()(message)
+
+
+@functools.cache
+def _not_fitted_type() -> type[UsageError]:
+    from sklearn.exceptions import NotFittedError
+
+    return type("NotFitted", (UsageError, NotFittedError), {"__doc__": "The estimator is not fitted yet."})

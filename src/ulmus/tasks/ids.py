@@ -6,7 +6,11 @@ A second run with the same work folder finds tokenizer and ids there. Knows no m
 
 from __future__ import annotations
 
+import hashlib
+import json
+import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
@@ -63,10 +67,17 @@ class RunTexts:
             return Tokenizer.train(self._counting(), config)
         path = self.folder / f"tokenizer-{content_key([config, self.key, self.learn])[:16]}.json"
         if path.exists():
-            return Tokenizer.from_json(path.read_text(encoding="utf-8"))
+            with suppress(
+                OSError, ValueError, KeyError, TypeError, AttributeError
+            ):  # a damaged one is made anew
+                kept = json.loads(path.read_text(encoding="utf-8"))
+                if kept["sha256"] == _digest(kept["tokenizer"]):
+                    return Tokenizer.from_json(kept["tokenizer"])
+            warnings.warn(f"{path} is damaged: the tokenizer is trained anew.", RuntimeWarning, stacklevel=2)
         tokenizer = Tokenizer.train(self._counting(), config)
+        text = tokenizer.to_json()
         with whole_file(path) as file:
-            file.write(tokenizer.to_json().encode())
+            file.write(json.dumps({"sha256": _digest(text), "tokenizer": text}).encode())
         return tokenizer
 
     def ids(self, tokenizer: Tokenizer) -> IdStore:
@@ -101,6 +112,10 @@ class RunTexts:
         if not len(store):
             raise DataError("expected texts, got none.")
         return store
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def tokenized(texts: Iterable[str], tokenizer: Tokenizer) -> IdStore:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ulmus.config import check_seed
 from ulmus.errors import ConfigError
 from ulmus.tasks.progress import tell, watchers
 from ulmus.train.callbacks import Callback
@@ -28,6 +29,10 @@ class RunSettings:
     folder: Path | None = None  # of ids and checkpoints
     callbacks: tuple[Callback, ...] = ()
     verbose: bool = False
+
+    def __post_init__(self) -> None:
+        check_seed(self.seed)
+        check_minutes(self.minutes)
 
     def say(self, text: str) -> None:
         """A line for people, on stderr, unless the run is quiet."""

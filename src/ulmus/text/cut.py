@@ -52,7 +52,7 @@ _CONTRACTIONS = (
     _CLITIC,
     rf"(?<!{_LETTER})(?i:[cdjlmnst]|qu|jusqu|lorsqu|puisqu){_APOSTROPHE}(?=\p{{L}})",  # l'homme
 )
-_NUMBER = r"\p{N}+(?:[.,:]\p{N}+)+"
+_NUMBER = r"(?<!\p{N})\p{N}+(?:[.,:]\p{N}+)+"  # (looked for once in a run of digits, not at each of them)
 # A word may hold apostrophes, not a contraction; dense scripts fall apart into characters with their marks.
 _WORD_LETTER = rf"[[\p{{L}}\p{{N}}\p{{M}}\u200c\u200d]&&[^{_DENSE}]]"
 _WORD = (
@@ -60,6 +60,8 @@ _WORD = (
     rf"(?:{_APOSTROPHE}(?!(?i:s|re|ve|ll|d|m){_END}){_WORD_LETTER}+)*"
 )
 _DENSE_UNIT = rf"[{_DENSE}]\p{{M}}*"
+# Two letters that make a flag. `\X` would take them too, but it counts all those before them to know how they pair.
+_FLAG = r"[\x{1F1E6}-\x{1F1FF}]{1,2}[\p{M}\u200c\u200d\x{1F3FB}-\x{1F3FF}]*"
 
 _WORD_PARTS = (
     _SPECIAL,
@@ -70,9 +72,10 @@ _WORD_PARTS = (
     _NUMBER,
     _DENSE_UNIT,
     _WORD,
+    _FLAG,
     r"\X",
 )
-_PIECE_PARTS = (_SIGNS[0], rf"{_APOSTROPHE}(?:s|t|re|ve|ll|d|m)(?!{_LETTER})", rf"{_LETTER}+", r"\X")
+_PIECE_PARTS = (_SIGNS[0], rf"{_APOSTROPHE}(?:s|t|re|ve|ll|d|m)(?!{_LETTER})", rf"{_LETTER}+", _FLAG, r"\X")
 
 
 def expression(kind: str) -> str:

@@ -9,10 +9,11 @@ may write it, is left out.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from ulmus.text.rules import FREE_DASH, MOST, is_letter, restore_case, stretch
+from ulmus.text.rules import FREE_DASH, MOST, MOST_RUNS, is_letter, restore_case, stretch
 from ulmus.text.spacing import sides
 from ulmus.text.vocab import SPECIALS
 
@@ -60,6 +61,24 @@ def _times(tokens: Sequence[str], i: int) -> int:
 
 def _word(tokens: Sequence[str], i: int, unknown: str) -> tuple[str, int]:
     """The word that begins at position i with its markers, and the position after it; "" for a marker in vain."""
+    runs: deque[tuple[int, str]] = deque(maxlen=MOST_RUNS)
+    while i < len(tokens) and tokens[i] == "xxrep":
+        times = _times(tokens, i + 1)
+        if not times or i + 2 >= len(tokens):
+            return "", i + 1
+        sign = tokens[i + 2]
+        i += 3
+        if not is_letter(sign):
+            return sign * times if len(sign) == 1 else "", i
+        runs.append((times, sign))
+    word, i = _plain_word(tokens, i, unknown)
+    for times, sign in reversed(runs):
+        word = stretch(times, sign, word)
+    return word, i
+
+
+def _plain_word(tokens: Sequence[str], i: int, unknown: str) -> tuple[str, int]:
+    """The word at position i, perhaps behind a marker of its case, and the position after it."""
     if i >= len(tokens) or tokens[i] in _HIDDEN or tokens[i] == "xxwrep":
         return "", i
     token = tokens[i]
@@ -68,15 +87,6 @@ def _word(tokens: Sequence[str], i: int, unknown: str) -> tuple[str, int]:
     if token in ("xxup", "xxmaj"):
         ready = i + 1 < len(tokens) and tokens[i + 1] not in SPECIALS
         return (restore_case(token, tokens[i + 1]), i + 2) if ready else ("", i + 1)
-    if token == "xxrep":
-        times = _times(tokens, i + 1)
-        if not times or i + 2 >= len(tokens):
-            return "", i + 1
-        sign = tokens[i + 2]
-        if not is_letter(sign):
-            return sign * times if len(sign) == 1 else "", i + 3
-        word, after = _word(tokens, i + 3, unknown)
-        return stretch(times, sign, word), after
     return token, i + 1
 
 

@@ -40,7 +40,7 @@ def bits_per_byte(tokenizer: Tokenizer, texts: Iterable[str]) -> float:
         for token in tokenizer.tokens(text[:CHARACTERS]):
             name = tokenizer.vocab.id_of(token)
             if UNK < name < len(SPECIALS):
-                bits += costs[0]
+                bits += costs[0] if len(costs) else BYTE
                 continue
             own = len(token.strip(" \u2581").encode())
             total += own

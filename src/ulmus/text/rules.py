@@ -27,6 +27,7 @@ from itertools import groupby
 __all__ = [
     "FREE_DASH",
     "MOST",
+    "MOST_RUNS",
     "RulesConfig",
     "fix_html",
     "is_letter",
@@ -65,6 +66,7 @@ _LETTER_RUN = re.compile(r"([^\W\d_])\1{3,}")
 _PLAIN_WORD = re.compile(r"[^\W\d_][^\W_]*")
 FREE_DASH = " -"  # token of a dash between spaces, so that `well-made` and `a - b` come back; no text has it
 MOST = 999  # longest repeat that is marked; decoding never writes out more
+MOST_RUNS = 20  # repeats of letters in a word that are marked: each costs one pass over the word
 _SIGN_RUN = re.compile(r"([^\w\s])\1{2,}\Z")
 
 
@@ -137,10 +139,10 @@ def squeeze(word: str) -> tuple[list[tuple[int, str]], str]:
     >>> squeeze("looooong")
     ([(5, 'o')], 'long')
 
-    A word that `stretch` would not bring back is returned whole, with no runs.
+    A word that `stretch` would not bring back, or with more than `MOST_RUNS`, is returned whole, with no runs.
     """
     runs = [(len(m[0]), m[1].lower()) for m in _LETTER_RUN.finditer(word)]
-    if not runs or max(runs)[0] > MOST:
+    if not 0 < len(runs) <= MOST_RUNS or max(runs)[0] > MOST:
         return [], word
     short = _LETTER_RUN.sub(r"\1", word)
     back = short

@@ -16,6 +16,7 @@ from typing import Any
 from tokenizers import Tokenizer as Standard
 from tokenizers import models
 
+from ulmus.config import from_dict
 from ulmus.errors import ConfigError, DataError
 from ulmus.text.vocab import SPECIALS
 
@@ -57,15 +58,10 @@ def load(text: str) -> tuple[dict[str, Any], list[str], models.Model]:
 
 def build(cls: type[Any], tree: Any) -> Any:
     """A dataclass from its tree. Raises DataError for a key or a type it does not have."""
-    fields = {field.name: field for field in dataclasses.fields(cls)}
-    if not isinstance(tree, dict) or not set(tree) <= set(fields):
-        raise DataError(
-            f"expected the fields {', '.join(fields)} in the tokenizer's configuration, got {tree!r}."
-        )
     try:
-        return cls(**tree)
-    except (ConfigError, TypeError) as error:
-        raise DataError(f"the tokenizer's configuration cannot be used: {error}") from error
+        return from_dict(tree, cls, where="the tokenizer's configuration")
+    except ConfigError as error:
+        raise DataError(f"{error} Take the tokenizer from the model it belongs to.") from error
 
 
 def fingerprint(text: str) -> str:

@@ -9,6 +9,7 @@ Large corpora are read in several processes (`parallel`). Costs: docs/performanc
 
 from __future__ import annotations
 
+import os
 import re
 import threading
 from collections import Counter
@@ -28,7 +29,7 @@ from ulmus.text.expand import Expander, Table, WordExpander
 from ulmus.text.parallel import counted, encoded
 from ulmus.text.pieces import PieceExpander, train_model
 from ulmus.text.rules import RulesConfig, fix_html, merge_repeats, repair
-from ulmus.text.vocab import Vocab
+from ulmus.text.vocab import SPECIALS, Vocab
 
 __all__ = ["KINDS", "Counting", "Tokenizer", "TokenizerConfig"]
 
@@ -75,25 +76,30 @@ class Tokenizer:
         self.vocab = vocab
         self._expand = _expander(config, model)
         self._table = Table(self._expand, vocab)
-        self._lock = threading.Lock()
+        self._lock, self._process = threading.Lock(), os.getpid()
         self._json: str | None = None
 
     @classmethod
     def train(cls, texts: Iterable[str], config: TokenizerConfig | None = None) -> Tokenizer:
-        """Builds the vocabulary from `texts`, which are read once and never held together in memory."""
+        """Builds the vocabulary from `texts`, which are read once and never held together in memory.
+
+        Where no token comes `min_freq` times, as in a handful of texts, the most frequent ones make the vocabulary.
+        """
         config = config or TokenizerConfig()
         counts = counted(texts, Counting(config), lambda: asdict(config))
         if not counts:
             raise DataError(
                 "expected texts to train a tokenizer on, got none with anything but white space in it."
             )
+        most = max((n for token, n in counts.items() if token not in SPECIALS), default=1)
+        min_freq = min(config.min_freq, most)
         if config.kind in ("unigram", "bpe"):
-            model, tokens = train_model(counts, config.kind, size=config.size, min_freq=config.min_freq)
+            model, tokens = train_model(counts, config.kind, size=config.size, min_freq=min_freq)
             trained = cls(config, Vocab(tokens), model)
             return cls.from_json(
                 trained.to_json()
             )  # so that its scores are those of the saved file, to the last bit
-        return cls(config, Vocab.from_counts(counts, config.min_freq, config.size))
+        return cls(config, Vocab.from_counts(counts, min_freq, config.size))
 
     @cached_property
     def fingerprint(self) -> str:
@@ -119,6 +125,7 @@ class Tokenizer:
     def encode_batch(self, texts: Sequence[str]) -> list[NDArray[np.int32]]:
         """The ids of each text, a list of (T_i,) int32; the same as `encode` for each, faster."""
         encoded: list[NDArray[np.int32]] = []
+        self._after_fork()
         with self._lock:
             for i in range(0, len(texts), _SLICE):
                 encoded += self._encode_slice(texts[i : i + _SLICE])
@@ -166,14 +173,19 @@ class Tokenizer:
     def from_json(cls, text: str) -> Tokenizer:
         """The inverse of `to_json`. Raises DataError for anything that `to_json` did not write."""
         tree, tokens, model = saved.load(text)
-        rules = saved.build(RulesConfig, tree.pop("rules", {}))
-        config = saved.build(TokenizerConfig, {**tree, "rules": rules})
+        config = saved.build(TokenizerConfig, tree)
         tokenizer = cls(config, Vocab(tokens), model)
         tokenizer._json = text
         return tokenizer
 
     def __reduce__(self) -> tuple[Any, ...]:
         return self.from_json, (self.to_json(),)
+
+    def _after_fork(self) -> None:
+        """In a process that was forked: a thread that stayed behind may hold the lock, in the middle of a change."""
+        if self._process != os.getpid():
+            self._lock, self._process = threading.Lock(), os.getpid()
+            self._table.forget()
 
     def _framed(self, chunks: list[str]) -> list[str]:
         rules = self.config.rules

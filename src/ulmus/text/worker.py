@@ -19,7 +19,6 @@ import numpy as np
 from ulmus.errors import UlmusError
 from ulmus.text import saved
 from ulmus.text.parallel import receive, send
-from ulmus.text.rules import RulesConfig
 from ulmus.text.tokenizer import Counting, Tokenizer, TokenizerConfig
 
 __all__ = ["serve"]
@@ -46,8 +45,7 @@ def _answerer(setup: dict[str, Any]) -> Callable[[list[str] | None], bytes]:
     if "tokenizer" in setup:
         tokenizer = Tokenizer.from_json(setup["tokenizer"])
         return lambda texts: _packed(tokenizer, texts or [])
-    rules = saved.build(RulesConfig, setup["config"].pop("rules"))
-    counting = Counting(saved.build(TokenizerConfig, {**setup["config"], "rules": rules}))
+    counting = Counting(saved.build(TokenizerConfig, setup["config"]))
 
     def count(texts: list[str] | None) -> bytes:
         if texts is None:

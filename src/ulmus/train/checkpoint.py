@@ -1,14 +1,17 @@
 """A run under way <-> one safetensors file: weights, optimizer, averages, random states, and where it was.
 
 All tensors lie in the file by name (`model.*`, `optim.*`, `average.*`, `best.*`, `carried.*`, `rng.*`); the
-rest is JSON, stored as the byte tensor `run.json`. Nothing is pickled, so opening a file runs no code. A file
+rest is JSON, stored as the byte tensor `run.json`, and
+`run.sha256` is the SHA-256 of the file without itself. Nothing is pickled, so opening a file runs no code. A file
 is written under a temporary name, then renamed: kill -9 leaves the checkpoint before. Costs about 4 times the
 weights on disk, and writing never takes more than 2% of the time. Knows no stage and no batches.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 import time
 import warnings
 from collections.abc import Mapping
@@ -20,13 +23,14 @@ import torch
 from torch import Tensor
 
 from ulmus.errors import BundleError, ConfigError, DataError, StorageError
-from ulmus.storage import check_writable, whole_file
-from ulmus.tensors import BFloat16, pack, unpack
+from ulmus.storage import check_writable, open_file, whole_file
+from ulmus.tensors import BFloat16, aligned, pack, unpack
+from ulmus.tensors import Tensor as Array
 
 __all__ = ["CheckpointFile", "Saved", "load_model", "model_tensors"]
 
-FORMAT_VERSION = 1
-RUN = "run.json"
+FORMAT_VERSION = 2
+RUN, SUM = "run.json", "run.sha256"
 SHARE = 0.02  # of the time, at most, goes into writing checkpoints
 
 
@@ -62,9 +66,10 @@ class CheckpointFile:
         """Replace the file; raises StorageError, and the file before then stays."""
         began = time.monotonic()
         text = json.dumps({"format_version": FORMAT_VERSION, **run}).encode()
-        arrays = {name: _to_numpy(t) for name, t in tensors.items()}
+        arrays: dict[str, Array] = {name: _to_numpy(t) for name, t in tensors.items()}
+        arrays[RUN] = np.frombuffer(text, np.uint8)
         with whole_file(self.path) as file:
-            for chunk in pack({**arrays, RUN: np.frombuffer(text, np.uint8)}):
+            for chunk in pack(arrays | {SUM: _checksum(arrays)}):
                 file.write(chunk)
         self._written_s = time.monotonic()
         self._cost_s = self._written_s - began
@@ -85,10 +90,14 @@ class CheckpointFile:
         if not self.path.exists():
             return None
         try:
-            tensors = {name: _to_torch(t) for name, t in unpack(_read(self.path)).items()}
-            run = json.loads(tensors.pop(RUN).numpy().tobytes())
+            arrays = unpack(_read(self.path))
+            found = arrays.pop(SUM, None)
+            run = json.loads(np.asarray(arrays[RUN]).tobytes())
             version, theirs = run["format_version"], run["identity"]
-        except (BundleError, KeyError, ValueError, TypeError) as error:
+            if version == FORMAT_VERSION and not np.array_equal(np.asarray(found), _checksum(arrays)):
+                raise ValueError("its checksum does not match: a byte was changed")
+            tensors = {name: _to_torch(t) for name, t in arrays.items() if name != RUN}
+        except (BundleError, KeyError, ValueError, TypeError, AttributeError, OSError) as error:
             raise DataError(
                 f"{self.path} is not a checkpoint, or a damaged one ({error}). Delete it to start over."
             ) from error
@@ -107,11 +116,20 @@ class CheckpointFile:
         self.path.unlink(missing_ok=True)
 
 
-def _read(path: Path) -> bytearray:
-    data = bytearray(path.stat().st_size)
-    with path.open("rb") as file:
-        file.readinto(data)
+def _read(path: Path) -> memoryview:
+    with open_file(path) as file:
+        data = aligned(os.fstat(file.fileno()).st_size)
+        if file.readinto(data) != len(data):
+            raise ValueError("it is cut short")
     return data
+
+
+def _checksum(arrays: Mapping[str, Array]) -> np.ndarray[Any, Any]:
+    """SHA-256 of the file that these arrays make, (32,) uint8."""
+    digest = hashlib.sha256()
+    for chunk in pack(arrays):
+        digest.update(chunk)
+    return np.frombuffer(digest.digest(), np.uint8)
 
 
 def model_tensors(model: Any) -> dict[str, Tensor]:

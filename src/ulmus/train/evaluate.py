@@ -43,13 +43,14 @@ def evaluate(
 ) -> Evaluation:
     """Mean nll of the model (a Trainable) over one pass of batches, with outputs and targets where `collect`.
 
-    `between` is called after each batch and may raise. The model's mode is put back and its carried state
-    reset. Raises DataError when there is not one batch.
+    `between` is called after each batch and may raise. The model's mode and the batches' epoch are put back, the
+    carried state is reset. Raises DataError when there is not one batch.
     """
     device = resolve_device(device) if isinstance(device, str) else device
     precision = resolve_precision(precision, device)
     parts: dict[str, list[Tensor]] = {"outputs": [], "targets": [], "index": []}
     total, n = torch.zeros((), dtype=torch.float64, device=device), 0
+    epoch = batches.epoch
     batches.set_epoch(0)  # from the first batch on, whatever was read before
     was_training = model.training
     model.to(device).eval()
@@ -68,6 +69,7 @@ def evaluate(
     finally:
         model.train(was_training)
         model.reset()
+        batches.set_epoch(epoch)
     if n == 0:
         raise DataError("there is nothing to evaluate: expected at least one batch, got none")
     outputs, targets, index = (_join(tensors) for tensors in parts.values())

@@ -2,8 +2,10 @@
 
     Trainer(model, [Stage("head", 1, unfreeze=1), Stage("all", 3)], train=batches, valid=held_out).run()
 
-`train` and `valid` serve all stages, or are lists with one entry per stage. One process or torchrun, CPU or
-cuda, float32, bf16 or fp16: the same code. With a `checkpoint` path a run that was stopped or killed goes on
+`train` and `valid` serve all stages, or are lists with one entry per stage. A run begins with the epoch that its
+training batches stand at, and leaves them at the one after its last: a second `Trainer` with the same batches shuffles
+them anew and draws other dropout masks. One process or torchrun, CPU or cuda, float32, bf16 or fp16: the same code.
+With a `checkpoint` path a run that was stopped or killed goes on
 from there, and ends with the same weights to the last bit (on a CPU, where no time budget decides).
 Knows no text and no model class: see `protocol` for what it asks of them.
 """
@@ -37,6 +39,7 @@ __all__ = [
 ]  # fmt: skip
 
 # what may change between a run and its continuation without changing what comes out
+PROCESS_SEED, EPOCH_SEED = 1_000_003, 1_000_000_007  # far from the seeds of stages and from each other
 FREE = {"device", "checkpoint_every_s", "keep_checkpoint"}
 
 
@@ -90,6 +93,9 @@ class Trainer:
         self._callbacks = self.callbacks if self._accelerator.is_main_process else []
         self._file = self._checkpoint_file()
         saved = self._file.read(self._identity()) if self._file else None
+        self._epochs = [
+            batches.epoch for batches in self.train
+        ]  # where each stage's batches stand at the start
         first = self._resume(saved) if saved else 0
         with self._own_rng(), graceful(enabled=self._file is not None) as self._stop:
             try:
@@ -101,12 +107,15 @@ class Trainer:
             finally:
                 for callback in self._callbacks:
                     callback.run_ended()
+        for batches, epoch in zip(self.train, self._epochs, strict=True):
+            batches.set_epoch(epoch + sum(stage.epochs for stage in self.stages))
         if self._file and not self.config.keep_checkpoint:
             self._file.remove()
         return self.history
 
     def _run_stage(self, index: int, saved: Saved | None) -> None:
-        torch.manual_seed(1000 * self.config.seed + index + 1_000_003 * self._accelerator.process_index)
+        seed = 1000 * self.config.seed + index + EPOCH_SEED * self._epochs[index]
+        torch.manual_seed(seed + PROCESS_SEED * self._accelerator.process_index)
         run = StageRun(
             self.model,
             RunState(self.stages[index], index, len(self.stages)),
@@ -134,7 +143,8 @@ class Trainer:
             state.start_epoch()
             self.model.reset()
             # stages that share batches go on shuffling: epochs count through the whole run
-            run.train.set_epoch(sum(s.epochs for s in self.stages[: state.stage_index]) + state.epoch)
+            before = self._epochs[state.stage_index] + sum(s.epochs for s in self.stages[: state.stage_index])
+            run.train.set_epoch(before + state.epoch)
         if not state.epoch_done:
             run.epoch(lambda: self._after_step(run))
         row = self._finish_epoch(run)
@@ -213,13 +223,12 @@ class Trainer:
         tensors, position = run.save() if run else (_named_model(self.model), None)
         history = {"rows": self.history.rows, "best": self.history.best}
         write = self._file.write if must else self._file.try_write
-        write(
-            tensors, {"identity": self._identity(), "stage": stage, "history": history, "stage_run": position}
-        )
+        where = {"identity": self._identity(), "stage": stage, "history": history, "stage_run": position}
+        write(tensors, where | {"epochs": self._epochs})
 
     def _resume(self, saved: Saved) -> int:
         """Take over weights and history; returns the stage to go on with."""
-        self.history = History(**saved.run["history"])
+        self.history, self._epochs = History(**saved.run["history"]), saved.run["epochs"]
         load_model(self.model, saved.part("model"))
         return int(saved.run["stage"])
 

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from torch import Tensor, nn
 
+from ulmus.config import check_seed
 from ulmus.errors import ConfigError
 from ulmus.train.schedules import Schedule
 
@@ -63,6 +64,8 @@ class Batches(Protocol):
     torchrun every process is given batches of its own share of the data.
     """
 
+    epoch: int  # what `set_epoch` was last told, 0 at first
+
     def __len__(self) -> int:
         """Batches of this epoch."""
 
@@ -113,7 +116,8 @@ class Stage:
 class LoopConfig:
     """How the loop runs, whatever it trains."""
 
-    seed: int = 0  # stage k draws from 1000 * seed + k; the caller's random state is left as it was
+    # stage k draws from 1000 * seed + k where its batches stand at epoch 0; the caller's random state stays as it was
+    seed: int = 0
     device: str = "auto"  # auto | cpu | cuda
     precision: str = "float32"  # auto | float32 | bf16 | fp16 (fp16 on cuda only)
     clip: float | None = None  # largest norm of the gradient; None = not clipped
@@ -128,6 +132,7 @@ class LoopConfig:
     keep_checkpoint: bool = True  # False = remove the checkpoint file when all stages are done
 
     def __post_init__(self) -> None:
+        check_seed(self.seed)
         if self.clip is not None and not self.clip > 0:
             raise ConfigError(f"clip: expected a norm above 0 or nothing, got {self.clip}")
         if self.ema is not None and not 0 < self.ema < 1:

@@ -11,7 +11,7 @@ import contextlib
 import math
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from torch import Tensor
@@ -172,14 +172,19 @@ class StageRun:
         """Seconds spent in this stage, those of interrupted runs included."""
         return self._before_s + time.perf_counter() - self._started
 
-    def check_finite(self) -> None:
-        """Raise UlmusError when the loss is no longer a number."""
-        loss = self.state.loss()
+    def check_finite(self, loss: float | None = None) -> None:
+        """Raise UlmusError when the loss (without an argument: of the last batches) is no longer a number."""
+        loss = self.state.loss() if loss is None else loss
         if not math.isfinite(loss):
-            raise UlmusError(
-                f"The loss became {loss} in stage {self.state.stage.name!r} at step {self.state.total_steps}."
-                " Use a lower learning rate, clip the gradients, or precision float32."
-            )
+            self._diverged(f"The loss became {loss}")
+
+    def _diverged(self, what: str) -> NoReturn:
+        state = self.state
+        raise UlmusError(
+            f"{what} in stage {state.stage.name!r} by step {state.total_steps}, at a learning rate of {state.lr:.2g} "
+            f"(the highest of the stage: {state.stage.schedule.peak:.2g}). "
+            "Use a lower learning rate, clip the gradients, or precision float32."
+        )
 
     def judged_weights(self) -> contextlib.AbstractContextManager[None]:
         """Inside the block the model has the weights that evaluations judge: averaged, if they are."""
@@ -196,6 +201,7 @@ class StageRun:
             collect=collect,
             between=between,
         )
+        self.check_finite(found["loss"])
         found["loss"], found["n"] = mean_over_processes(found["loss"], found["n"], self.device)
         self._reserve_s = agree(self.accelerator, 1.05 * (time.perf_counter() - began))
         self._judged_s += self._reserve_s
@@ -224,6 +230,8 @@ class StageRun:
         """End the stage: the best or averaged weights become the weights, accelerate lets go of the model."""
         if not self.best.restore(self.model) and self.average is not None:
             self.average.copy_to_model()
+        if not all(bool(p.isfinite().all()) for p in self.params):  # (the last step came after the last loss)
+            self._diverged("Weights became infinite or no numbers")
         if self._parallel:
             self.accelerator.unwrap_model(self._forward, keep_fp32_wrapper=False)
         self.optimizer.zero_grad(set_to_none=True)

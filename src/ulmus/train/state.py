@@ -64,8 +64,11 @@ class RunState:
         return float(self.smooth) / (1 - SMOOTH ** max(self.total_steps, 1))
 
     def epoch_loss(self) -> float:
-        """nll of this epoch so far, weighted by count (waits for the device)."""
-        return float(self.nll_sum) / max(self.count, 1)
+        """nll of this epoch so far, weighted by count (waits for the device).
+
+        Where the time was up before its first batch: that of the last batches of the epoch before.
+        """
+        return float(self.nll_sum) / self.count if self.count else self.loss()
 
     def to_dict(self) -> dict[str, Any]:
         """What a checkpoint keeps, as plain JSON; floats survive exactly."""

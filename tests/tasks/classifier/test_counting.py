@@ -24,7 +24,7 @@ def test_columns_stand_in_the_order_of_the_classes(counts: Counts, corpus: Any) 
     assert labels.classes == (-1, 9, 10)
     everything = np.arange(len(labels))
     model = counts.fit(labels, everything)
-    proba = counts.of_labelled(model, labels, everything)
+    proba = model.proba(counts.labelled.x[everything])
     assert (proba.argmax(axis=1) == labels.target).mean() > 0.95
     np.testing.assert_allclose(proba.sum(axis=1), 1)
 
@@ -34,7 +34,7 @@ def test_a_class_that_was_not_shown_gets_probability_0(counts: Counts, corpus: A
     labels = Labels.of(corpus.labels)
     shown = np.flatnonzero(labels.target != 1)
     model = counts.fit(labels, shown)
-    proba = counts.of_labelled(model, labels, np.arange(len(labels)))
+    proba = model.proba(counts.labelled.x)
     assert proba.shape == (240, 3)
     assert not proba[:, 1].any()
     assert (proba[shown].argmax(axis=1) == labels.target[shown]).mean() > 0.95
@@ -44,7 +44,7 @@ def test_several_labels(counts: Counts, corpus: Any) -> None:
     """One column a label, independent."""
     labels = Labels.of([[label, "any"] for label in corpus.labels])
     model = counts.fit(labels, np.arange(len(labels)))
-    proba = counts.of_labelled(model, labels, np.arange(len(labels)))
+    proba = model.proba(counts.labelled.x)
     assert ((proba >= 0.5) == labels.target).mean() > 0.95
 
 
@@ -62,7 +62,6 @@ def test_arrays_and_back_gives_the_same_probabilities(counts: Counts, corpus: An
     model = counts.fit(labels, np.arange(len(labels)))
     arrays, meta = named_arrays(model, "counts.")
     assert all(name.startswith("counts.") for name in arrays)
-    loaded = load_counts(arrays | {"network.weight": np.zeros(2)}, meta, "counts.")
-    np.testing.assert_array_equal(
-        loaded.predict_proba(corpus.test_texts), model.predict_proba(corpus.test_texts)
-    )
+    loaded = load_counts(arrays | {"network.weight": np.zeros(2)}, meta, "counts.", classes=3)
+    x = counts.features.transform(corpus.test_texts)
+    np.testing.assert_array_equal(loaded.proba(x), model.proba(x))

@@ -52,6 +52,31 @@ def test_everything_learnt_comes_back(classifier: TextClassifier, saved: Path, c
     assert again.read_bytes() == saved.read_bytes()
 
 
+def test_word_counts_know_the_names_of_the_classes(classifier: TextClassifier, saved: Path) -> None:
+    """Before and after the file: what speaks for a class is asked by its name."""
+    loaded = TextClassifier.load(saved)
+    assert loaded.counts_.class_names_ == classifier.counts_.class_names_ == classifier.class_names_
+    assert loaded.counts_.strongest("sea") == classifier.counts_.strongest("sea")
+    assert set(loaded.counts_.explain("waves and a town")) == set(classifier.class_names_)
+
+
+def test_files_with_class_numbers_as_strings_still_load(
+    classifier: TextClassifier, saved: Path, tmp_path: Path, corpus: Any
+) -> None:
+    """As the first files have them; the predictions are the same."""
+    opened = bundle.read(saved)
+    assert opened.manifest["counts"]["classes"] == [0, 1, 2]
+    old = opened.manifest | {
+        "counts": opened.manifest["counts"] | {"classes": ["000000", "000001", "000002"]}
+    }
+    bundle.write(
+        tmp_path / "old.ulmus", manifest=old, tokenizer_json=opened.tokenizer_json, tensors=opened.tensors
+    )
+    loaded = TextClassifier.load(tmp_path / "old.ulmus", precision=classifier.precision)
+    mine, theirs = (c.predict_proba(corpus.test_texts, part="counts") for c in (classifier, loaded))
+    assert np.array_equal(mine, theirs)
+
+
 def test_a_loaded_classifier_that_is_fitted_again_looks_for_an_installed_model(saved: Path) -> None:
     """As a new one would: the language model that it was loaded with is no wish for a new one of that shape."""
     loaded = TextClassifier.load(saved)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from ulmus.corpus.labels import Labels
+from ulmus.evaluation.combination import Combination
 from ulmus.tasks.budget import Budget
 from ulmus.tasks.classifier.fitting import Fitting, Recipe, count, start
 from ulmus.tasks.classifier.material import Material
@@ -64,7 +65,7 @@ def test_every_step_can_be_made_by_hand(
 ) -> None:
     """count, start, learn, judge, learn again: each returns what the next one needs."""
     fitting = started(material, settings, language_model)
-    assert fitting.teacher.classes_
+    assert fitting.teacher.objective.name == "single-label"
     assert len(fitting.store) == 180
     assert fitting.run.network.classes == 3
     learnt = fitting.learn()
@@ -86,7 +87,7 @@ def test_the_teacher_never_sees_what_is_held_out(material: Material, settings: A
     """Other labels of held-out documents change neither the teacher nor its soft labels."""
 
     def weights(m: Material) -> np.ndarray:
-        return np.asarray(count(m, Recipe(settings))[1].weights_)
+        return np.asarray(count(m, Recipe(settings))[1].weights)
 
     target = material.labels.target.copy()
     target[material.held] = (target[material.held] + 1) % 3
@@ -106,3 +107,18 @@ def test_little_time_is_spent_on_parts_of_many_documents(
     fitting = started(m, dataclasses.replace(settings, longest=2_000), language_model, minutes)
     assert fitting.store.lengths.max() > 128
     assert fitting.run.most_tokens == expected
+
+
+def test_a_mix_that_is_worse_than_the_counts_is_not_used(
+    material: Material, settings: Any, language_model: LanguageModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the report says so, the model predicts with the word counts alone."""
+    fitting = started(material, settings, language_model)
+    wrong = (material.truth.target + 1) % 3  # a mix that is sure of a wrong class
+    sure = np.eye(3)[wrong] * 0.98 + 0.01
+    monkeypatch.setattr(Combination, "combine", lambda *_: sure)
+    judged = fitting.judge()
+    assert judged.report["gain"]["difference"] < 0
+    assert judged.report["combined"] == judged.report["counts"] != judged.report["mixed"]
+    assert judged.combination.weight == 0
+    assert judged.report["verdict"].endswith("The model predicts with word counts alone.")

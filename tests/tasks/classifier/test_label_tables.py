@@ -40,7 +40,7 @@ def test_indicator_rows_are_no_sets_of_the_numbers_0_and_1(make: Fit, corpus: An
     """[1, 0] is the first class."""
     sea = np.array([label == "sea" for label in corpus.labels[:60]])
     model = make(language_model="none").fit(corpus.texts[:60], [[int(s), int(not s)] for s in sea])
-    assert model.counts_proba(corpus.texts[:60])[sea, 0].mean() > 0.6
+    assert model.predict_proba(corpus.texts[:60], part="counts")[sea, 0].mean() > 0.6
 
 
 def test_a_column_of_ids_is_refused_before_any_work(make: Fit, corpus: Any) -> None:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ulmus.data.label_batches import Batch
 from ulmus.evaluation.objectives import MULTI_LABEL
-from ulmus.models.awd_lstm import Dropouts
+from ulmus.models.encoder import Dropouts
 from ulmus.tasks.classifier import network as networks
 from ulmus.tasks.classifier.network import ClassifierNetwork
 from ulmus.tasks.language_model.network import LMNetwork
@@ -149,7 +149,8 @@ def test_a_text_gets_the_same_logits_alone_and_in_any_batch_in_any_order(data: A
 
 def shared_network() -> ClassifierNetwork:
     """A network for the property test, which may not ask for fixtures that are made anew for each test."""
-    from ulmus.models.awd_lstm import AWDLSTM, EncoderConfig
+    from ulmus.models.awd_lstm import AWDLSTM
+    from ulmus.models.encoder import EncoderConfig
     from ulmus.models.heads import ClassifierHead
 
     with torch.random.fork_rng(devices=[]):

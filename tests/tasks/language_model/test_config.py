@@ -9,7 +9,7 @@ import pytest
 
 from ulmus.config import from_dict, from_toml, to_dict, to_toml
 from ulmus.errors import ConfigError
-from ulmus.models.awd_lstm import Dropouts
+from ulmus.models.encoder import Dropouts
 from ulmus.tasks.classifier.config import ClassifierConfig
 from ulmus.tasks.language_model.config import SIZES, LMConfig, lm_config
 

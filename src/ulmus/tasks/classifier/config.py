@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from ulmus.config import check_range
 from ulmus.errors import ConfigError
-from ulmus.models.awd_lstm import Dropouts
+from ulmus.models.encoder import Dropouts
 from ulmus.tasks.language_model.config import SMALL, LMConfig
 
 __all__ = ["ClassifierConfig"]

@@ -15,7 +15,7 @@ from ulmus import bundle, config
 from ulmus.errors import BundleError
 from ulmus.evaluation.combination import Combination
 from ulmus.evaluation.objectives import MULTI_LABEL, SINGLE_LABEL
-from ulmus.models.awd_lstm import AWDLSTM
+from ulmus.models.encoders import make_encoder
 from ulmus.models.heads import ClassifierHead
 from ulmus.models.weights import numpy_tensors, torch_tensors
 from ulmus.tasks.classifier.config import ClassifierConfig
@@ -24,6 +24,7 @@ from ulmus.tasks.classifier.fitted import PARTS, FittedClassifier
 from ulmus.tasks.classifier.network import ClassifierNetwork
 from ulmus.tasks.ids import check_vocabulary
 from ulmus.tasks.language_model.config import LMConfig
+from ulmus.tasks.word_counts import WordCounts
 from ulmus.text.tokenizer import Tokenizer
 
 __all__ = ["load", "save"]
@@ -34,7 +35,7 @@ NETWORK, COUNTS = "network.", "counts."
 
 def save(model: FittedClassifier, path: str | Path) -> None:
     """Write a fitted classifier. Raises StorageError."""
-    arrays, meta = named_arrays(model.counts, COUNTS)
+    arrays, meta = named_arrays(model.counts.model_, COUNTS)
     lm = dataclasses.replace(model.lm_config, tokenizer=model.tokenizer.config)
     settings = dataclasses.replace(model.config, language_model=lm)
     manifest = {
@@ -72,24 +73,31 @@ def _parts(manifest: dict[str, Any], tokenizer_json: str, tensors: dict[str, Any
     """All parts, each checked against the others."""
     settings = config.from_dict(manifest["config"], ClassifierConfig)
     classes = tuple(manifest["labels"])
+    if not all(isinstance(name, str | int | float) for name in classes) or not classes:
+        raise ValueError("classes that are no names")
     if len(set(classes)) != len(classes) or manifest["combine"] not in ("auto", "none"):
         raise ValueError("classes that come twice, or an unknown combination")
     if not isinstance(manifest["metrics"], dict) or not isinstance(manifest["history"], list):
         raise TypeError("metrics or history of another kind")
     tokenizer = Tokenizer.from_json(tokenizer_json)
     check_vocabulary(tokenizer, manifest["vocabulary"])
-    counts = load_counts(tensors, manifest["counts"], COUNTS)
-    if not {int(name) for name in counts.classes_} <= set(range(len(classes))):
-        raise ValueError("word counts of other classes")
-    network = _network(settings, len(tokenizer), len(classes), multi_label=bool(manifest["multi_label"]))
+    counts = load_counts(tensors, manifest["counts"], COUNTS, classes=len(classes))
+    combination = config.from_dict(manifest["combination"], Combination)
+    thresholds = {name: float(manifest["thresholds"][name]) for name in PARTS}
+    several = {combination.multi_label, counts.objective.multi_label, manifest["multi_label"]}
+    if several not in ({True}, {False}) or not all(0 <= t <= 1 for t in thresholds.values()):
+        raise ValueError(
+            "parts that do not agree whether a text has several labels, or thresholds that are none"
+        )
+    network = _network(settings, len(tokenizer), len(classes), multi_label=manifest["multi_label"])
     torch_tensors(network, tensors, NETWORK)
     return FittedClassifier(
         classes=classes,
         network=network.eval(),
         tokenizer=tokenizer,
-        counts=counts,
-        combination=Combination(**manifest["combination"]),
-        thresholds={name: float(manifest["thresholds"][name]) for name in PARTS},
+        counts=WordCounts.of(counts, classes),
+        combination=combination,
+        thresholds=thresholds,
         config=dataclasses.replace(settings, language_model=None),
         lm_config=settings.language_model or LMConfig(),
         mixed=manifest["combine"] == "auto",
@@ -106,7 +114,7 @@ def _network(
     """A network of this shape without weights."""
     lm = settings.language_model or LMConfig()
     with torch.device("meta"):
-        encoder = AWDLSTM(lm.encoder(vocabulary), settings.dropouts)
+        encoder = make_encoder(lm.encoder(vocabulary), settings.dropouts)
         head = ClassifierHead(
             encoder.config.pooled(), classes, hidden=settings.head_hidden, drops=settings.head_dropouts
         )

@@ -15,13 +15,12 @@ import numpy as np
 from ulmus.errors import UsageError
 from ulmus.evaluation.combination import Combination
 from ulmus.evaluation.objectives import Objective
-from ulmus.linear.word_counts import WordCounts
 from ulmus.tasks.classifier.config import ClassifierConfig
-from ulmus.tasks.classifier.counting import proba_of_texts
 from ulmus.tasks.classifier.inference import Inference
 from ulmus.tasks.classifier.network import ClassifierNetwork
 from ulmus.tasks.ids import tokenized
 from ulmus.tasks.language_model.config import LMConfig
+from ulmus.tasks.word_counts import WordCounts
 from ulmus.text.tokenizer import Tokenizer
 
 __all__ = ["PARTS", "FittedClassifier"]
@@ -75,12 +74,14 @@ class FittedClassifier:
         if not texts:
             return dict.fromkeys(parts, np.zeros((0, len(self.classes))))
         found: dict[str, np.ndarray] = {}
-        if set(parts) & {"combined", "lm"}:
+        mixes = "combined" in parts and self.combination.exponent_lm != 0
+        if mixes or "lm" in parts:
             found["lm"] = inference.probabilities(tokenized(texts, self.tokenizer))
         if set(parts) & {"combined", "counts"}:
-            found["counts"] = proba_of_texts(self.counts, len(self.classes), texts)
+            found["counts"] = self.counts.predict_proba(texts)
         if "combined" in parts:
-            found["combined"] = self.combination.combine(found["lm"], found["counts"])
+            counts = found["counts"]
+            found["combined"] = self.combination.combine(found["lm"] if mixes else counts, counts)
         return {name: found[name] for name in parts}
 
     def labels_of(self, proba: np.ndarray, *, part: str | None = None) -> list[Any]:

@@ -27,11 +27,11 @@ from ulmus.corpus.checks import doubts
 from ulmus.corpus.labels import Labels
 from ulmus.data.label_batches import LabelBatches
 from ulmus.data.store import IdStore
-from ulmus.evaluation.combination import Combination, fit_weight
+from ulmus.evaluation.combination import Combination, counts_alone, fit_weight
 from ulmus.evaluation.comparison import compare
 from ulmus.evaluation.per_class import caveats
 from ulmus.evaluation.splits import sketch
-from ulmus.linear.word_counts import WordCounts
+from ulmus.linear.count_model import CountModel
 from ulmus.models.heads import ClassifierHead
 from ulmus.tasks.budget import SHARES, TRAIN, Budget
 from ulmus.tasks.classifier.config import ClassifierConfig
@@ -49,6 +49,7 @@ from ulmus.tasks.language_model.fitted import FittedLanguageModel
 from ulmus.tasks.language_model.selection import familiar
 from ulmus.tasks.language_model.start import sample_of, starting_model
 from ulmus.tasks.settings import RunSettings
+from ulmus.tasks.word_counts import WordCounts, named_weights
 from ulmus.train.device import resolve_device
 
 __all__ = ["Fitting", "Recipe", "count", "fit", "start"]
@@ -122,7 +123,7 @@ def fit(material: Material, recipe: Recipe, settings: RunSettings) -> FittedClas
         classes=labels.classes,
         network=fitting.run.network.eval(),
         tokenizer=language_model.tokenizer,
-        counts=final,
+        counts=WordCounts.of(final, labels.classes),
         combination=judged.combination,
         thresholds=judged.thresholds,
         config=recipe.config,
@@ -134,9 +135,10 @@ def fit(material: Material, recipe: Recipe, settings: RunSettings) -> FittedClas
     )
 
 
-def count(material: Material, recipe: Recipe) -> tuple[Counts, WordCounts]:
+def count(material: Material, recipe: Recipe) -> tuple[Counts, CountModel]:
     """Count the words of all texts; fit the teacher."""
-    counts = Counts(material.texts, material.unlabeled, recipe.class_weight)
+    weights = named_weights(recipe.class_weight, material.labels.classes)
+    counts = Counts(material.texts, material.unlabeled, weights, material.weights)
     return counts, counts.fit(material.labels, material.train)
 
 
@@ -161,7 +163,7 @@ def start(
     settings: RunSettings,
     *,
     budget: Budget,
-    counted: tuple[Counts, WordCounts],
+    counted: tuple[Counts, CountModel],
 ) -> Fitting:
     """A classifier network on the language model's encoder, and the ids of all texts."""
     c, labels = recipe.config, material.labels
@@ -177,7 +179,7 @@ def start(
         head,
         max_len=c.max_len,
         objective=labels.objective,
-        class_weight=_balanced(labels) if recipe.class_weight else None,
+        class_weight=_class_weights(labels, recipe.class_weight),
     )
     run = Run(network, c, settings, backwards=language_model.config.backwards)
     fitting = Fitting(material, recipe, budget, run, texts.ids(language_model.tokenizer), *counted)
@@ -195,7 +197,7 @@ class Fitting:
     run: Run
     store: IdStore
     counts: Counts
-    teacher: WordCounts
+    teacher: CountModel
     probed: Probed | None = None  # what the encoder knew before it learnt
 
     # -- how much can be read --------------------------------------------------------------------------------------
@@ -204,7 +206,7 @@ class Fitting:
         """Tokens that the encoder can read in a share of all minutes."""
         if resolve_device(self.run.settings.device).type != "cpu":
             return math.inf
-        return self.budget.tokens(share, sum(p.numel() for p in self.run.network.encoder.layers.parameters()))
+        return self.budget.tokens(share, self.run.network.encoder.weights_per_token())
 
     def longest(self) -> int:
         """Tokens of a document to train on: in few minutes, many documents in part teach more than few whole ones."""
@@ -249,7 +251,10 @@ class Fitting:
         return Learnt(helped, labels, again)
 
     def judge(self) -> Judged:
-        """The weights of the two parts, from documents that neither was trained on; the report of all three."""
+        """The weights of the two parts, from documents that neither was trained on; the report of all three.
+
+        Where the mix is worse than the word counts in it, the word counts predict alone.
+        """
         m, seed = self.material, self.run.settings.seed
         found = Combination(multi_label=m.labels.multi_label)
         thresholds = dict.fromkeys(PARTS, 0.5)
@@ -260,7 +265,7 @@ class Fitting:
             p_lm = self.run.inference().probabilities(self.store, m.measured)
             x = self.counts.labelled.x[m.held] if m.judged is None else None
             x = self.counts.features.transform(m.judged_texts) if x is None else x
-            p_counts = self.counts.proba(self.teacher, m.labels, x)
+            p_counts = self.teacher.proba(x)
             found = fit_weight(p_lm, p_counts, m.truth.target)
             parts = {"lm": p_lm, "counts": p_counts}
             if self.recipe.mix:
@@ -268,11 +273,15 @@ class Fitting:
             objective = m.labels.objective
             thresholds |= {name: objective.best_threshold(m.truth.target, p) for name, p in parts.items()}
             report = compare(m.truth.target, parts, thresholds, seed)
+            if self.recipe.mix and report["gain"]["difference"] < 0:
+                found, thresholds["combined"] = counts_alone(found), thresholds["counts"]
+                report |= {"mixed": report["combined"], "combined": report["counts"]}
+                report["verdict"] += " The model predicts with word counts alone."
             report |= caveats(report["verdict"], m.truth.target, m.truth.classes, m.repeated)
         report["weight"] = found.weight if self.recipe.mix else 1.0
         return Judged(found, thresholds, report)
 
-    def learn_again(self, learnt: Learnt, combination: Combination) -> WordCounts:
+    def learn_again(self, learnt: Learnt, combination: Combination) -> CountModel:
         """Learn from the held-out labels too; the word counts of all labels."""
         m, c = self.material, self.run.config
         everything = np.arange(len(m.texts))
@@ -284,7 +293,9 @@ class Fitting:
                 true_labels(self.run, lesson, taught=True)
         elif len(m.held) and len(m.texts) <= c.give_back_most:
             targets = padded(m.labels.hot(), len(self.store))
-            lesson = Lesson("held-out labels", self.store, targets, everything, learnt.again_minutes)
+            lesson = Lesson(
+                "held-out labels", self.store, targets, everything, learnt.again_minutes, self._weights
+            )
             teach(self.run, lesson, rate=c.give_back)
         return final
 
@@ -296,7 +307,7 @@ class Fitting:
             return self.budget.of_left(SHARES.taught_labels), self.budget.of_left(SHARES.teaching_again)
         return self.budget.of_left(SHARES.labels), self.budget.of_left(SHARES.all_labels)
 
-    def _teach_again(self, final: WordCounts, learnt: Learnt, combination: Combination) -> None:
+    def _teach_again(self, final: CountModel, learnt: Learnt, combination: Combination) -> None:
         """Teach with a teacher that has seen all labels, mixed with the student's own opinion."""
         c, n = self.run.config, len(self.material.texts)
         soft = self._soft_labels(final, c.teach_texts, self.run.settings.seed + 1)
@@ -316,10 +327,10 @@ class Fitting:
             rate=c.give_back_taught,
         )
 
-    def _soft_labels(self, teacher: WordCounts, most: int, seed: int) -> SoftLabels:
+    def _soft_labels(self, teacher: CountModel, most: int, seed: int) -> SoftLabels:
         """Unlabelled documents, drawn from those of which the teacher is most confident, and what it says of them."""
         labels, share = self.material.labels, self.run.config.teach_confident
-        proba = self.counts.proba(teacher, labels, self._unlabeled_counts)
+        proba = teacher.proba(self._unlabeled_counts)
         chosen = most_confident(proba, most=most, share=share, objective=labels.objective, seed=seed)
         return SoftLabels(chosen, proba[chosen])
 
@@ -351,15 +362,24 @@ class Fitting:
         targets = padded(self.material.labels.hot(), len(self.store))
         targets[n + soft.documents] = self._sharpened(soft.proba)
         documents = np.concatenate([labelled, n + soft.documents])
-        return Lesson(name, self.store, targets, documents, minutes)
+        return Lesson(name, self.store, targets, documents, minutes, self._weights)
 
     def _true_lesson(self, name: str, documents: np.ndarray, minutes: float | None) -> Lesson:
         targets = padded(self.material.labels.learnable(), len(self.store))
-        return Lesson(name, self.store, targets, documents, minutes)
+        return Lesson(name, self.store, targets, documents, minutes, self._weights)
 
     def _sharpened(self, proba: np.ndarray) -> np.ndarray:
         """Probabilities (K, C) as soft labels (K, C)."""
         return self.material.labels.objective.soft_labels(proba, self.run.config.teach_power)
+
+    @cached_property
+    def _weights(self) -> np.ndarray | None:
+        """How much each document of the store counts; unlabelled ones count 1."""
+        weights = self.material.weights
+        if weights is None:
+            return None
+        rest = np.ones(len(self.store) - len(weights))
+        return np.concatenate([weights, rest]).astype(np.float32)
 
     @cached_property
     def _unlabeled_counts(self) -> Any:
@@ -375,7 +395,11 @@ class Fitting:
         return self.run.inference().batches(self.store, m.measured, targets=targets)
 
 
-def _balanced(labels: Labels) -> torch.Tensor:
-    """Weights of the classes (C,) that make all weigh the same, as scikit-learn's "balanced"."""
-    weights = labels.objective.balanced(labels.target, len(labels.classes))
-    return torch.tensor(np.clip(weights, 0.01, 100.0), dtype=torch.float32)
+def _class_weights(labels: Labels, class_weight: Any) -> torch.Tensor | None:
+    """Weights of the classes (C,): given by name, or such that all weigh the same, as scikit-learn's "balanced"."""
+    weights = named_weights(class_weight, labels.classes)
+    if weights is None:
+        return None
+    if isinstance(weights, str):
+        weights = np.clip(labels.objective.balanced(labels.target, len(labels.classes)), 0.01, 100.0)
+    return torch.tensor(weights, dtype=torch.float32)

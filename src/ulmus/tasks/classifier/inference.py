@@ -14,6 +14,7 @@ import torch
 
 from ulmus.data.label_batches import LabelBatches
 from ulmus.data.store import IdStore
+from ulmus.models.encoders import for_inference
 from ulmus.models.inference import Reader
 from ulmus.tasks.classifier.network import ClassifierNetwork
 from ulmus.train.device import resolve_device, resolve_precision, reuse_memory
@@ -41,7 +42,7 @@ class Inference:
         cpu = torch.device("cpu")
         wanted = "auto" if self.precision == "fp16" else self.precision  # (fp16 is for GPUs)
         precision = wanted if wanted == "int8" else resolve_precision(wanted, cpu)
-        return Reader(self.network.encoder.to(cpu), precision)
+        return for_inference(self.network.encoder.to(cpu), precision)
 
     def batches(
         self,

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ulmus.corpus.columns import as_texts, others
+from ulmus.corpus.columns import as_list, as_texts, as_weights, missing, others
 from ulmus.corpus.labels import Labels
 from ulmus.errors import DataError, UsageError
 from ulmus.evaluation.splits import held_out, repeats
@@ -31,6 +31,7 @@ class Material:
     held: np.ndarray  # labelled documents of the held-out set
     judged_texts: list[str] = field(default_factory=list)  # or documents that were given for measuring
     judged: Labels | None = None
+    weights: np.ndarray | None = None  # (N,) how much each labelled text counts; None: all the same
     repeated: int = 0  # documents given for measuring that are left out, being among the labelled ones
 
     @property
@@ -44,13 +45,28 @@ class Material:
         }
 
     @classmethod
-    def of(cls, texts: Any, labels: Any, unlabeled: Any = None, valid: Any = None, *, seed: int) -> Material:
+    def of(
+        cls,
+        texts: Any,
+        labels: Any,
+        unlabeled: Any = None,
+        valid: Any = None,
+        *,
+        sample_weight: Any = None,
+        seed: int,
+    ) -> Material:
         """Texts and labels checked, and a held-out set chosen where no `valid` (texts, labels) is given.
 
         Raises UsageError or DataError for texts or labels that cannot be used.
         """
         given = as_texts(texts)
         more = as_texts([] if unlabeled is None else unlabeled, "unlabeled")
+        weights = None if sample_weight is None else as_weights(sample_weight, len(given))
+        labels, without = _known(labels, len(given))
+        if len(without):
+            more = [*(given[i] for i in without), *more]
+            given = [given[i] for i in np.setdiff1d(np.arange(len(given)), without)]
+            weights = None if weights is None else np.delete(weights, without)
         known = Labels.of(labels)
         if len(given) != len(known):
             raise UsageError(f"each text needs a label: got {len(given)} texts and {len(known)} labels.")
@@ -59,10 +75,12 @@ class Material:
         if not any(text.strip() for text in given):
             raise DataError("expected texts, got only empty ones. Check the text column.")
         if valid is None:
-            return cls(given, known, others(more, given), held_out(known.target, seed, given)[1])
+            return cls(
+                given, known, others(more, given), held_out(known.target, seed, given)[1], weights=weights
+            )
         fresh, truth, repeated = _measuring(valid, given, known)
         more = others(more, given, fresh)
-        return cls(given, known, more, np.arange(0), fresh, truth, repeated=repeated)
+        return cls(given, known, more, np.arange(0), fresh, truth, repeated=repeated, weights=weights)
 
     @property
     def everything(self) -> list[str]:
@@ -101,6 +119,19 @@ class SoftLabels(NamedTuple):
     def some(self, chosen: np.ndarray) -> SoftLabels:
         """Those of some of the K."""
         return SoftLabels(self.documents[chosen], self.proba[chosen])
+
+
+def _known(labels: Any, texts: int) -> tuple[Any, np.ndarray]:
+    """The labels that are there, and the numbers of the texts that have none (None, NaN)."""
+    if len(getattr(labels, "shape", (0,))) != 1:
+        return labels, np.arange(0)
+    rows = as_list(labels, "labels")
+    without = np.flatnonzero([missing(row) for row in rows])
+    if not len(without) or len(rows) != texts:
+        return labels, np.arange(0)
+    if len(without) == len(rows):
+        raise DataError("expected labels, got only missing ones. Check the label column.")
+    return [row for row in rows if not missing(row)], without
 
 
 def _measuring(valid: Any, given: list[str], known: Labels) -> tuple[list[str], Labels, int]:

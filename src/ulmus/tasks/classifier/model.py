@@ -11,7 +11,7 @@ Axes: N documents, C classes.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +19,10 @@ import numpy as np
 
 from ulmus.corpus.columns import as_texts
 from ulmus.corpus.labels import Labels
-from ulmus.errors import ConfigError, DataError, NotFittedError, UsageError
+from ulmus.errors import ConfigError, DataError, UsageError
 from ulmus.evaluation.combination import Combination
 from ulmus.evaluation.per_class import judged
 from ulmus.evaluation.splits import share_seen
-from ulmus.linear.word_counts import WordCounts
 from ulmus.models.inference import PRECISIONS
 from ulmus.tasks.classifier import file
 from ulmus.tasks.classifier.config import ClassifierConfig
@@ -32,9 +31,10 @@ from ulmus.tasks.classifier.fitting import Recipe, fit
 from ulmus.tasks.classifier.inference import Inference
 from ulmus.tasks.classifier.material import Material
 from ulmus.tasks.classifier.network import ClassifierNetwork
-from ulmus.tasks.estimator import Estimator
+from ulmus.tasks.estimator import Estimator, not_fitted, sklearn_names
 from ulmus.tasks.language_model.start import check_given
 from ulmus.tasks.settings import RunSettings, check_minutes, work_folder
+from ulmus.tasks.word_counts import WordCounts
 from ulmus.text.tokenizer import Tokenizer
 from ulmus.train.callbacks import Callback
 
@@ -47,16 +47,16 @@ TEACH_MOST = 5_000  # labels; with more the word counts have nothing to teach th
 class TextClassifier(Estimator):
     """A text classifier that learns from unlabelled texts, from word counts and from labels.
 
-    language_model: a `LanguageModel`, the path or the name of one; None takes the installed one that
-    knows the language of the texts and tells which, and trains one on the texts where there is none; "new" trains one
-    in any case; "none" trains none: the encoder starts from nothing. size, tokenizer: of a language model that is
-    trained (small, word), or that an installed one must have. teach: "auto" lets word
-    counts label unlabelled texts for a first training where there are enough of them, "none" does not. combine:
-    "auto" predicts with the measured mix of language model and word counts, "none" with the language model alone.
-    class_weight: None or "balanced". minutes: time budget of `fit`. work_dir: folder for ids and checkpoints.
-    After fitting: classes_ (C,), class_names_ (the same, a tuple of what was given), multi_label_, network_,
-    tokenizer_, counts_, combination_, report_, history_, and thresholds_: from which probability on each part gives
-    a label, where a text may have several.
+    language_model: a `LanguageModel`, the path or the name of one; None takes the installed one that knows the language
+    of the texts and says which, and trains one on the texts where there is none; "new" trains one in any case; "none"
+    trains none: the encoder starts from random weights. size, tokenizer: of a language model that is trained (small,
+    word), or that an installed one must have. teach: "auto" lets word counts label unlabelled texts for a first
+    training where there are enough of them, "none" does not. combine: "auto" predicts with the measured mix of language
+    model and word counts, "none" with the language model alone. class_weight: None, "balanced", or a dict of class ->
+    weight (1 for those not in it). minutes: time budget of `fit`. work_dir: folder for ids and checkpoints.
+    After fitting: fitted_, and of it classes_ (C,), class_names_ (the same, a tuple of what was given), multi_label_,
+    network_, tokenizer_, counts_, combination_, report_, history_, and thresholds_: from which probability on each part
+    gives a label, where a text may have several.
     """
 
     SETTINGS = ClassifierConfig
@@ -69,7 +69,7 @@ class TextClassifier(Estimator):
         language_model: Any = None,
         teach: str = "auto",
         combine: str = "auto",
-        class_weight: str | None = None,
+        class_weight: Mapping[Any, float] | str | None = None,
         minutes: float | None = None,
         seed: int = 0,
         device: str = "auto",
@@ -87,18 +87,23 @@ class TextClassifier(Estimator):
 
     # -- training ------------------------------------------------------------------------------------------------
 
-    def fit(self, texts: Any, labels: Any, unlabeled: Any = None, valid: Any = None) -> TextClassifier:
+    @sklearn_names
+    def fit(
+        self, texts: Any, labels: Any, unlabeled: Any = None, valid: Any = None, *, sample_weight: Any = None
+    ) -> TextClassifier:
         """Learn from labelled texts and, where there are some, from `unlabeled` ones.
 
         Texts are lists, pandas or polars columns, numpy or Arrow arrays of str; labels one value each, or a list of
         values each, or a table with a column of 0 and 1 for each class (multi-label). `valid` is (texts, labels) to
         measure on; without it a fifth of the labels, at most 2,000, is the held-out set for that, and learnt at the
-        end; with fewer than 200 labels there is none.
+        end; with fewer than 200 labels there is none. A text whose label is missing (None, NaN) counts as unlabelled.
+        `sample_weight` (N,) says how much each labelled text counts, 0 or more.
         Raises UsageError or DataError for texts or labels that cannot be used. The model changes when all is done:
         interrupted, it is what it was.
         """
         self._check_settings()
-        material = Material.of(texts, labels, unlabeled, valid, seed=self.seed)
+        settings = self._settings()
+        material = Material.of(texts, labels, unlabeled, valid, sample_weight=sample_weight, seed=self.seed)
         recipe = Recipe(
             self._config(),
             language_model=self.language_model,
@@ -108,7 +113,7 @@ class TextClassifier(Estimator):
             teach=self._wants_teaching(material),
             mix=self.combine == "auto",
         )
-        self.fitted_ = fit(material, recipe, self._settings())
+        self.fitted_ = fit(material, recipe, settings)
         return self
 
     def _settings(self) -> RunSettings:
@@ -129,6 +134,7 @@ class TextClassifier(Estimator):
 
     # -- use -----------------------------------------------------------------------------------------------------
 
+    @sklearn_names
     def predict_proba(self, texts: Any, *, part: str | None = None) -> np.ndarray:
         """Probabilities (N, C) in the order of `classes_`; rows sum to 1, or are independent when multi-label.
 
@@ -138,18 +144,31 @@ class TextClassifier(Estimator):
         part = part or model.parts[0]
         return model.probabilities(as_texts(texts), (part,), self._inference())[part]
 
+    @sklearn_names
+    def predict_log_proba(self, texts: Any) -> np.ndarray:
+        """Natural logarithms (N, C) of `predict_proba`."""
+        return np.asarray(np.log(np.maximum(self.predict_proba(texts), np.finfo(np.float64).tiny)))
+
     def labels_of(self, proba: np.ndarray, *, part: str | None = None) -> list[Any]:
         """The class of each row of a part's probabilities; multi-label: all classes with at least `thresholds_`."""
         return self._fitted().labels_of(proba, part=part)
 
-    def predict(self, texts: Any) -> list[Any]:
-        """The class of each text; multi-label: a tuple of classes."""
-        return self.labels_of(self.predict_proba(texts))
+    @sklearn_names
+    def predict(self, texts: Any) -> np.ndarray:
+        """The class of each text (N,); multi-label: a tuple of classes each, in an array of objects."""
+        labels = self.labels_of(self.predict_proba(texts))
+        if not self.multi_label_:
+            return np.array(labels, dtype=self.classes_.dtype)
+        several = np.empty(len(labels), object)
+        several[:] = labels
+        return several
 
+    @sklearn_names
     def score(self, texts: Any, labels: Any) -> float:
         """Share of texts predicted right (multi-label: with exactly the right set)."""
         return float(self.evaluate(texts, labels)["accuracy"])
 
+    @sklearn_names
     def evaluate(self, texts: Any, labels: Any, *, unknown: Sequence[Any] = ()) -> dict[str, Any]:
         """accuracy, macro_f1, n (multi-label: micro_f1 too) of the prediction, and under `parts` of each part alone.
 
@@ -257,7 +276,7 @@ class TextClassifier(Estimator):
 
     def _fitted(self) -> FittedClassifier:
         if "fitted_" not in self.__dict__:
-            raise NotFittedError(
+            raise not_fitted(
                 "this classifier is not fitted: call fit(texts, labels), or TextClassifier.load(path)."
             )
         return self.fitted_
@@ -284,8 +303,10 @@ class TextClassifier(Estimator):
                 raise ConfigError(
                     f"{name}: expected one of {', '.join(choices)}, got {getattr(self, name)!r}."
                 )
-        if self.class_weight not in (None, "balanced"):
-            raise ConfigError(f"class_weight: expected None or 'balanced', got {self.class_weight!r}.")
+        if not isinstance(self.class_weight, Mapping) and self.class_weight not in (None, "balanced"):
+            raise ConfigError(
+                f"class_weight: expected None, 'balanced' or a dict of class -> weight, got {self.class_weight!r}."
+            )
         if self.precision == "int8":
             raise ConfigError(
                 "precision: int8 is for predicting. Train with auto, then load(path, precision='int8')."

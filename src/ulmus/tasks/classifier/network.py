@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ulmus.evaluation.objectives import MULTI_LABEL, SINGLE_LABEL, Objective
-from ulmus.models.awd_lstm import AWDLSTM, State
+from ulmus.models.encoder import Encoder, State
 from ulmus.models.heads import ClassifierHead, Pooled, concat, pool, start_pooling
 from ulmus.train.protocol import Step
 
@@ -23,17 +23,33 @@ __all__ = ["ClassifierNetwork", "HeadNetwork"]
 PIECE = 256  # tokens read at a time where no gradient is needed
 
 
-def cross_entropy(logits: Tensor, targets: Tensor, weight: Tensor | None) -> Tensor:
-    """Mean loss in nats of logits (B, C): targets are class numbers (B,) or probabilities (B, C); `weight` is (C,)."""
-    if targets.ndim == 2 and weight is not None:
-        targets = targets * weight  # (B, C): what cross_entropy does for class numbers, but for the mean
-        return -(targets * logits.log_softmax(1)).sum() / targets.sum()
-    return F.cross_entropy(logits, targets, weight)
+def cross_entropy(
+    logits: Tensor, targets: Tensor, weight: Tensor | None = None, rows: Tensor | None = None
+) -> Tensor:
+    """Mean loss in nats of logits (B, C): targets are class numbers (B,) or probabilities (B, C).
+
+    `weight` (C,) weighs the classes, `rows` (B,) the documents.
+    """
+    if rows is None and (targets.ndim == 1 or weight is None):
+        return F.cross_entropy(logits, targets, weight)
+    if targets.ndim == 1:
+        targets = F.one_hot(targets, logits.shape[1]).to(logits.dtype)
+    for factor in (weight, None if rows is None else rows[:, None]):
+        targets = targets if factor is None else targets * factor
+    return -(targets * logits.log_softmax(1)).sum() / targets.sum()
 
 
-def binary_cross_entropy(logits: Tensor, targets: Tensor, weight: Tensor | None) -> Tensor:
-    """Mean loss in nats of logits (B, C), summed over the labels; targets (B, C) are probabilities."""
-    return F.binary_cross_entropy_with_logits(logits, targets, pos_weight=weight) * logits.shape[1]
+def binary_cross_entropy(
+    logits: Tensor, targets: Tensor, weight: Tensor | None = None, rows: Tensor | None = None
+) -> Tensor:
+    """Mean loss in nats of logits (B, C), summed over the labels; targets (B, C) are probabilities.
+
+    `weight` (C,) weighs the presence of labels, `rows` (B,) the documents.
+    """
+    if rows is None:
+        return F.binary_cross_entropy_with_logits(logits, targets, pos_weight=weight) * logits.shape[1]
+    each = F.binary_cross_entropy_with_logits(logits, targets, pos_weight=weight, reduction="none").sum(1)
+    return (each * rows).sum() / rows.sum()
 
 
 LOSSES = {SINGLE_LABEL: cross_entropy, MULTI_LABEL: binary_cross_entropy}
@@ -50,7 +66,7 @@ class ClassifierNetwork(nn.Module):
 
     def __init__(
         self,
-        encoder: AWDLSTM,
+        encoder: Encoder,
         head: ClassifierHead,
         *,
         max_len: int = 400,
@@ -64,17 +80,19 @@ class ClassifierNetwork(nn.Module):
 
     def forward(self, batch: Any) -> Step:
         """Logits, and losses where the batch has targets."""
-        return self.step(self.features(batch.ids, batch.lengths), batch.targets)
+        return self.step(self.features(batch.ids, batch.lengths), batch.targets, batch.weights)
 
-    def step(self, features: Tensor, targets: Tensor | None) -> Step:
-        """What the head makes of features (B, F)."""
+    def step(self, features: Tensor, targets: Tensor | None, rows: Tensor | None = None) -> Step:
+        """What the head makes of features (B, F); `rows` (B,) says how much each document counts."""
         logits = self.head(features).float()
         if targets is None:
             nothing = logits.new_zeros(())
             return Step(nothing, nothing, len(logits), logits)
-        nll = self._loss(logits, targets, None)
-        weight = self.class_weight
-        loss = nll if weight is None else self._loss(logits, targets, weight.to(logits.device))
+        cost, weight = LOSSES[self.objective], self.class_weight
+        nll = cost(logits, targets)
+        if weight is not None:
+            weight = weight.to(logits.device)
+        loss = nll if weight is None and rows is None else cost(logits, targets, weight, rows)
         return Step(loss, nll.detach(), len(logits), logits, targets)
 
     def features(self, ids: Tensor, lengths: Tensor) -> Tensor:
@@ -122,9 +140,6 @@ class ClassifierNetwork(nn.Module):
             ]
             start = end
         return pooled, state
-
-    def _loss(self, logits: Tensor, targets: Tensor, weight: Tensor | None) -> Tensor:
-        return LOSSES[self.objective](logits, targets, weight)
 
     @property
     def classes(self) -> int:

@@ -15,7 +15,7 @@ import numpy as np
 
 from ulmus.corpus.labels import Labels
 from ulmus.evaluation.combination import Combination, fit_weight
-from ulmus.linear.logistic import fit_logistic, out_of_fold, probabilities
+from ulmus.linear.logistic import fit_logistic, out_of_fold
 
 __all__ = ["Probe"]
 
@@ -36,7 +36,7 @@ class Probe:
         x = self._scaled(features)
         # fewer documents than features lie in a plane of N axes; the regression is the same there, and quicker
         self._axes = np.linalg.qr(x.T)[0] if len(x) < x.shape[1] else None
-        self.multi_label, self.classes = labels.multi_label, len(labels.classes)
+        self.objective, self.classes = labels.objective, len(labels.classes)
         x, target = self._turned(x), labels.target
         self.out_of_fold = out_of_fold(
             target,
@@ -66,7 +66,6 @@ class Probe:
 
     def _learn(self, x: np.ndarray, target: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
         """A regression: features to the probabilities of those classes that are in `target`."""
-        multi = self.multi_label
-        known = target[:, target.any(axis=0)] if multi else target
+        known = target[:, target.any(axis=0)] if self.objective.multi_label else target
         coef, bias = fit_logistic(x, known, np.ones(len(x)), C=PENALTY)
-        return lambda features: probabilities(features @ coef.T + bias, multi=multi)
+        return lambda features: self.objective.probabilities(features @ coef.T + bias)

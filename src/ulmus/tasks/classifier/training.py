@@ -32,6 +32,7 @@ class Lesson:
     targets: np.ndarray  # (documents of the store,) class numbers or (documents of the store, C)
     documents: np.ndarray  # numbers of those to read; may repeat
     minutes: float | None = None
+    weights: np.ndarray | None = None  # (documents of the store,) how much each counts; None: all the same
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,7 @@ class Run:
         return LabelBatches(
             lesson.store,
             lesson.targets,
+            weights=lesson.weights,
             batch_size=size,
             token_budget=self.config.token_budget,
             shuffle=True,

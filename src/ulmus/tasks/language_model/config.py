@@ -11,17 +11,18 @@ import math
 from dataclasses import dataclass, field
 
 from ulmus.config import check_range, did_you_mean
-from ulmus.errors import ConfigError
-from ulmus.models.awd_lstm import Dropouts, EncoderConfig
+from ulmus.errors import ConfigError, UlmusError
+from ulmus.models.encoder import Dropouts, EncoderConfig
 from ulmus.text.tokenizer import TokenizerConfig
 from ulmus.train.protocol import LoopConfig
 from ulmus.train.schedules import Schedule
 
-__all__ = ["LMConfig", "lm_config"]
+__all__ = ["LMConfig", "check_loss", "lm_config"]
 
 READ_ENOUGH = 20_000_000  # tokens that a model from nothing should read, over and over if need be
 MOST_EPOCHS = 30
 TUNED_ALL = 1_000_000  # tokens of texts from which on fine-tuning learns at its full rate
+HOPELESS = 700.0  # nats a token: a perplexity with 300 digits; guessing costs about 10
 SMALL = 1e-9  # what must be above 0 is at least this
 
 
@@ -113,3 +114,12 @@ def lm_config(
     config = SIZES[size]
     tokenizer = config.tokenizer if kind == "word" else TokenizerConfig(kind=kind)
     return dataclasses.replace(config, tokenizer=tokenizer, backwards=backwards, cell=cell or config.cell)
+
+
+def check_loss(nll: float) -> None:
+    """Raise UlmusError where a training ends with a loss, in nats a token, that makes no perplexity."""
+    if nll > HOPELESS:
+        raise UlmusError(
+            f"The training diverged: it ends with a loss of {nll:,.0f} nats a token, and the model would write "
+            "nonsense. Use a lower learning rate (`peak` of the schedule, `tune_peak` for fine-tuning)."
+        )

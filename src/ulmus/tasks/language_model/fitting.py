@@ -25,7 +25,7 @@ from ulmus.tasks.budget import SHARES
 from ulmus.tasks.checkpoints import checkpoint
 from ulmus.tasks.ids import RunTexts, tokenized
 from ulmus.tasks.language_model.card import card
-from ulmus.tasks.language_model.config import LMConfig
+from ulmus.tasks.language_model.config import LMConfig, check_loss
 from ulmus.tasks.language_model.fitted import FittedLanguageModel
 from ulmus.tasks.language_model.network import build
 from ulmus.tasks.settings import RunSettings, check_minutes
@@ -152,7 +152,9 @@ def _train(start: FittedLanguageModel, job: Job, valid: Iterable[str] | None) ->
             branch=job.decay_steps is not None,
         ),
     )
-    history = trainer.run().rows
+    done = trainer.run()
+    history = done.rows
+    check_loss(history[-1]["train_loss"] if done.best is None else done.best)
     network.eval()
     device = resolve_device(settings.device)
     described = card(job.about, texts.to_learn, tokenizer, history, device=device) | dict(job.made_from)

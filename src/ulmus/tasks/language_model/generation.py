@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from ulmus.errors import UsageError
-from ulmus.models.awd_lstm import State
-from ulmus.models.inference import Reader
+from ulmus.models.encoder import State
+from ulmus.models.encoders import for_inference
 from ulmus.tasks.language_model.fitted import FittedLanguageModel
 from ulmus.tasks.language_model.network import LMNetwork
 from ulmus.text.vocab import BOS, EOS, PAD, UNK
@@ -103,7 +103,7 @@ def sample(
 def _reading(network: LMNetwork, samples: int, precision: str) -> Callable[[Tensor], Tensor]:
     """A function that reads on, ids (S, T) -> the last outputs (S, E) float32, from where it was."""
     if network.encoder.embedding.device.type == "cpu":
-        reader = Reader(network.encoder, precision)
+        reader = for_inference(network.encoder, precision)
         state = reader.start(samples)
         return lambda ids: reader.read(ids.t().flatten(), [samples] * ids.shape[1], state)[-1][
             -samples:

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from ulmus.corpus.columns import readable
-from ulmus.errors import NotFittedError
+from ulmus.tasks.estimator import not_fitted
 from ulmus.tasks.ids import RunTexts
 from ulmus.tasks.language_model import file, fitting
 from ulmus.tasks.language_model.config import LMConfig, lm_config
@@ -204,12 +204,12 @@ class LanguageModel:
         return self._fitted().remap
 
     def check_fitted(self) -> None:
-        """Raises NotFittedError for a model that was neither trained nor loaded."""
+        """Raises UsageError for a model that was neither trained nor loaded."""
         self._fitted()
 
     def _fitted(self) -> FittedLanguageModel:
         if "fitted_" not in self.__dict__:
-            raise NotFittedError(
+            raise not_fitted(
                 "this language model is not fitted: call fit(texts), or LanguageModel.load(path)."
             )
         return self.fitted_
