@@ -119,6 +119,17 @@ def test_every_file_fits_in_one_head(file: Path) -> None:
 
 
 @pytest.mark.parametrize("file", SOURCES, ids=lambda file: str(file.relative_to(ROOT)))
+def test_no_function_takes_more_than_seven_parameters(file: Path) -> None:
+    """But the constructors of estimators, whose parameters are their settings."""
+    too_many = [
+        f"{name}: {count}"
+        for name, count in parameters(ast.parse(file.read_text(encoding="utf-8")))
+        if count > 7
+    ]
+    assert not too_many
+
+
+@pytest.mark.parametrize("file", SOURCES, ids=lambda file: str(file.relative_to(ROOT)))
 def test_every_module_says_what_it_is(file: Path) -> None:
     """A module with code in it has a docstring, and a name that says what is inside."""
     tree = ast.parse(file.read_text(encoding="utf-8"))
@@ -140,6 +151,14 @@ def test_the_root_folder_stays_small() -> None:
     if listed.returncode:
         pytest.skip("not a git checkout")
     assert len(listed.stdout.split()) <= 13
+
+
+def parameters(tree: ast.Module) -> Iterator[tuple[str, int]]:
+    """(name, number of parameters) of every function; `self`, `cls` and constructors with their settings are left out."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name != "__init__":
+            given = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
+            yield node.name, sum(arg.arg not in ("self", "cls") for arg in given)
 
 
 def body_lengths(tree: ast.Module) -> Iterator[tuple[str, int]]:
