@@ -154,7 +154,7 @@ def test_the_root_folder_stays_small() -> None:
 
 
 def parameters(tree: ast.Module) -> Iterator[tuple[str, int]]:
-    """(name, number of parameters) of every function; `self`, `cls` and constructors with their settings are left out."""
+    """(name, number of parameters) of every function but constructors; `self` and `cls` do not count."""
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name != "__init__":
             given = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]

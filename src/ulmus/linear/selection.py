@@ -33,6 +33,7 @@ PENALTIES = (10.0, 30.0, 100.0)  # C, the inverse of a penalty
 FEWEST = 20  # documents; with fewer nothing is compared
 MOST = 1_500  # documents that are compared on
 FEW = 500
+SEED = 0  # the same labels are always given the same choice
 FLOOR = 1e-4  # no probability is believed to be smaller
 
 
@@ -54,7 +55,6 @@ def choose(
     C: float | None = None,
     class_weight: ClassWeight = None,
     weight: Floats,
-    seed: int = 0,
 ) -> Choice:
     """The best choice for labelled documents, given each as counted in each view.
 
@@ -63,11 +63,11 @@ def choose(
     """
     penalties = (C,) if C is not None else PENALTIES if len(target) <= FEW else PENALTIES[:2]
     fallback = Choice(C=penalties[0])
-    shown = _some(len(target), seed)
+    shown = _some(len(target))
     if len(np.unique(same[shown])) < FEWEST:
         return fallback
     weight, same, target = weight[shown], same[shown], target[shown]
-    fold_of = spread_folds(target, folds=5 if len(shown) <= FEW else 3, seed=seed, same=same)
+    fold_of = spread_folds(target, folds=5 if len(shown) <= FEW else 3, seed=SEED, same=same)
 
     def loss(x: csr_matrix | Floats, penalty: float) -> Floats:
         def learn(train: Numbers, held: Numbers) -> Floats:
@@ -122,9 +122,9 @@ def _clearly_less(these: Floats, those: Floats, *, errors: float = 1) -> bool:
     return bool(gain.mean() > errors * gain.std() / np.sqrt(len(gain)))
 
 
-def _some(n: int, seed: int) -> Numbers:
+def _some(n: int) -> Numbers:
     """Numbers of at most MOST documents, drawn at random."""
-    return np.sort(np.random.default_rng(seed).permutation(n)[:MOST])
+    return np.sort(np.random.default_rng(SEED).permutation(n)[:MOST])
 
 
 def _axes(counted: Counted) -> csr_matrix | Floats:
