@@ -1,9 +1,10 @@
-"""What pretraining is worth: accuracy against the number of labels, on four data sets, in seven ways.
+"""What pretraining is worth: accuracy against the number of labels, on four data sets, in eight ways.
 
     python bench/few_labels.py run [--sets imdb trec ...] [--labels 100 1000 0] [--seeds 3] [--jobs 2]
     python bench/few_labels.py table          Markdown of what is done      python bench/few_labels.py plot FILE.png
 
-Ways: word counts alone; with LSA of all texts; the encoder from nothing; pretrained; pretrained and fine-tuned on the
+Ways: word counts alone; with LSA of all texts, in a classifier; as `WordCounts` learns from all texts (`--trainings
+counter`: minutes for each set); the encoder from nothing; pretrained; pretrained and fine-tuned on the
 texts; the same with word counts as its teacher; that combined with the counts. 0 labels means all there are.
 Each set's training file is split once (seed 0): at most 5,000 texts, and at most three tenths, are only judged on and
 are in no training, with or without label. The labels of a seed are drawn from the rest, which is unlabelled text
@@ -38,10 +39,11 @@ FILES: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 MINUTES = {100: 5.0, 1_000: 6.0, 0: 12.0}  # of a training on so many labels
 TUNING = 20.0  # minutes of fine-tuning a language model on all texts of a set, once
-TRAININGS = ("counts", "nothing", "pretrained", "tuned", "taught")
+TRAININGS = ("counts", "counter", "nothing", "pretrained", "tuned", "taught")
 WAYS = {  # column: (training, part of its classifier)
     "counts": ("counts", "counts"),
     "counts, LSA": ("taught", "counts"),
+    "counts, all texts": ("counter", "counts"),
     "from nothing": ("nothing", "lm"),
     "pretrained": ("pretrained", "lm"),
     "and fine-tuned": ("tuned", "lm"),
@@ -116,8 +118,9 @@ def trained(run: Run, work: Path, share: float, model: str | None = None) -> dic
     texts = load(run.name)
     mine, labels, more = chosen(run, texts)
     began = time.perf_counter()
-    if run.training == "counts":
-        counts = WordCounts(config=CountConfig(lsa=0)).fit(mine, labels)
+    if run.training in ("counts", "counter"):
+        counts = WordCounts(config=CountConfig(lsa=0) if run.training == "counts" else None)
+        counts.fit(mine, labels, unlabeled=more if run.training == "counter" else None)
         right = np.array(counts.predict(texts.judged[0])) == np.array(texts.judged[1])
         parts = {"counts": float(right.mean())}
     else:
@@ -144,7 +147,7 @@ def wanted(options: argparse.Namespace, done: list[dict[str, Any]]) -> Iterator[
     """The runs that are not done, the short ones first."""
     had = {tuple(row[key] for key in Run._fields) for row in done}
     for labels, training, seed, name in itertools.product(
-        options.labels, TRAININGS, range(options.seeds), options.sets
+        options.labels, options.trainings, range(options.seeds), options.sets
     ):
         run = Run(name, labels, seed, training)
         if run not in had and not (labels == 0 and (seed or name == "imdb")):
@@ -155,7 +158,8 @@ def run_all(options: argparse.Namespace) -> None:
     """Fine-tune the language models that are missing, then train what is."""
     options.work.mkdir(parents=True, exist_ok=True)
     more = ["--work", options.work, "--share", options.share]
-    tuning = [["tune", name] for name in options.sets if not (options.work / f"{name}.ulmus").exists()]
+    sets = options.sets if {"tuned", "taught"} & set(options.trainings) else []
+    tuning = [["tune", name] for name in sets if not (options.work / f"{name}.ulmus").exists()]
     jobs.run(__file__, tuning, more, jobs=options.jobs, out=options.work / "tuned.jsonl")
     training = [["train", *run] for run in wanted(options, jobs.rows(options.out))]
     jobs.run(__file__, training, more, jobs=options.jobs, out=options.out)
@@ -230,7 +234,13 @@ def child(what: list[str], work: Path, share: float) -> None:
 
 
 def asked(
-    about: str, name: str, *, sets: list[str], labels: list[int], sizes: Iterable[str] = ()
+    about: str,
+    name: str,
+    *,
+    sets: list[str],
+    labels: list[int],
+    sizes: Iterable[str] = (),
+    trainings: Iterable[str] = (),
 ) -> argparse.Namespace:
     """What the command line asks for: of this script, or of one that trains its classifiers for something else."""
     parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -243,6 +253,8 @@ def asked(
         step.add_argument("--labels", nargs="+", type=int, default=labels, choices=labels)
         if sizes:
             step.add_argument("--sizes", nargs="+", default=list(sizes), choices=list(sizes))
+        if trainings:
+            step.add_argument("--trainings", nargs="+", default=list(trainings), choices=list(trainings))
         step.add_argument("--seeds", type=int, default=3)
         step.add_argument("--jobs", type=int, default=2)
         step.add_argument("--share", type=float, default=1.0, help="of the minutes, to see that it runs")
@@ -255,7 +267,7 @@ def asked(
 
 def main() -> None:
     """Do it."""
-    options = asked(__doc__, "few-labels", sets=list(MODELS), labels=list(MINUTES))
+    options = asked(__doc__, "few-labels", sets=list(MODELS), labels=list(MINUTES), trainings=TRAININGS)
     if options.step == "child":
         child(options.what, options.work, options.share)
     else:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ulmus.errors import BundleError, DataError
 from ulmus.evaluation.objectives import MULTI_LABEL, SINGLE_LABEL
-from ulmus.linear.count_model import CountModel, CountSettings, out_of_fold_proba
+from ulmus.linear.count_model import CountModel, CountSettings
 from ulmus.linear.features import CountConfig, Counted, CountFeatures
 
 THINGS = ["soup", "lamp", "chair", "train", "garden", "river", "window", "letter"]
@@ -74,18 +74,23 @@ def test_lsa_rows_have_mean_length_one() -> None:
 
 
 def test_tf_idf_is_that_of_scikit_learn() -> None:
-    """Counting, idf and scaling give the same matrix as scikit-learn's, from counts saturated by 1.5 n / (n + 0.5)."""
+    """Counting, idf and scaling give the same matrix as scikit-learn's, from counts saturated by 1.5 n / (n + 0.5).
+
+    The beginning of a text is a word in its n-grams, and has no weight of its own.
+    """
     from sklearn.feature_extraction.text import CountVectorizer, TfidfTransformer
 
     texts = [f"{text} {text} {text.split()[0]}" for text in reviews(120)[0]]
     features = CountFeatures(CountConfig(min_df=2)).fit(texts)
-    reference = CountVectorizer(ngram_range=(1, 2), min_df=2, token_pattern=r"\w+")
-    counts = reference.fit_transform(texts).astype(np.float64)
+    reference = CountVectorizer(ngram_range=(1, 2), min_df=2, token_pattern=r"\w+|\^")
+    counts = reference.fit_transform([f"^ {text}" for text in texts]).astype(np.float64)
     counts.data = 1.5 * counts.data / (counts.data + 0.5)
     assert sorted(features.names()) == sorted(reference.vocabulary_)
-    columns = [reference.vocabulary_[name] for name in features.names()]
-    expected = TfidfTransformer().fit_transform(counts)[:, columns]
-    np.testing.assert_allclose(features.transform(texts).toarray(), expected.toarray(), atol=1e-6)
+    columns = [reference.vocabulary_[name] for name in features.names() if name != "^"]
+    expected = TfidfTransformer().fit_transform(counts[:, columns])
+    own = [i for i, name in enumerate(features.names()) if name != "^"]
+    np.testing.assert_allclose(features.transform(texts)[:, own].toarray(), expected.toarray(), atol=1e-6)
+    assert not features.transform(texts)[:, features.names().index("^")].nnz
 
 
 def test_other_targets_need_no_second_counting() -> None:
@@ -135,43 +140,6 @@ def test_classes_are_weighed(multi: bool) -> None:
     assert heavy[0] <= plain[0] + 1e-9
 
 
-def test_out_of_fold_probabilities_do_not_know_the_labels() -> None:
-    """Random labels cannot be told from out-of-fold probabilities, but can from the fitted ones."""
-    rng = np.random.default_rng(0)
-    texts = [" ".join(rng.choice(THINGS + GOOD + BAD, 12)) for _ in range(300)]
-    target = rng.integers(0, 2, 300)
-    features, settings = CountFeatures().fit(texts), CountSettings(C=100)
-    counted = features.prepare(texts)
-    model = CountModel.fit(features, counted, target, classes=2, settings=settings)
-    proba = out_of_fold_proba(features, counted, target, classes=2, settings=settings)
-    assert abs((proba.argmax(axis=1) == target).mean() - 0.5) < 0.1
-    assert (model.proba(counted.x).argmax(axis=1) == target).mean() > 0.8
-    np.testing.assert_allclose(proba.sum(axis=1), 1)
-
-
-def test_out_of_fold_survives_a_label_with_one_example() -> None:
-    """The fold of a class's only example never saw the class: it gets a small probability, rows still sum to 1."""
-    texts, target = reviews(40)
-    target[7] = 2
-    features = CountFeatures().fit(texts)
-    proba = out_of_fold_proba(features, features.prepare(texts), target, classes=4)
-    assert 0 < proba[7, 2] < 0.1
-    assert not proba[:, 3].any()
-    np.testing.assert_allclose(proba.sum(axis=1), 1)
-
-
-def test_out_of_fold_with_several_labels() -> None:
-    """Multi-label out-of-fold probabilities have a column for each label, also for one seen once."""
-    texts, target = reviews(60)
-    hot = np.eye(3, dtype=np.int64)[target]
-    hot[3] = [0, 0, 1]
-    features = CountFeatures().fit(texts)
-    proba = out_of_fold_proba(features, features.prepare(texts), hot, classes=3)
-    assert proba.shape == (60, 3)
-    assert (proba > 0).all()
-    assert (proba < 1).all()
-
-
 @pytest.mark.parametrize("multi", [False, True])
 def test_plain_arrays_bring_the_model_back(multi: bool) -> None:
     """Stored arrays and a JSON-able dict predict the same bits and explain the same words."""
@@ -185,6 +153,19 @@ def test_plain_arrays_bring_the_model_back(multi: bool) -> None:
     x = model.features.transform(texts)
     np.testing.assert_array_equal(again.proba(again.features.transform(texts)), model.proba(x))
     np.testing.assert_array_equal(again.contributions(x[:1]), model.contributions(x[:1]))
+
+
+def test_unigrams_alone_are_stored_without_what_is_longer() -> None:
+    """A view that weighs unigrams predicts the same after its bigrams are left out of the file."""
+    texts, target = reviews(80)
+    index = CountFeatures()
+    whole, words = index.views(index.index(texts), more_texts=False)
+    model = CountModel.fit(words, words.prepare(texts), target, classes=2)
+    arrays, meta = model.to_arrays()
+    again = CountModel.from_arrays(arrays, meta, classes=2)
+    assert len(again.weights) < len(model.weights) == whole.size
+    assert not any(" " in name for name in again.features.names())
+    np.testing.assert_array_equal(again.proba_of(texts), model.proba_of(texts))
 
 
 def test_class_numbers_may_be_strings() -> None:

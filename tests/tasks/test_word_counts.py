@@ -111,7 +111,7 @@ def test_balanced_classes_raise_the_rare_one() -> None:
     texts, labels = [texts[i] for i in keep], [labels[i] for i in keep]
     plain = WordCounts().fit(texts, labels).predict_proba(["the lamp was"])
     balanced = WordCounts(class_weight="balanced").fit(texts, labels).predict_proba(["the lamp was"])
-    assert balanced[0, 1] > plain[0, 1] + 0.1
+    assert balanced[0, 1] > 2 * plain[0, 1]
 
 
 def test_classes_can_be_weighted_individually() -> None:

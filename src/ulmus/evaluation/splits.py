@@ -104,8 +104,13 @@ def _only_there(target: NDArray[np.int64], held: NDArray[np.bool_]) -> NDArray[n
     return ~np.isin(target, target[~held])
 
 
-def spread_folds(target: NDArray[np.int64], *, folds: int, seed: int) -> NDArray[np.int64]:
-    """Fold number (N,) of each document, at random; every class is spread evenly over the folds."""
+def spread_folds(
+    target: NDArray[np.int64], *, folds: int, seed: int, same: NDArray[np.int64] | None = None
+) -> NDArray[np.int64]:
+    """Fold number (N,) of each document, at random; every class is spread evenly over the folds.
+
+    Documents with equal numbers in `same` (N,) stay together.
+    """
     rng = np.random.default_rng(seed)
     order = rng.permutation(len(target))
     if target.ndim == 2:  # by the rarest label of the document, so that rare labels are spread too
@@ -116,4 +121,7 @@ def spread_folds(target: NDArray[np.int64], *, folds: int, seed: int) -> NDArray
     order = order[np.argsort(key[order], kind="stable")]
     fold_of = np.empty(len(target), np.int64)
     fold_of[order] = np.arange(len(target)) % min(folds, len(target))
+    if same is not None:
+        _, first, number = np.unique(same, return_index=True, return_inverse=True)
+        fold_of = fold_of[first[number]]
     return fold_of

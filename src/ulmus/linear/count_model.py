@@ -2,15 +2,15 @@
 
 How: logistic regression on TF-IDF and its LSA (`features.py`). What is learnt folds into one weight per n-gram and
 output, because LSA is linear: w = w_counts + basis @ w_lsa. Prediction, storing and explaining use the folded weights
-only. The settings (C = 10, 100 dimensions) were chosen by measurement.
-Costs: seconds to a minute to fit, thousands of documents a second to predict. Plain arrays, no pickle.
+only; `learner.py` chooses the settings.
+Costs: seconds to fit, thousands of documents a second to predict. Plain arrays, no pickle.
 Knows no class names, no tensor, no files. Targets are class numbers (N,) or zeros and ones (N, C).
 Legend: N documents, F n-grams, C classes, K outputs (one a known class, or 1 for two of which one is true).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -22,23 +22,28 @@ from scipy.sparse import csr_matrix, hstack
 from ulmus.errors import BundleError, DataError
 from ulmus.evaluation.objectives import MULTI_LABEL, SINGLE_LABEL, Objective, objective_of
 from ulmus.linear.features import Counted, CountFeatures
-from ulmus.linear.logistic import ClassWeight, fit_logistic, out_of_fold
+from ulmus.linear.logistic import STEPS, ClassWeight, fit_logistic
 from ulmus.linear.ngrams import Ngrams
 
-__all__ = ["CountModel", "CountSettings", "out_of_fold_proba"]
+__all__ = ["CountModel", "CountSettings", "known_targets"]
 
 Proba = NDArray[np.float64]
 Floats = NDArray[np.float32]
 Numbers = NDArray[np.int64]
-PENALTY = 10.0  # C, the inverse strength of the penalty
+DEFAULT_C = 10.0
 
 
 @dataclass(frozen=True)
 class CountSettings:
-    """How to learn: `C` is 1 / penalty; `class_weight` "balanced", or the weight of each class (C,)."""
+    """How to learn: `C` is 1 / penalty, None lets the labels choose; `class_weight`: "balanced" or of all (C,)."""
 
-    C: float = PENALTY
+    C: float | None = None
     class_weight: ClassWeight = None
+    steps: int = STEPS  # of the solver, at most
+
+    def of_known(self, known: Numbers) -> ClassWeight:
+        """The weights of some of the classes."""
+        return self.class_weight[known] if isinstance(self.class_weight, np.ndarray) else self.class_weight
 
 
 @dataclass(frozen=True)
@@ -72,7 +77,7 @@ class CountModel:
         Raises DataError where fewer classes have an example than there must be.
         """
         settings, objective = settings or CountSettings(), objective_of(target)
-        known, shown = _known(target, classes)
+        known, shown = known_targets(target, classes)
         if len(known) < objective.fewest_classes:
             raise DataError(
                 f"expected examples of at least {objective.fewest_classes} classes, got {len(known)}."
@@ -84,8 +89,9 @@ class CountModel:
             design,
             shown,
             weight,
-            C=settings.C,
-            class_weight=_of_known(settings.class_weight, known),
+            C=settings.C or DEFAULT_C,
+            class_weight=settings.of_known(known),
+            steps=settings.steps,
         )
         weights = features.basis @ coef[:, len(used) :].T.astype(np.float32)  # (F, L) @ (L, K)
         weights[used] += coef[:, : len(used)].T
@@ -97,6 +103,10 @@ class CountModel:
         proba = np.zeros((x.shape[0], self.classes))
         proba[:, self.known] = self.objective.probabilities(scores)
         return proba
+
+    def proba_of(self, texts: Sequence[str]) -> Proba:
+        """Probabilities (N, C) of texts."""
+        return self.proba(self.features.transform(texts))
 
     def contributions(self, x: csr_matrix) -> Proba:
         """What each n-gram of one counted text (1, F) adds to the score of each class: (n-grams of the text, C)."""
@@ -112,16 +122,23 @@ class CountModel:
         return weights
 
     def to_arrays(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
-        """What prediction needs: arrays (n-grams as UTF-8 bytes with offsets, idf, weights, bias), a JSON dict."""
-        encoded = [name.encode() for name in self.features.names()]
+        """What prediction needs: arrays (n-grams as UTF-8 bytes with offsets, idf, weights, bias), a JSON dict.
+
+        N-grams that are longer than any with a weight are left out.
+        """
+        kept, names = self.features.kept(), self.features.names()
+        encoded = [names[i].encode() for i in np.flatnonzero(np.concatenate(kept))]
         arrays: dict[str, NDArray[Any]] = {
             "ngrams": np.frombuffer(b"".join(encoded), np.uint8).copy(),
             "offsets": np.concatenate([[0], np.cumsum([len(e) for e in encoded])]).astype(np.int64),
-            "idf": self.features.idf,
-            "weights": np.ascontiguousarray(self.weights),
+            "idf": self.features.idf[np.concatenate(kept)],
+            "weights": np.ascontiguousarray(self.weights[np.concatenate(kept)]),
             "bias": self.bias,
         }
-        blocks = [{"unit": block.unit, "size": len(block)} for block in self.features.blocks]
+        blocks = [
+            {"unit": block.unit, "size": int(mine.sum())}
+            for block, mine in zip(self.features.blocks, kept, strict=True)
+        ]
         classes = [int(k) for k in self.known]
         return arrays, {"classes": classes, "multi_label": self.objective.multi_label, "blocks": blocks}
 
@@ -158,41 +175,11 @@ class CountModel:
         return cls(features, objective, classes, known, weights, bias)
 
 
-def out_of_fold_proba(
-    features: CountFeatures,
-    counted: Counted,
-    target: Numbers,
-    *,
-    classes: int,
-    settings: CountSettings | None = None,
-    seed: int = 0,
-) -> Proba:
-    """Probabilities (N, C) of each text by a model that was not shown its label, for fitting combinations.
-
-    `features` saw the texts but no labels: all folds share them. A class that no text has gets 0.
-    """
-
-    def learn(train: Numbers, held: Numbers) -> Proba:
-        model = CountModel.fit(
-            features, counted.rows(train), target[train], classes=classes, settings=settings
-        )
-        return model.proba(counted.x[held])[:, model.known]
-
-    known, shown = _known(target, classes)
-    proba = np.zeros((len(target), classes))
-    proba[:, known] = out_of_fold(shown, len(known), learn, seed=seed)
-    return proba
-
-
-def _known(target: Numbers, classes: int) -> tuple[Numbers, Numbers]:
+def known_targets(target: Numbers, classes: int) -> tuple[Numbers, Numbers]:
     """The classes that have an example, and the targets among them alone."""
     objective = objective_of(target)
     known = np.flatnonzero(objective.counts(target, classes))
     return known, target[:, known] if objective.multi_label else np.searchsorted(known, target)
-
-
-def _of_known(class_weight: ClassWeight, known: Numbers) -> ClassWeight:
-    return class_weight[known] if isinstance(class_weight, np.ndarray) else class_weight
 
 
 def _decode(ngrams: NDArray[Any], offsets: NDArray[Any]) -> list[str]:

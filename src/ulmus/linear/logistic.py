@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from ulmus.evaluation.objectives import objective_of
-from ulmus.evaluation.splits import spread_folds
 
-__all__ = ["ClassWeight", "fit_logistic", "out_of_fold"]
+__all__ = ["STEPS", "ClassWeight", "fit_logistic", "out_of_fold"]
 
 Floats = NDArray[np.float64]
 Numbers = NDArray[np.int64]
+STEPS = 300  # of the solver: enough for probabilities
 ClassWeight = (
     Floats | Literal["balanced"] | None
 )  # the weight of each class (C,), or all classes weigh the same
@@ -33,17 +33,19 @@ def fit_logistic(
     *,
     C: float,
     class_weight: ClassWeight = None,
+    steps: int = STEPS,
 ) -> tuple[Floats, Floats]:
     """Coefficients (K, D) and bias (K,) for class numbers (N,) or zeros and ones (N, C); `C` is 1 / penalty.
 
-    The weight of a class is that of its documents; where a document may have several, that of its yes.
+    The weight of a class is that of its documents; where a document may have several, that of its yes. At most
+    `steps` steps of the solver.
     """
-    if target.ndim == 2:
-        parts = [
-            _fit(x, y, weight, C=C, class_weight=_of_yes(class_weight, k)) for k, y in enumerate(target.T)
-        ]
-    else:
-        parts = [_fit(x, target, weight, C=C, class_weight=class_weight)]
+    questions = (
+        [(y, _of_yes(class_weight, k)) for k, y in enumerate(target.T)]
+        if target.ndim == 2
+        else [(target, class_weight)]
+    )
+    parts = [_fit(x, y, weight, C=C, class_weight=mine, steps=steps) for y, mine in questions]
     return np.concatenate([p[0] for p in parts]), np.concatenate([p[1] for p in parts])
 
 
@@ -52,7 +54,13 @@ def _of_yes(class_weight: ClassWeight, k: int) -> ClassWeight:
 
 
 def _fit(
-    x: csr_matrix | NDArray[Any], y: Numbers, weight: Floats, *, C: float, class_weight: ClassWeight
+    x: csr_matrix | NDArray[Any],
+    y: Numbers,
+    weight: Floats,
+    *,
+    C: float,
+    class_weight: ClassWeight,
+    steps: int,
 ) -> tuple[Floats, Floats]:
     """One question; one with a single answer only gets its log odds."""
     from sklearn.linear_model import LogisticRegression
@@ -62,32 +70,26 @@ def _fit(
         return np.zeros((1, x.shape[1])), np.array([odds])
     if isinstance(class_weight, np.ndarray):
         weight, class_weight = weight * class_weight[y], None
-    model = LogisticRegression(C=C, max_iter=300, class_weight=class_weight)
+    model = LogisticRegression(C=C, max_iter=steps, class_weight=class_weight)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # e.g. not converged: 300 steps are enough for its probabilities
+        warnings.simplefilter("ignore")  # e.g. not converged: its probabilities are near enough
         model.fit(x, y, sample_weight=weight)
     return model.coef_, model.intercept_
 
 
 def out_of_fold(
-    target: Numbers,
-    classes: int,
-    learn: Callable[[Numbers, Numbers], Floats],
-    *,
-    folds: int = 5,
-    seed: int = 0,
+    target: Numbers, classes: int, learn: Callable[[Numbers, Numbers], Floats], *, fold_of: Numbers
 ) -> Floats:
     """Probabilities (N, C) of each document by a model that was not shown its label, for fitting combinations.
 
     `target` holds class numbers (N,) or zeros and ones (N, C); `learn(train, held)` gives the probabilities of the
     documents `held` by a model of the documents `train`, for the classes that those have. A class whose every example
-    lies in one fold gets 1 / (examples seen + 1) there.
+    lies in one fold gets 1 / (examples seen + 1) there. `fold_of` (N,): fold numbers from 0 (`spread_folds`).
     """
     objective = objective_of(target)
     multi = objective.multi_label
     proba = np.zeros((len(target), classes))
-    fold_of = spread_folds(target, folds=folds, seed=seed)
-    for fold in range(int(fold_of.max()) + 1):
+    for fold in np.unique(fold_of):
         train, held = np.flatnonzero(fold_of != fold), np.flatnonzero(fold_of == fold)
         seen = objective.counts(target[train], classes) > 0
         rest = 1.0 / (len(train) + 1)

@@ -16,8 +16,9 @@ import numpy as np
 from ulmus.corpus.columns import as_texts, as_weights
 from ulmus.corpus.labels import Labels
 from ulmus.errors import DataError, UsageError
-from ulmus.linear.count_model import PENALTY, CountModel, CountSettings
-from ulmus.linear.features import CountConfig, CountFeatures
+from ulmus.linear.count_model import CountModel, CountSettings
+from ulmus.linear.features import CountConfig
+from ulmus.linear.learner import CountLearner
 from ulmus.linear.logistic import ClassWeight
 from ulmus.tasks.estimator import Estimator, not_fitted, sklearn_names
 
@@ -27,8 +28,8 @@ __all__ = ["WordCounts", "named_weights"]
 class WordCounts(Estimator):
     """The word-count classifier: `WordCounts().fit(texts, labels, unlabeled=more).predict_proba(new)`.
 
-    config: what is counted. C: inverse strength of the penalty. class_weight: "balanced" makes every class weigh the
-    same; a dict gives the weights of classes, 1 for those that are not in it.
+    config: what is counted. C: inverse strength of the penalty; auto lets cross-validation choose. class_weight:
+    "balanced" gives every class the same total weight; a dict gives the weight of each class, 1 for those not in it.
     After fitting: classes_ (C,), class_names_ (the same, a tuple of what was given), multi_label_, model_.
     """
 
@@ -50,7 +51,8 @@ class WordCounts(Estimator):
 
     @sklearn_names
     def fit(self, texts: Any, labels: Any, *, unlabeled: Any = None, sample_weight: Any = None) -> WordCounts:
-        """Learn from labelled texts; `unlabeled` ones help to weigh n-grams (idf) and relate them (LSA).
+        """Learn from labelled texts; `unlabeled` ones improve the weights of n-grams (idf) and relate them (LSA),
+        and, if there are few labels, serve as training texts too (self-training).
 
         Texts are lists, pandas or polars columns, numpy or Arrow arrays of str; labels one value each, or a list of
         values each (multi-label; may be empty). sample_weight: (N,) weight of each text, 0 or more.
@@ -65,21 +67,18 @@ class WordCounts(Estimator):
             C=self._penalty(), class_weight=named_weights(self.class_weight, known.classes)
         )
         weight = None if sample_weight is None else as_weights(sample_weight, len(given))
-        features = CountFeatures(self.config).fit(given, unlabeled=more)
-        self.model_ = CountModel.fit(
-            features,
-            features.prepare(given),
-            known.target,
-            classes=len(known.classes),
-            settings=settings,
-            sample_weight=weight,
+        learner, classes = (
+            CountLearner(given, more, config=self.config, settings=settings),
+            len(known.classes),
         )
+        choice = learner.choose(known.target, classes=classes, weight=weight)
+        self.model_ = learner.fit(known.target, choice, classes=classes, weight=weight)
         self.class_names_, self.multi_label_ = known.classes, known.multi_label
         return self
 
-    def _penalty(self) -> float:
+    def _penalty(self) -> float | None:
         if self.C == "auto":
-            return PENALTY
+            return None
         if isinstance(self.C, bool) or not isinstance(self.C, int | float) or not 0 < self.C < np.inf:
             raise UsageError(f"C: expected 'auto' or a number greater than 0, got {self.C!r}.")
         return float(self.C)
@@ -92,9 +91,12 @@ class WordCounts(Estimator):
 
     @sklearn_names
     def predict_proba(self, texts: Any) -> np.ndarray:
-        """Probabilities (N, C) float64; rows sum to 1, or are independent when multi-label."""
+        """Probabilities (N, C) float64; rows sum to 1, or are independent when multi-label.
+
+        Raises UsageError: unusable texts, or not fitted.
+        """
         self._check_fitted()
-        return self.model_.proba(self.model_.features.transform(as_texts(texts)))
+        return self.model_.proba_of(as_texts(texts))
 
     @sklearn_names
     def predict(self, texts: Any) -> np.ndarray | list[tuple[Any, ...]]:
@@ -134,7 +136,10 @@ class WordCounts(Estimator):
         }
 
     def strongest(self, label: Any, *, top: int = 20) -> list[tuple[str, float]]:
-        """The n-grams that speak most for a class, with their weights times idf. Raises UsageError for no class."""
+        """The n-grams with the largest weights times idf for a class; "^" is the beginning of a text.
+
+        At most `top`, and only those with positive weights. Raises UsageError: an unknown class, or not fitted.
+        """
         self._check_fitted()
         if label not in self.class_names_:
             raise UsageError(
@@ -143,7 +148,9 @@ class WordCounts(Estimator):
         k = self.class_names_.index(label)
         weights = self.model_.weights_per_class()[:, k] * self.model_.features.idf
         names = self.model_.features.names()
-        return [(names[i], float(weights[i])) for i in np.argsort(-weights)[:top]]
+        return [
+            (names[i], float(weights[i])) for i in np.argsort(-weights, kind="stable")[:top] if weights[i] > 0
+        ]
 
     def _state(self) -> str:
         if not hasattr(self, "model_"):

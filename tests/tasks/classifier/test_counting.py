@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from ulmus.corpus.labels import Labels
+from ulmus.linear.selection import Choice
 from ulmus.tasks.classifier.counting import Counts, load_counts, named_arrays
 
 
@@ -23,8 +24,8 @@ def test_columns_stand_in_the_order_of_the_classes(counts: Counts, corpus: Any) 
     labels = Labels.of([number[label] for label in corpus.labels])
     assert labels.classes == (-1, 9, 10)
     everything = np.arange(len(labels))
-    model = counts.fit(labels, everything)
-    proba = model.proba(counts.labelled.x[everything])
+    model = counts.fit(labels, everything, Choice())
+    proba = counts.of_labelled(model, everything)
     assert (proba.argmax(axis=1) == labels.target).mean() > 0.95
     np.testing.assert_allclose(proba.sum(axis=1), 1)
 
@@ -33,8 +34,8 @@ def test_a_class_that_was_not_shown_gets_probability_0(counts: Counts, corpus: A
     """The others keep their columns."""
     labels = Labels.of(corpus.labels)
     shown = np.flatnonzero(labels.target != 1)
-    model = counts.fit(labels, shown)
-    proba = model.proba(counts.labelled.x)
+    model = counts.fit(labels, shown, Choice())
+    proba = counts.of_labelled(model, np.arange(len(labels)))
     assert proba.shape == (240, 3)
     assert not proba[:, 1].any()
     assert (proba[shown].argmax(axis=1) == labels.target[shown]).mean() > 0.95
@@ -43,15 +44,15 @@ def test_a_class_that_was_not_shown_gets_probability_0(counts: Counts, corpus: A
 def test_several_labels(counts: Counts, corpus: Any) -> None:
     """One column a label, independent."""
     labels = Labels.of([[label, "any"] for label in corpus.labels])
-    model = counts.fit(labels, np.arange(len(labels)))
-    proba = model.proba(counts.labelled.x)
+    model = counts.fit(labels, np.arange(len(labels)), Choice())
+    proba = counts.of_labelled(model, np.arange(len(labels)))
     assert ((proba >= 0.5) == labels.target).mean() > 0.95
 
 
 def test_one_document_with_a_label_among_many_without_is_cross_validated(counts: Counts, corpus: Any) -> None:
     """Where its fold is left out, nothing is known; that is no error."""
     labels = Labels.of([["a"], *([[]] * (len(corpus.labels) - 1))])
-    proba = counts.out_of_fold(labels, np.arange(len(labels)), 0)
+    proba = counts.out_of_fold(labels, np.arange(len(labels)), Choice(), 0)
     assert proba.shape == (len(labels), 1)
     assert np.isfinite(proba).all()
 
@@ -59,9 +60,8 @@ def test_one_document_with_a_label_among_many_without_is_cross_validated(counts:
 def test_arrays_and_back_gives_the_same_probabilities(counts: Counts, corpus: Any) -> None:
     """Under a prefix, beside the arrays of others."""
     labels = Labels.of(corpus.labels)
-    model = counts.fit(labels, np.arange(len(labels)))
+    model = counts.fit(labels, np.arange(len(labels)), Choice())
     arrays, meta = named_arrays(model, "counts.")
     assert all(name.startswith("counts.") for name in arrays)
     loaded = load_counts(arrays | {"network.weight": np.zeros(2)}, meta, "counts.", classes=3)
-    x = counts.features.transform(corpus.test_texts)
-    np.testing.assert_array_equal(loaded.proba(x), model.proba(x))
+    np.testing.assert_array_equal(loaded.proba_of(corpus.test_texts), model.proba_of(corpus.test_texts))

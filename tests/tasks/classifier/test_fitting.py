@@ -92,7 +92,7 @@ def test_the_teacher_never_sees_what_is_held_out(material: Material, settings: A
     """Other labels of held-out documents change neither the teacher nor its soft labels."""
 
     def weights(m: Material) -> np.ndarray:
-        return np.asarray(count(m, Recipe(settings))[1].weights)
+        return np.asarray(count(m, Recipe(settings)).teacher.weights)
 
     target = material.labels.target.copy()
     target[material.held_out] = (target[material.held_out] + 1) % 3

@@ -301,7 +301,9 @@ def test_frozen_groups_do_not_change(unfreeze: int, moving: set[str], make_class
 
 
 class OneBatch:
-    """The same batch, once an epoch."""
+    """The same batch, once per epoch."""
+
+    epoch = 0
 
     def __init__(self, only: Any) -> None:
         self.only = only

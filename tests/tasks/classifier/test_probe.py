@@ -9,6 +9,7 @@ import pytest
 
 from ulmus.corpus.labels import Labels
 from ulmus.evaluation.combination import Combination
+from ulmus.linear.selection import Choice
 from ulmus.tasks.classifier.counting import Counts
 from ulmus.tasks.classifier.probe import Probe
 
@@ -38,7 +39,7 @@ def labels(multi: bool) -> Labels:
 
 def weighed(texts: list[str], seen: np.ndarray, y: Labels) -> Combination:
     """The relative weights of probe and word counts."""
-    p_counts = Counts(texts, [], None).out_of_fold(y, np.arange(len(y)), 0)
+    p_counts = Counts(texts, [], None).out_of_fold(y, np.arange(len(y)), Choice(), 0)
     return Probe(seen, y, seed=0).mix_with(p_counts, y.target)
 
 

@@ -149,7 +149,7 @@ def test_the_same_seed_gives_the_same_classifier_and_leaves_global_random_states
         (["", "  "], ["x", "y"], DataError, "got only empty ones"),
         ([], [], DataError, "at least two classes"),
         ("a text", ["x"], UsageError, "single str"),
-        (["a", "b"], ["x", None], UsageError, "has none"),
+        (["a", "b"], ["x", None], DataError, "at least two classes, got only 'x'"),
         (["a", 5], ["x", "y"], UsageError, "expected str, got int at position 1"),
         (["a"], [["x", "y"]], DataError, "at least two"),
     ],
@@ -185,7 +185,7 @@ def test_evaluating_expects_known_labels(classifier: TextClassifier) -> None:
     [
         ({"teach": "always"}, "teach: expected one of auto, none, got 'always'"),
         ({"combine": "sometimes"}, "combine: expected one of auto, none"),
-        ({"class_weight": {"sea": 2}}, "class_weight: expected None or 'balanced'"),
+        ({"class_weight": "heavy"}, "class_weight: expected None, 'balanced' or a dict"),
         ({"size": "huge", "config": None, "language_model": None}, "size: expected one of small, base"),
         ({"tokenizer": "syllable", "config": None, "language_model": None}, "syllable"),
         ({"device": "tpu"}, "device: expected auto, cpu or cuda"),

@@ -1,6 +1,6 @@
-"""The word-count side of a classifier: `CountFeatures` of all texts, fitted anew for any labels.
+"""The word-count side of a classifier: texts counted once, fitted anew for any of the labels.
 
-What takes long (counting all texts, their LSA) is done once. Knows no torch. Axes: N documents, C classes.
+Settings are chosen on the labels that are not held out, and then kept. Knows no torch. Axes: N documents, C classes.
 """
 
 from __future__ import annotations
@@ -11,42 +11,47 @@ from typing import Any
 import numpy as np
 
 from ulmus.corpus.labels import Labels
-from ulmus.linear.count_model import CountModel, CountSettings, out_of_fold_proba
-from ulmus.linear.features import CountFeatures
+from ulmus.linear.count_model import CountModel, CountSettings
+from ulmus.linear.learner import CountLearner
+from ulmus.linear.selection import Choice
 
 __all__ = ["Counts", "load_counts", "named_arrays"]
 
 
 class Counts:
-    """Counted texts: labelled ones (N), and unlabelled ones that only help to weigh and to relate words."""
+    """Counted texts: labelled ones (N), and unlabelled ones (M) that help to weigh and to relate words."""
 
     def __init__(
         self, texts: Sequence[str], unlabeled: Sequence[str], class_weight: Any, weights: Any = None
     ) -> None:
-        self.weights = weights  # (N,) how much each labelled text counts; None: all the same
-        self.settings = CountSettings(class_weight=class_weight)
-        self.features = CountFeatures().fit(texts, unlabeled=unlabeled)
-        self.labelled = self.features.prepare(texts)
+        self._weights = weights  # (N,) how much each labelled text counts; None: all the same
+        self._learner = CountLearner(texts, unlabeled, settings=CountSettings(class_weight=class_weight))
 
-    def fit(self, labels: Labels, documents: np.ndarray) -> CountModel:
+    def choose(self, labels: Labels, documents: np.ndarray) -> Choice:
+        """The settings that suit the chosen labelled documents."""
+        return self._learner.choose(
+            labels.target, documents, classes=len(labels.classes), weight=self._weights
+        )
+
+    def fit(self, labels: Labels, documents: np.ndarray, choice: Choice) -> CountModel:
         """The word-count classifier of the chosen labelled documents."""
-        counted, target = self.labelled.rows(documents), labels.target[documents]
-        classes = len(labels.classes)
-        weights = None if self.weights is None else self.weights[documents]
-        return CountModel.fit(
-            self.features, counted, target, classes=classes, settings=self.settings, sample_weight=weights
+        return self._learner.fit(
+            labels.target, choice, documents, classes=len(labels.classes), weight=self._weights
         )
 
-    def out_of_fold(self, labels: Labels, documents: np.ndarray, seed: int) -> np.ndarray:
+    def out_of_fold(self, labels: Labels, documents: np.ndarray, choice: Choice, seed: int) -> np.ndarray:
         """Probabilities (N, C) of each of the chosen documents by a model that was not shown its label."""
-        return out_of_fold_proba(
-            self.features,
-            self.labelled.rows(documents),
-            labels.target[documents],
-            classes=len(labels.classes),
-            settings=self.settings,
-            seed=seed,
+        return self._learner.out_of_fold(
+            labels.target, choice, documents, classes=len(labels.classes), seed=seed
         )
+
+    def of_labelled(self, model: CountModel, documents: np.ndarray) -> np.ndarray:
+        """Probabilities (N, C) of labelled documents."""
+        return self._learner.proba(model, documents)
+
+    def of_unlabeled(self, model: CountModel) -> np.ndarray:
+        """Probabilities (M, C) of the unlabelled documents."""
+        return self._learner.proba_of_more(model)
 
 
 def named_arrays(model: CountModel, prefix: str) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -30,6 +30,7 @@ from ulmus.data.store import IdStore
 from ulmus.evaluation.combination import Combination
 from ulmus.evaluation.splits import sketch
 from ulmus.linear.count_model import CountModel
+from ulmus.linear.selection import Choice
 from ulmus.models.heads import ClassifierHead
 from ulmus.tasks.budget import MIN_MINUTES, SHARES, TRAINING_COST, Budget
 from ulmus.tasks.classifier.config import ClassifierConfig
@@ -71,6 +72,14 @@ class Recipe:
     mix: bool = True
 
 
+class Counted(NamedTuple):
+    """Counted texts, the chosen settings, and the teacher: word counts fitted to the labels that are not held out."""
+
+    counts: Counts
+    choice: Choice
+    teacher: CountModel
+
+
 class Probed(NamedTuple):
     """A probe of the encoder, and its best mix with the word counts."""
 
@@ -96,10 +105,10 @@ def fit(material: Material, recipe: Recipe, settings: RunSettings) -> FittedClas
     for doubt in doubts(m.texts, labels):
         settings.say(f"Warning: {doubt}")
     settings.say("Counting words.")
-    counts, teacher = count(m, recipe)
+    counted = count(m, recipe)
     texts = RunTexts(m.everything, settings.folder, learn=m.learnt, verbose=settings.verbose)
     language_model = _language_model(texts, recipe, settings, budget)
-    fitting = start(m, recipe, language_model, texts, settings, budget=budget, counted=(counts, teacher))
+    fitting = start(m, recipe, language_model, texts, settings, budget=budget, counted=counted)
     learnt = fitting.learn()
     measured = fitting.measure()
     final = fitting.refit(learnt, measured.combination)
@@ -124,11 +133,15 @@ def fit(material: Material, recipe: Recipe, settings: RunSettings) -> FittedClas
     )
 
 
-def count(material: Material, recipe: Recipe) -> tuple[Counts, CountModel]:
-    """Count the words of all texts and fit the teacher. Raises UsageError: an unusable class_weight."""
+def count(material: Material, recipe: Recipe) -> Counted:
+    """Count the words of all texts, choose the settings of the counts by cross-validation, and fit the teacher.
+
+    Raises UsageError: an unusable class_weight.
+    """
     weights = named_weights(recipe.class_weight, material.labels.classes)
     counts = Counts(material.texts, material.unlabeled, weights, material.weights)
-    return counts, counts.fit(material.labels, material.train)
+    choice = counts.choose(material.labels, material.train)
+    return Counted(counts, choice, counts.fit(material.labels, material.train, choice))
 
 
 def _language_model(
@@ -152,7 +165,7 @@ def start(
     settings: RunSettings,
     *,
     budget: Budget,
-    counted: tuple[Counts, CountModel],
+    counted: Counted,
 ) -> Fitting:
     """A classifier network on a copy of the language model's encoder, and the ids of all texts."""
     c, labels = recipe.config, material.labels
@@ -186,6 +199,7 @@ class Fitting:
     training: Training
     store: IdStore
     counts: Counts
+    choice: Choice
     teacher: CountModel
     probed: Probed | None = None  # of the encoder before training
 
@@ -218,7 +232,8 @@ class Fitting:
         most = None if whole else self.training.most_tokens
         features = self.training.inference().features(self.store, m.train, most_tokens=most)
         probe = Probe(features, labels, seed=seed)
-        return Probed(probe, probe.mix_with(self.counts.out_of_fold(m.labels, m.train, seed), labels.target))
+        p_counts = self.counts.out_of_fold(m.labels, m.train, self.choice, seed)
+        return Probed(probe, probe.mix_with(p_counts, labels.target))
 
     # -- the steps -------------------------------------------------------------------------------------------------
 
@@ -247,16 +262,17 @@ class Fitting:
             prior = self.probed.mix if self.probed is not None and not self.recipe.teach else None
             return not_measured(prior or Combination(multi_label=m.labels.multi_label), mix=mix)
         p_lm = self.training.inference().probabilities(self.store, m.measured)
-        x = self.counts.labelled.x[m.held_out] if m.valid_labels is None else None
-        x = self.counts.features.transform(m.valid_texts) if x is None else x
-        p_counts = self.teacher.proba(x)
+        if m.valid_labels is None:
+            p_counts = self.counts.of_labelled(self.teacher, m.held_out)
+        else:
+            p_counts = self.teacher.proba_of(m.valid_texts)
         return measure(p_lm, p_counts, m, mix=mix, seed=self.training.settings.seed)
 
     def refit(self, learnt: Learnt, combination: Combination) -> CountModel:
         """Train the network on the held-out labels too; return the word-count model fitted to all labels."""
         m, c = self.material, self.training.config
         everything = np.arange(len(m.texts))
-        final = self.counts.fit(m.labels, everything)
+        final = self.counts.fit(m.labels, everything, self.choice)
         if self.recipe.teach:
             self._teach_again(final, learnt, combination)
             if learnt.labels_helped:
@@ -303,7 +319,7 @@ class Fitting:
     def _soft_labels(self, teacher: CountModel, most: int, seed: int) -> SoftLabels:
         """Up to `most` unlabelled documents of which the teacher is most confident, with its probabilities."""
         labels, share = self.material.labels, self.training.config.teach_confident
-        proba = teacher.proba(self._unlabeled_counts)
+        proba = self.counts.of_unlabeled(teacher)
         chosen = most_confident(proba, most=most, share=share, objective=labels.objective, seed=seed)
         return SoftLabels(chosen, proba[chosen])
 
@@ -355,11 +371,6 @@ class Fitting:
             return None
         rest = np.ones(len(self.store) - len(weights))
         return np.concatenate([weights, rest]).astype(np.float32)
-
-    @cached_property
-    def _unlabeled_counts(self) -> Any:
-        """Counts of the unlabelled texts (M, n-grams)."""
-        return self.counts.features.transform(self.material.unlabeled)
 
     def _held_out(self) -> LabelBatches | None:
         """Batches of the documents to measure on, with their labels; None if there are none."""

@@ -15,6 +15,7 @@ import numpy as np
 
 from ulmus.corpus.labels import Labels
 from ulmus.evaluation.combination import Combination, fit_weight
+from ulmus.evaluation.splits import spread_folds
 from ulmus.linear.logistic import fit_logistic, out_of_fold
 
 __all__ = ["Probe"]
@@ -42,7 +43,7 @@ class Probe:
             target,
             self.classes,
             lambda train, held: self._learn(x[train], target[train])(x[held]),
-            seed=seed,
+            fold_of=spread_folds(target, folds=5, seed=seed),
         )
         self._known = np.flatnonzero(labels.counts())
         self._answer = self._learn(x, target)
