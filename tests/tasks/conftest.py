@@ -33,7 +33,7 @@ FILLING = "the a of and we saw near old new then with some by under every small"
 
 
 class Corpus(NamedTuple):
-    """Texts and their classes; texts without; further texts to judge on."""
+    """Labelled texts, unlabelled texts, and labelled texts for testing."""
 
     texts: list[str]
     labels: list[str]
@@ -43,7 +43,7 @@ class Corpus(NamedTuple):
 
 
 def sentences(n: int, *, seed: int = 0, classes: tuple[str, ...] = ("sea", "town", "wood")) -> Any:
-    """`n` texts of 4 to 25 words and their classes, in turn; words of the class decide."""
+    """`n` texts of 4 to 25 words and their classes, in turn; some words determine the class."""
     rng = random.Random(seed)
     texts, labels = [], [classes[i % len(classes)] for i in range(n)]
     for label in labels:
@@ -60,7 +60,7 @@ class StopAt(Callback):
         self.stop, self.steps = step, 0
 
     def step_ended(self, state: RunState) -> None:
-        """What the keyboard does."""
+        """Raise what Ctrl-C raises."""
         self.steps += 1
         if self.steps == self.stop:
             signal.raise_signal(signal.SIGINT)
@@ -68,7 +68,7 @@ class StopAt(Callback):
 
 @pytest.fixture(scope="session")
 def stop_at() -> type[StopAt]:
-    """A callback that counts the steps, and presses Ctrl-C after the n-th: stop_at(n)."""
+    """A callback that counts the steps and raises KeyboardInterrupt after the n-th: stop_at(n)."""
     return StopAt
 
 
@@ -80,14 +80,14 @@ def make_texts() -> Callable[..., Any]:
 
 @pytest.fixture(scope="session")
 def corpus() -> Corpus:
-    """240 labelled texts of three classes, 120 without labels, 60 to judge on."""
+    """240 labelled texts of three classes, 120 unlabelled ones, 60 for testing."""
     texts, labels = sentences(240, seed=1)
     return Corpus(texts, labels, sentences(120, seed=2)[0], *sentences(60, seed=3))
 
 
 @pytest.fixture(scope="session")
 def lm_settings() -> LMConfig:
-    """A language model of a few thousand weights that reads a text twice."""
+    """A language model of a few thousand weights that trains for two epochs."""
     return LMConfig(
         tokenizer=TokenizerConfig(min_freq=1, max_size=300),
         embedding=8,
@@ -119,7 +119,7 @@ def settings(lm_settings: LMConfig) -> ClassifierConfig:
 
 @pytest.fixture(scope="session")
 def quiet() -> dict[str, Any]:
-    """The arguments that make a training repeatable and silent."""
+    """The arguments that make a training reproducible and silent."""
     return {"device": "cpu", "precision": "float32", "verbose": False}
 
 
@@ -144,7 +144,7 @@ def classifier(
 
 @pytest.fixture
 def make_lm(lm_settings: LMConfig, quiet: dict[str, Any]) -> Callable[..., LanguageModel]:
-    """Makes an untrained language model: make_lm(callback, work_dir=..., settings of its config)."""
+    """Makes a language model that is not fitted: make_lm(callback, work_dir=..., settings of its config)."""
 
     def new(
         *callbacks: Callback, work_dir: Path | None = None, seed: int = 0, **changes: Any
@@ -188,7 +188,7 @@ def make_classifier_network() -> Callable[..., ClassifierNetwork]:
 
 @pytest.fixture
 def make(settings: ClassifierConfig, quiet: dict[str, Any]) -> Callable[..., TextClassifier]:
-    """Makes an untrained classifier that trains no language model, unless it is told otherwise."""
+    """Makes a classifier that is not fitted and by default trains no language model."""
 
     def new(**changes: Any) -> TextClassifier:
         how = {"config": settings, "language_model": "none"} | quiet | changes

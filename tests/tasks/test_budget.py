@@ -1,4 +1,4 @@
-"""How minutes are shared out."""
+"""How the time budget is distributed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MakeLM = Callable[..., LanguageModel]
 
 
 def test_without_a_budget_nothing_is_limited() -> None:
-    """None everywhere: epochs decide."""
+    """None everywhere: the epochs of the config apply."""
     budget = Budget(None)
     assert budget.left() is None
     assert budget.of_left(SHARES.language_model) is None
@@ -23,15 +23,15 @@ def test_without_a_budget_nothing_is_limited() -> None:
 
 @pytest.mark.parametrize("taught", [True, False])
 def test_the_stages_share_what_is_left(taught: bool) -> None:
-    """Never more than there is, and something is kept for measuring."""
-    names = ("teaching", "taught_labels", "teaching_again") if taught else ("labels", "all_labels")
+    """Never more than there is, and some time is kept for evaluation."""
+    names = ("teaching", "taught_labels", "second_teaching") if taught else ("labels", "all_labels")
     assert 0.8 < sum(getattr(SHARES, name) for name in names) < 1
     assert sum(SHARES.unfreezing) == pytest.approx(1)
     assert 0 < (Budget(60).of_left(SHARES.language_model) or 0) < 60
 
 
 def test_time_passes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What was spent is not shared out again; a budget that is used up leaves a few seconds, not a negative number."""
+    """Time spent is not distributed again; an exhausted budget leaves a few seconds, not a negative number."""
     now = [0.0]
     monkeypatch.setattr("ulmus.tasks.budget.time.perf_counter", lambda: now[0])
     budget = Budget(10)

@@ -1,4 +1,4 @@
-"""The name of a checkpoint: equal for a continuation, different for anything that would come out differently."""
+"""The name of a checkpoint: the same for a resumed run, different for anything that would give another result."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def store(words: int = 9) -> IdStore:
 
 
 def name(network: Any, **changes: Any) -> str:
-    """The file name of one training, with some parts changed."""
+    """The file name for a training with some parts changed."""
     parts: dict[str, Any] = {
         "targets": np.array([0, 1, 0, 1]),
         "documents": np.array([0, 1, 2]),
@@ -40,7 +40,7 @@ def name(network: Any, **changes: Any) -> str:
 
 
 def test_the_same_training_has_the_same_name(make_classifier_network: Callable[..., Any]) -> None:
-    """Made anew from the same parts, in another process or another day."""
+    """Computed again from the same parts, in another process or on another day."""
     one, other = name(make_classifier_network()), name(make_classifier_network())
     assert one == other
     assert one.startswith("labels-")
@@ -62,7 +62,7 @@ def test_the_same_training_has_the_same_name(make_classifier_network: Callable[.
 def test_another_training_has_another_name(
     changes: dict[str, Any], make_classifier_network: Callable[..., Any]
 ) -> None:
-    """Labels, documents, settings, texts, what is measured on."""
+    """Labels, documents, settings, texts, evaluation batches."""
     network = make_classifier_network()
     assert name(network, **changes) != name(network)
 
@@ -77,5 +77,5 @@ def test_other_starting_weights_have_another_name(make_classifier_network: Calla
 
 
 def test_without_a_folder_there_is_no_checkpoint(make_classifier_network: Callable[..., Any]) -> None:
-    """Nothing is written where nobody asked for it."""
+    """Nothing is written without a work folder."""
     assert checkpoint(None, "labels", make_classifier_network(), batches=[], settings=None) is None

@@ -1,4 +1,4 @@
-"""scikit-learn's own tools on our classifier."""
+"""scikit-learn's own tools with our classifier."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Fit = Callable[..., TextClassifier]
 
 
 def test_parameters_can_be_read_and_set(make: Fit) -> None:
-    """All arguments of __init__, by name; set_params returns the estimator; an unknown one is an error that helps."""
+    """All arguments of __init__, by name; set_params returns the estimator; an unknown name gets a suggestion."""
     model = make(seed=4)
     assert model.get_params()["seed"] == 4
     assert model.set_params(seed=5, teach="none") is model
@@ -31,8 +31,8 @@ def test_parameters_can_be_read_and_set(make: Fit) -> None:
         model.set_params(sead=3)
 
 
-def test_a_parameter_that_there_is_not_is_answered_with_what_was_meant() -> None:
-    """A misspelt one, and a setting of the training, which stands in `config`."""
+def test_an_unknown_parameter_gets_a_suggestion() -> None:
+    """A misspelt parameter, and a setting that belongs in `config`."""
     with pytest.raises(UsageError, match=r"there is no parameter 'minuts'\. Did you mean 'minutes'"):
         TextClassifier(minuts=3)  # type: ignore[call-arg]
     with pytest.raises(UsageError, match=r"It is a setting: config=ClassifierConfig\(all_epochs=\.\.\. or"):
@@ -40,7 +40,7 @@ def test_a_parameter_that_there_is_not_is_answered_with_what_was_meant() -> None
     assert list(inspect.signature(TextClassifier).parameters)[:2] == ["size", "tokenizer"]
 
 
-def test_a_clone_has_the_parameters_and_nothing_learnt(classifier: TextClassifier) -> None:
+def test_a_clone_has_the_parameters_and_no_learned_state(classifier: TextClassifier) -> None:
     """sklearn.base.clone: the start of every search and cross-validation."""
     other = clone(classifier)
     assert other.config == classifier.config
@@ -48,8 +48,8 @@ def test_a_clone_has_the_parameters_and_nothing_learnt(classifier: TextClassifie
     assert is_classifier(other)
 
 
-def test_its_repr_says_its_parameters_and_what_it_has_learnt(classifier: TextClassifier) -> None:
-    """Only what differs from the defaults, of the settings too; classes and vocabulary if it is fitted."""
+def test_repr_shows_parameters_and_learned_state(classifier: TextClassifier) -> None:
+    """Only what differs from the defaults, in the settings too; classes and vocabulary if fitted."""
     assert repr(TextClassifier()) == "<TextClassifier(), not fitted>"
     assert repr(TextClassifier(seed=3, teach="none")) == "<TextClassifier(teach='none', seed=3), not fitted>"
     config = ClassifierConfig(all_epochs=3)
@@ -68,8 +68,8 @@ def test_scikit_learn_cross_validates_and_searches(make: Fit, corpus: Any) -> No
     assert len(search.predict(texts)) == 24
 
 
-def test_scores_of_probabilities_are_taken_by_scikit_learn(classifier: TextClassifier, corpus: Any) -> None:
-    """Log loss and area under the curve; classes_ is an array as theirs are."""
+def test_scikit_learns_scores_accept_the_probabilities(classifier: TextClassifier, corpus: Any) -> None:
+    """Log loss and area under the curve; classes_ is an array, as in scikit-learn."""
     x, y = corpus.test_texts, corpus.test_labels
     assert classifier.classes_.tolist() == list(classifier.class_names_)
     loss = get_scorer("neg_log_loss")(classifier, x, y)
@@ -78,7 +78,7 @@ def test_scores_of_probabilities_are_taken_by_scikit_learn(classifier: TextClass
 
 
 @pytest.mark.parametrize("score", ["roc_auc", "average_precision"])
-def test_two_classes_have_a_curve(make: Fit, corpus: Any, score: str) -> None:
+def test_two_classes_have_a_roc_curve(make: Fit, corpus: Any, score: str) -> None:
     """The second class is the positive one."""
     labels = [int(label == "sea") for label in corpus.labels]
     model = make(language_model="none").fit(corpus.texts, labels)
@@ -87,6 +87,6 @@ def test_two_classes_have_a_curve(make: Fit, corpus: Any, score: str) -> None:
 
 
 def test_importing_the_classifier_does_not_import_scikit_learn() -> None:
-    """Its base class would add a second to every start."""
+    """scikit-learn's base class would add a second to every start."""
     code = "import sys, ulmus.tasks.classifier.model; sys.exit('sklearn' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,4 +1,4 @@
-"""Settings and texts at the edge of sense: a model, or an error that says what to do, never a traceback."""
+"""Extreme settings and texts: a model, or an error that says what to do, never a traceback."""
 
 from __future__ import annotations
 
@@ -16,31 +16,31 @@ from ulmus.train.schedules import Schedule
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("text", ["a b c d e f g h", "!!! ???", "🇩🇪", "\u0300", "xxmaj", "-"])
-def test_a_language_model_of_one_line_is_made(make_lm: Any, kind: str, text: str) -> None:
-    """However short, and although no word comes three times: the most frequent ones make the vocabulary."""
+def test_a_language_model_can_be_trained_on_one_line(make_lm: Any, kind: str, text: str) -> None:
+    """However short, and although no word occurs three times: the most frequent ones form the vocabulary."""
     model = make_lm(tokenizer=TokenizerConfig(kind), epochs=1).fit([text])
     assert np.isfinite(model.perplexity([text, text]))
     assert len(model.tokenizer_) > len(Tokenizer.train([text], TokenizerConfig(kind)).vocab.tokens[:9])
 
 
-def test_a_classifier_of_two_texts_is_made(make: Any) -> None:
-    """No word comes three times in them."""
+def test_a_classifier_can_be_trained_on_two_texts(make: Any) -> None:
+    """No word occurs three times in them."""
     model = make(language_model="new").fit(["x y", "x z"], ["a", "b"])
     assert model.predict(["x y"])[0] in ("a", "b")
     assert np.isfinite(model.predict_proba(["x y", ""])).all()
 
 
 @pytest.mark.parametrize("seed", [-1, 2**32, 1.5, "0", True, None])
-def test_what_is_no_seed_is_refused_at_once(seed: Any) -> None:
-    """By both models, with the numbers that may be."""
+def test_an_invalid_seed_is_refused_at_once(seed: Any) -> None:
+    """Both models refuse it and name the valid range."""
     with pytest.raises(ConfigError, match="seed: expected a whole number from 0 to 4,294,967,295, got"):
         LanguageModel(seed=seed)
     with pytest.raises(ConfigError, match="seed: expected"):
         TextClassifier(seed=seed).fit(["a", "b"], ["x", "y"])
 
 
-def test_a_learning_rate_that_leaves_a_hopeless_loss_is_an_error(make_lm: Any, corpus: Any) -> None:
-    """A perplexity beyond all numbers is no model, though the loss is one."""
+def test_a_training_that_diverges_is_an_error(make_lm: Any, corpus: Any) -> None:
+    """If the perplexity overflows, the training diverged, even though the loss is finite."""
     model = make_lm(schedule=Schedule("constant", peak=1e4))
     with pytest.raises(UlmusError, match="lower learning rate"):
         model.fit(corpus.texts)
@@ -48,7 +48,7 @@ def test_a_learning_rate_that_leaves_a_hopeless_loss_is_an_error(make_lm: Any, c
 
 
 def test_hostile_texts_get_the_same_prediction_alone_and_in_a_batch(classifier: Any) -> None:
-    """Empty, endless, of signs only, of lone surrogates, of markers and of markup: none changes another's."""
+    """Empty, very long, punctuation only, lone surrogates, markers and markup: none changes another's prediction."""
     texts = [
         *("", " \n\t", "\0", "\ud800 wave", "xxmaj xxrep 999 a", "🇩🇪" * 300, "a" * 5_000, "wave " * 700),
         *("\u0301" * 200, "<br><b", "&#0;&amp;", "🇩\u200d" * 50, "๑" * 200, "oak"),

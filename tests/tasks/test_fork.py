@@ -1,4 +1,4 @@
-"""Predict, fork, predict: what gunicorn's preload and multiprocessing's fork do."""
+"""Predict, fork, predict, as with gunicorn's preload and multiprocessing's fork."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ forks = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not
 
 @forks
 @pytest.mark.parametrize("precision", ["float32", "int8"])
-def test_a_forked_process_predicts_what_its_parent_does(
+def test_a_forked_process_predicts_the_same_as_its_parent(
     classifier: Any, tmp_path: Path, precision: str
 ) -> None:
-    """It computes with one thread, as the others stayed behind; the parent keeps its own."""
+    """The child computes with one thread, because threads do not survive a fork; the parent keeps its own."""
     classifier.save(tmp_path / "m.ulmus")
     environment = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
     command = [sys.executable, "-c", PROGRAM, tmp_path / "m.ulmus", precision]
@@ -55,7 +55,7 @@ def test_a_forked_process_predicts_what_its_parent_does(
 
 @forks
 def test_a_process_forked_while_a_thread_tokenizes_tokenizes_too() -> None:
-    """The lock that the thread held was left behind in a state that nobody would ever change."""
+    """The lock that the thread held would never be released in the child."""
     tokenizer = Tokenizer.train(["a b c"], TokenizerConfig(min_freq=1))
     expected = tokenizer.encode("a b c").tolist()
     with tokenizer._lock:

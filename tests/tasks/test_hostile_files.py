@@ -1,4 +1,4 @@
-"""Model files whose content is well formed and wrong: refused, or models that predict finite numbers."""
+"""Model files with well-formed but wrong content: refused, or models that predict finite numbers."""
 
 from __future__ import annotations
 
@@ -130,8 +130,8 @@ def outcomes(path: Path, folder: Path, use: Callable[[Path], None]) -> tuple[int
     return refused, wrong
 
 
-def test_a_classifier_file_that_is_wrong_is_refused_or_predicts(classifier: Any, tmp_path: Path) -> None:
-    """Never a traceback of another kind, never NaN: one value of the manifest, tokenizer or weights at a time."""
+def test_an_altered_classifier_file_is_refused_or_predicts(classifier: Any, tmp_path: Path) -> None:
+    """Never another exception, never NaN: one value of the manifest, tokenizer or weights is changed at a time."""
     classifier.save(tmp_path / "good.ulmus")
 
     def use(path: Path) -> None:
@@ -147,10 +147,8 @@ def test_a_classifier_file_that_is_wrong_is_refused_or_predicts(classifier: Any,
     assert refused > FILES / 3
 
 
-def test_a_language_model_file_that_is_wrong_is_refused_or_writes(
-    language_model: Any, tmp_path: Path
-) -> None:
-    """The same for a language model: it measures and writes, or is refused."""
+def test_an_altered_language_model_file_is_refused_or_generates(language_model: Any, tmp_path: Path) -> None:
+    """A language model file is refused, or the model evaluates and generates."""
     language_model.save(tmp_path / "good.ulmus")
 
     def use(path: Path) -> None:
@@ -166,7 +164,7 @@ def test_a_language_model_file_that_is_wrong_is_refused_or_writes(
 
 
 @pytest.mark.parametrize("precision", ["bf16", "int8"])
-def test_weights_as_large_as_may_be_still_predict(classifier: Any, tmp_path: Path, precision: str) -> None:
+def test_the_largest_possible_weights_still_predict(classifier: Any, tmp_path: Path, precision: str) -> None:
     """The largest numbers that a file may hold, everywhere: probabilities stay numbers."""
     classifier.save(tmp_path / "good.ulmus")
     content = members(tmp_path / "good.ulmus")

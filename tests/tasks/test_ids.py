@@ -1,4 +1,4 @@
-"""What a work folder remembers of texts."""
+"""What a work folder caches of texts."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ TEXTS = ["one text", "another, longer text", "", "ein Text: größer", "日本�
 CONFIG = TokenizerConfig(min_freq=1, max_size=100)
 
 
-def test_tokenizing_gives_a_document_for_each_text(tmp_path: Path) -> None:
-    """In memory or in a folder, empty ones included, in their order."""
+def test_tokenizing_gives_one_document_per_text(tmp_path: Path) -> None:
+    """In memory or in a folder, in order, empty texts included."""
     tokenizer = RunTexts(TEXTS).tokenizer(CONFIG)
     for folder in (None, tmp_path):
         store = RunTexts(TEXTS, folder).ids(tokenizer)
@@ -29,10 +29,10 @@ def test_tokenizing_gives_a_document_for_each_text(tmp_path: Path) -> None:
         tokenized([], tokenizer)
 
 
-def test_a_work_folder_spares_training_the_tokenizer_and_tokenizing_again(
+def test_a_work_folder_caches_the_tokenizer_and_the_ids(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The same texts and config: both are found there. Other texts, or another config, are done anew."""
+    """The same texts and config reuse both; other texts or another config do not."""
     tokenizer = RunTexts(TEXTS, tmp_path).tokenizer(CONFIG)
     store = RunTexts(TEXTS, tmp_path).ids(tokenizer)
     calls: list[str] = []
@@ -43,7 +43,7 @@ def test_a_work_folder_spares_training_the_tokenizer_and_tokenizing_again(
         return train(*given)
 
     def counted_encode(self: Tokenizer, texts: Any) -> Any:
-        calls.append("cut")
+        calls.append("tokenize")
         return encode(self, texts)
 
     monkeypatch.setattr(Tokenizer, "train", counted_train)
@@ -55,11 +55,11 @@ def test_a_work_folder_spares_training_the_tokenizer_and_tokenizing_again(
     more = RunTexts([*TEXTS, "more"], tmp_path)
     more.ids(more.tokenizer(CONFIG))
     RunTexts(TEXTS, tmp_path).tokenizer(TokenizerConfig(kind="char", min_freq=1))
-    assert calls == ["train", "cut", "train"]
+    assert calls == ["train", "tokenize", "train"]
 
 
 def test_texts_are_read_as_a_stream(tmp_path: Path) -> None:
-    """Nothing is held: a stream of more texts than a batch is cut from start to end."""
+    """Memory stays small: a stream of more texts than a batch is tokenized from start to end."""
 
     class Stream:
         def __iter__(self) -> Iterator[str]:
@@ -70,9 +70,7 @@ def test_texts_are_read_as_a_stream(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kept", [True, False])
-def test_texts_become_ids_once_for_all_who_ask(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: bool
-) -> None:
+def test_texts_are_tokenized_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: bool) -> None:
     """Language model and classifier get the same store: texts are tokenized once."""
     texts, passes, real = RunTexts(TEXTS, tmp_path if kept else None), [], Tokenizer.encode_all
     tokenizer = texts.tokenizer(CONFIG)
@@ -81,8 +79,8 @@ def test_texts_become_ids_once_for_all_who_ask(
     assert passes == [1]
 
 
-def test_texts_that_are_only_measured_on_are_not_learnt_from() -> None:
-    """The vocabulary is made of the first texts; the ids are those of all."""
+def test_evaluation_texts_do_not_affect_the_vocabulary() -> None:
+    """The vocabulary is built from the training texts; the ids are those of all texts."""
     texts = RunTexts(["one two", "two one", "three"], learn=2)
     tokenizer = texts.tokenizer(CONFIG)
     assert "three" not in tokenizer.vocab.tokens
@@ -90,8 +88,8 @@ def test_texts_that_are_only_measured_on_are_not_learnt_from() -> None:
     assert list(texts.to_learn) == ["one two", "two one"]
 
 
-def test_a_damaged_tokenizer_of_a_work_folder_is_said_and_made_anew(tmp_path: Path) -> None:
-    """A flipped byte that leaves it a tokenizer would be another one."""
+def test_a_damaged_tokenizer_in_a_work_folder_is_reported_and_retrained(tmp_path: Path) -> None:
+    """A flipped byte could leave a valid but different tokenizer."""
     config = TokenizerConfig(min_freq=1)
     made = RunTexts(["one two three"], tmp_path).tokenizer(config)
     (path,) = tmp_path.glob("tokenizer-*")

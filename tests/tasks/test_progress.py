@@ -1,4 +1,4 @@
-"""How far a long pass over texts is."""
+"""The progress of a long pass over texts."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from ulmus.tasks import progress as watch
 from ulmus.tasks.ids import RunTexts
-from ulmus.tasks.progress import Reading, during
+from ulmus.tasks.progress import ProgressTexts, with_progress
 from ulmus.text.tokenizer import TokenizerConfig
 
 TEXTS = ["a film of a friend", "who saw it"] * 20
@@ -17,36 +17,38 @@ TEXTS = ["a film of a friend", "who saw it"] * 20
 
 @pytest.fixture
 def eager(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every text is worth a look at the clock."""
-    monkeypatch.setattr(watch, "LOOK", 1)
+    """The clock is checked after every text."""
+    monkeypatch.setattr(watch, "CHECK_EVERY", 1)
 
 
 @pytest.mark.usefixtures("eager")
-def test_the_first_pass_counts_and_the_next_knows_what_is_left() -> None:
-    """The texts come as they are; a share and a time are told as soon as the size is known."""
+def test_the_first_pass_counts_and_the_next_shows_the_time_left() -> None:
+    """The texts are unchanged; a percentage and the time left are shown once the total is known."""
     out = io.StringIO()
-    texts = Reading(TEXTS, every_s=0, stream=out)
-    assert list(texts.during("counting")) == TEXTS
+    texts = ProgressTexts(TEXTS, every_s=0, stream=out)
+    assert list(texts.reporting("counting")) == TEXTS
     first = out.getvalue().splitlines()
     assert first[0].startswith("counting: ")
     assert "left" not in first[-1]
-    assert list(texts.during("cutting")) == TEXTS
+    assert list(texts.reporting("tokenizing")) == TEXTS
     second = out.getvalue().splitlines()[len(first) :]
-    assert "cutting: 50% of" in "".join(second)
+    assert "tokenizing: 50% of" in "".join(second)
     assert second[-1].endswith("0:00 left")
     assert list(texts) == TEXTS
     assert len(out.getvalue().splitlines()) == len(first) + len(second)
 
 
-def test_what_takes_no_time_is_not_told(capsys: pytest.CaptureFixture[str]) -> None:
-    """Small texts are read in silence, and ordinary lists too."""
-    assert list(during(Reading(TEXTS), "reading")) == list(during(TEXTS, "reading")) == TEXTS
+def test_short_passes_report_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    """A short pass reports nothing, and neither does an ordinary list."""
+    assert (
+        list(with_progress(ProgressTexts(TEXTS), "reading")) == list(with_progress(TEXTS, "reading")) == TEXTS
+    )
     assert capsys.readouterr().err == ""
 
 
 @pytest.mark.usefixtures("eager")
-def test_a_terminal_shows_one_line_that_is_written_over(monkeypatch: pytest.MonkeyPatch) -> None:
-    """And nothing is left of it."""
+def test_a_terminal_shows_one_line_that_is_updated(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The line is erased at the end."""
 
     class Terminal(io.StringIO):
         def isatty(self) -> bool:
@@ -55,18 +57,18 @@ def test_a_terminal_shows_one_line_that_is_written_over(monkeypatch: pytest.Monk
     out, seconds = Terminal(), iter(range(1000))
     with monkeypatch.context() as patch:
         patch.setattr(watch.time, "monotonic", lambda: float(next(seconds)))
-        assert list(Reading(TEXTS, stream=out).during("reading")) == TEXTS
+        assert list(ProgressTexts(TEXTS, stream=out).reporting("reading")) == TEXTS
     assert "\n" not in out.getvalue()
     assert out.getvalue().startswith("\rreading: ")
     assert out.getvalue().endswith("\r\x1b[K")
 
 
 @pytest.mark.usefixtures("eager")
-def test_making_a_vocabulary_and_tokenizing_are_shown(
+def test_building_the_vocabulary_and_tokenizing_report_progress(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Each pass over the texts has a name."""
-    monkeypatch.setattr(watch.Reading.__init__, "__kwdefaults__", {"every_s": 0, "stream": None})
+    monkeypatch.setattr(watch.ProgressTexts.__init__, "__kwdefaults__", {"every_s": 0, "stream": None})
     texts = RunTexts(TEXTS, tmp_path, verbose=True)
     texts.ids(texts.tokenizer(TokenizerConfig()))
     names = list(dict.fromkeys(line.split(":")[0] for line in capsys.readouterr().err.splitlines()))

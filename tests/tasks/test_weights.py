@@ -44,7 +44,7 @@ def vocab_of(words: list[str]) -> Vocab:
 @settings(max_examples=25)
 @given(st.lists(st.sampled_from(WORDS), unique=True), st.lists(st.sampled_from(WORDS), unique=True))
 def test_known_words_keep_their_row_and_new_ones_get_the_mean(old: list[str], new: list[str]) -> None:
-    """Embedding row and bias, for any two vocabularies; kept, new and dropped add up."""
+    """Embedding rows and biases, for any two vocabularies; kept, new and dropped words add up."""
     before, after = vocab_of(old), vocab_of(new)
     mapping = remap(before, after)
     assert mapping.kept == len(set(before.tokens) & set(after.tokens))
@@ -61,7 +61,7 @@ def test_known_words_keep_their_row_and_new_ones_get_the_mean(old: list[str], ne
             torch.testing.assert_close(mine[i], expected)
 
 
-def test_everything_but_the_vocabulary_is_taken_over(make_lm_network: Make) -> None:
+def test_all_weights_but_those_of_the_vocabulary_are_kept(make_lm_network: Make) -> None:
     """The LSTM layers are those of the old network; a fresh one's random weights are gone."""
     before, after = vocab_of(WORDS[:20]), vocab_of(WORDS[10:])
     one = network_for(before)
@@ -70,8 +70,8 @@ def test_everything_but_the_vocabulary_is_taken_over(make_lm_network: Make) -> N
         assert torch.equal(other.encoder.layers.state_dict()[name], t)
 
 
-def test_the_rows_of_tails_go_over_where_there_are_as_many() -> None:
-    """A vocabulary too small for a tail starts its clusters anew; the mapping itself does not fail."""
+def test_tails_keep_their_rows_if_the_number_of_clusters_is_the_same() -> None:
+    """A vocabulary too small for a tail reinitialises its clusters; the mapping itself does not fail."""
     before, small = vocab_of(WORDS), vocab_of(WORDS[:3])
     one = network_for(before, cutoffs=(15, 25))
     same = remapped(one, remap(before, before).index, network_for(before, seed=1, cutoffs=(15, 25)))
@@ -81,7 +81,7 @@ def test_the_rows_of_tails_go_over_where_there_are_as_many() -> None:
 
 
 def test_networks_of_another_shape_are_not_mixed() -> None:
-    """Rather than a network of which a part begins anew unnoticed."""
+    """An error, rather than a network with some weights silently random."""
     vocab = vocab_of(WORDS)
     wider = LMNetwork(AWDLSTM(EncoderConfig(len(vocab), 8, 20, 2), Dropouts()), TiedDecoder(len(vocab), 8))
     deeper = LMNetwork(AWDLSTM(EncoderConfig(len(vocab), 8, 16, 3), Dropouts()), TiedDecoder(len(vocab), 8))
@@ -91,7 +91,7 @@ def test_networks_of_another_shape_are_not_mixed() -> None:
 
 
 def test_a_remapped_network_over_the_same_vocabulary_predicts_the_same() -> None:
-    """Nothing is lost on the way."""
+    """Remapping to the same vocabulary loses nothing."""
     vocab = vocab_of(WORDS)
     one = network_for(vocab).eval()
     other = remapped(one, remap(vocab, vocab).index, network_for(vocab, seed=1)).eval()
@@ -107,7 +107,7 @@ def test_rows_of_gives_shapes_of_the_new_vocabulary() -> None:
 
 
 def test_arrays_and_back_is_the_same_network(make_lm_network: Make, make_classifier_network: Any) -> None:
-    """By name, with a prefix, counters of batch norm included; foreign names of other prefixes do not disturb."""
+    """By name, with a prefix, batch norm counters included; names with other prefixes are ignored."""
     for make in (make_lm_network, make_classifier_network):
         one, other = make(seed=0), make(seed=1)
         torch_tensors(other, numpy_tensors(one, "net.") | {"counts.idf": np.zeros(3)}, "net.")
@@ -116,7 +116,7 @@ def test_arrays_and_back_is_the_same_network(make_lm_network: Make, make_classif
 
 
 def test_weights_of_a_file_stay_mapped_and_read_only_arrays_are_copied(make_lm_network: Make) -> None:
-    """What can be used as it is costs no memory; what cannot be changed is copied, so that it can be trained."""
+    """Mapped arrays are used in place and cost no memory; read-only ones are copied, so that they can be trained."""
     one, other = make_lm_network(seed=0), make_lm_network(seed=1)
     arrays = numpy_tensors(one)
     fixed = arrays["decoder.bias"].copy()
@@ -142,7 +142,7 @@ def test_bf16_arrays_become_float32_weights(make_lm_network: Make) -> None:
 
 
 @pytest.mark.parametrize("wrong", ["missing", "extra", "shape"])
-def test_arrays_that_do_not_fit_are_refused(wrong: str, make_lm_network: Make) -> None:
+def test_mismatched_arrays_are_refused(wrong: str, make_lm_network: Make) -> None:
     """Missing, surplus or wrongly shaped weights are a BundleError that names them."""
     arrays = numpy_tensors(make_lm_network())
     if wrong == "missing":

@@ -1,4 +1,4 @@
-"""The word-count classifier as users meet it: what it learns, explains, refuses and survives."""
+"""The word-count classifier from outside: what it learns, explains and refuses."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ BAD = ["broken", "dull", "grim", "cold", "nasty"]
 
 
 def reviews(n: int, seed: int = 0) -> tuple[list[str], list[str]]:
-    """Small made-up texts whose words tell the label."""
+    """Short made-up texts whose words determine the label."""
     rng = np.random.default_rng(seed)
     texts, labels = [], []
     for _ in range(n):
@@ -39,8 +39,8 @@ def share_right(model: WordCounts, texts: list[str], labels: list[Any]) -> float
     return float(np.mean([p == label for p, label in zip(model.predict(texts), labels, strict=True)]))
 
 
-def test_words_decide_the_class() -> None:
-    """A few hundred texts are enough to learn words that tell the label; probabilities are a distribution."""
+def test_words_determine_the_class() -> None:
+    """A few hundred texts are enough to learn the words that determine the label; probabilities sum to 1."""
     model = WordCounts().fit(*reviews(200))
     texts, labels = reviews(100, seed=1)
     assert model.classes_.tolist() == ["bad", "good"]
@@ -52,13 +52,13 @@ def test_words_decide_the_class() -> None:
 
 
 def test_twenty_texts_are_enough_to_fit() -> None:
-    """With very few texts nothing is pruned away: words in a single text still count."""
+    """With very few texts nothing is pruned: words that occur in a single text still count."""
     texts, labels = reviews(20)
     assert share_right(WordCounts().fit(texts, labels), texts, labels) == 1.0
 
 
 def test_unlabelled_texts_relate_words() -> None:
-    """A word that stands in no labelled text gets its weight from the unlabelled texts that explain it."""
+    """A word in no labelled text gets its weight from unlabelled texts in which it occurs with known words."""
     texts, labels = reviews(60)
     rng = np.random.default_rng(3)
     more = [f"{rng.choice(GOOD)} {rng.choice(GOOD)} superb" for _ in range(200)]
@@ -67,8 +67,8 @@ def test_unlabelled_texts_relate_words() -> None:
     assert model.predict(["superb", "awful"]).tolist() == ["good", "bad"]
 
 
-def test_several_labels_a_text() -> None:
-    """Labels that are tuples make independent yes/no questions; a text may have none."""
+def test_multi_label() -> None:
+    """Tuples of labels are independent binary decisions; a text may have none."""
     texts, labels = reviews(300)
     rows = [
         tuple(([label] if label == "good" else []) + (["soup"] if "soup" in text.split() else []))
@@ -82,16 +82,16 @@ def test_several_labels_a_text() -> None:
     assert model.predict(["the lamp was broken"]) == [()]
 
 
-def test_a_label_on_every_text_is_learnt_as_its_share() -> None:
-    """A multi-label column with one answer only cannot be separated: its odds are kept, nothing breaks."""
+def test_a_label_on_every_text_is_learnt_as_its_frequency() -> None:
+    """A label that every text has cannot be learnt: its frequency is predicted, and nothing fails."""
     texts, labels = reviews(50)
     model = WordCounts().fit(texts, [("all", label) for label in labels])
     assert (model.predict_proba(texts)[:, model.class_names_.index("all")] > 0.9).all()
 
 
 @pytest.mark.parametrize(("language", "marks"), [("Chinese", ("很好", "太差")), ("Thai", ("ดีมาก", "แย่มาก"))])
-def test_writing_without_spaces_is_counted_by_characters(language: str, marks: tuple[str, str]) -> None:
-    """Chinese and Thai have no spaces between words: character n-grams are chosen by themselves."""
+def test_scripts_without_spaces_are_counted_by_characters(language: str, marks: tuple[str, str]) -> None:
+    """Chinese and Thai have no spaces between words: character n-grams are chosen automatically."""
     fill = {"Chinese": "酒店房间早餐服务位置价格", "Thai": "โรงแรมห้องอาหารบริการ"}[language]
     rng = np.random.default_rng(0)
 
@@ -105,7 +105,7 @@ def test_writing_without_spaces_is_counted_by_characters(language: str, marks: t
 
 
 def test_balanced_classes_raise_the_rare_one() -> None:
-    """class_weight="balanced" gives a rare class more probability than its share does."""
+    """class_weight="balanced" gives a rare class more probability than its frequency does."""
     texts, labels = reviews(400)
     keep = [i for i, label in enumerate(labels) if label == "bad" or i % 10 == 0]
     texts, labels = [texts[i] for i in keep], [labels[i] for i in keep]
@@ -114,8 +114,8 @@ def test_balanced_classes_raise_the_rare_one() -> None:
     assert balanced[0, 1] > 2 * plain[0, 1]
 
 
-def test_classes_can_be_weighed_one_by_one() -> None:
-    """A dict raises the classes it names; the others weigh 1."""
+def test_classes_can_be_weighted_individually() -> None:
+    """A dict weights the classes it names; the others have weight 1."""
     texts, labels = reviews(100)
     plain = WordCounts().fit(texts, labels).predict_proba(["the lamp was"])
     heavy = WordCounts(class_weight={"good": 10}).fit(texts, labels).predict_proba(["the lamp was"])
@@ -123,7 +123,7 @@ def test_classes_can_be_weighed_one_by_one() -> None:
 
 
 def test_sample_weights_count() -> None:
-    """A text of weight 0 teaches nothing; its words are known all the same."""
+    """A text of weight 0 does not affect the weights; its words are in the vocabulary all the same."""
     texts, labels = reviews(60)
     wrong = ["bad" if label == "good" else "good" for label in labels]
     model = WordCounts().fit(texts + texts, labels + wrong, sample_weight=[1.0] * 60 + [0.0] * 60)
@@ -131,7 +131,7 @@ def test_sample_weights_count() -> None:
 
 
 def test_explanations_name_the_words() -> None:
-    """The strongest n-grams of a class, and of one text, are the words that tell it."""
+    """The strongest n-grams of a class, and of one text, are the words that determine the class."""
     model = WordCounts(config=CountConfig(lsa=4)).fit(*reviews(300))
     assert {name.split()[-1] for name, _ in model.strongest("good", top=3)} <= set(
         GOOD
@@ -151,8 +151,8 @@ def test_strange_texts_get_a_probability() -> None:
     assert model.predict_proba([]).shape == (0, 2)
 
 
-def test_a_text_is_judged_alone_as_in_any_company() -> None:
-    """The probability of a text does not depend on the texts beside it."""
+def test_a_text_gets_the_same_prediction_alone_and_in_any_batch() -> None:
+    """The probability of a text does not depend on the other texts in the call."""
     texts, labels = reviews(100)
     model = WordCounts().fit(texts, labels)
     together = model.predict_proba(texts)
@@ -217,7 +217,7 @@ def test_impossible_sample_weights_are_refused(weights: list[Any]) -> None:
         lambda model: model.classes_,
     ],
 )
-def test_using_it_before_fit_is_an_error_that_scikit_learn_knows(use: Any) -> None:
+def test_using_it_before_fit_is_scikit_learns_error_too(use: Any) -> None:
     """UsageError and NotFittedError at once."""
     with pytest.raises(NotFittedError, match="not fitted") as caught:
         use(WordCounts())
@@ -225,8 +225,8 @@ def test_using_it_before_fit_is_an_error_that_scikit_learn_knows(use: Any) -> No
     assert isinstance(caught.value, UlmusError)
 
 
-def test_a_single_text_is_not_read_letter_by_letter() -> None:
-    """predict wants a list, explain one text."""
+def test_a_single_text_is_not_taken_for_a_list_of_characters() -> None:
+    """predict expects a list, explain a single text."""
     model = WordCounts().fit(*reviews(50))
     for use in (model.predict, model.predict_proba):
         with pytest.raises(UsageError, match="expected a list of them"):
@@ -245,7 +245,7 @@ def test_a_missing_text_is_an_empty_one() -> None:
 
 
 def test_classes_keep_their_type() -> None:
-    """Integers and truth values come back as such, in their own order."""
+    """Integers and booleans come back as such, in their own order."""
     texts, labels = reviews(60)
     numbers = WordCounts().fit(texts, [10 if label == "good" else 9 for label in labels])
     assert numbers.predict(["lovely"]).tolist() == [10]
@@ -256,7 +256,7 @@ def test_classes_keep_their_type() -> None:
 
 
 def test_scikit_learn_clones_and_cross_validates_it() -> None:
-    """Parameters are read, set and cloned; predictions are an array; score is the accuracy."""
+    """Parameters can be read, set and cloned; predictions are an array; score is the accuracy."""
     texts, labels = reviews(80)
     model = WordCounts(C=3).fit(texts, labels)
     assert is_classifier(model)
@@ -272,8 +272,8 @@ def test_scikit_learn_clones_and_cross_validates_it() -> None:
 
 @pytest.mark.data
 @pytest.mark.slow
-def test_counts_reach_their_mark_on_real_questions() -> None:
-    """TREC questions, 6 coarse labels, 4,000 to learn and 1,452 to judge: at least 80% are right."""
+def test_counts_reach_their_accuracy_on_real_questions() -> None:
+    """TREC questions, 6 coarse labels, 4,000 for training and 1,452 for testing: accuracy is at least 80%."""
     path = Path(os.environ.get("ULMUS_DATA", "../shared/data")) / "trec" / "train.txt"
     if not path.exists():
         pytest.skip(f"needs the TREC questions at {path}")

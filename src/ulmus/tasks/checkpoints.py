@@ -1,9 +1,9 @@
-"""Where a training keeps its checkpoint: a file whose name follows from all that decides what comes out.
+"""Where a training keeps its checkpoint: a file whose name is a digest of everything that determines the result.
 
-Other texts, labels, settings or starting weights give another name. So one work folder serves any number of runs: a run
-goes on from its own checkpoint and never takes another's for it. A time budget is no part of the name: a continuation
-may have more or less time. (Where it decides how much of each document is read, a very different one begins a
-classifier's stage anew.) Costs one pass over the weights. Knows no stage and no loss.
+Different texts, labels, settings or starting weights give a different name. One work folder therefore serves any number
+of runs: each resumes from its own checkpoint only. The time budget is not part of the name: a run may resume with more
+or less time. (Where the budget decides how many tokens of a document are used, a very different budget restarts a
+classifier's stage.) Costs one pass over the weights. Knows no stage and no loss.
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ def checkpoint(
     settings: Any,
     branch: bool = False,
 ) -> Path | None:
-    """`folder/NAME-DIGEST.checkpoint` for a training of `network` as it is now; None without a folder.
+    """`folder/NAME-DIGEST.checkpoint` for training `network` from its present weights; None without a folder.
 
-    `batches` are those to train and to measure on (or None), over stores that have keys; `settings` anything JSON can
-    hold. With `branch`, a copy of that file as it is now, and UsageError without one: what trains on from there leaves
-    the run of the file alone.
+    `batches` are the training and the evaluation batches (or None), over stores that have keys; `settings` is anything
+    JSON can hold. `branch` returns a copy of that checkpoint: training on from there leaves the original run alone.
+    Raises UsageError: `branch` without a checkpoint of a run under way.
     """
     if folder is None:
         if branch:
-            raise UsageError("A decay begins at a checkpoint: it needs the work folder of the run.")
+            raise UsageError("A decay starts from a checkpoint: specify the work folder of the run.")
         return None
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True, default=repr).encode())
     for weight in network.state_dict().values():
@@ -60,14 +60,16 @@ def checkpoint(
 
 
 def _copied(path: Path) -> Path:
-    """A copy of the checkpoint of a run under way, or the one that there is already."""
+    """A copy of the checkpoint of a run under way, or the copy made before."""
     copy = path.with_name(f"branch-{path.name}")
     if not copy.exists():
         saved = CheckpointFile(path, every_s=0).read({})
         if saved is None:
-            raise UsageError(f"{path.parent} has no checkpoint of this run: begin it without a decay.")
+            raise UsageError(
+                f"{path.parent} has no checkpoint of this run: start the run without a decay first."
+            )
         if saved.run["stage_run"] is None:
-            raise UsageError(f"{path} is that of a run which has ended: give the run more epochs or minutes.")
+            raise UsageError(f"{path}: this run has ended; give it more epochs or minutes before a decay.")
         with path.open("rb") as source, whole_file(copy) as target:
             shutil.copyfileobj(source, target)
     return copy

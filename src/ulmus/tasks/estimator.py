@@ -1,7 +1,7 @@
-"""What scikit-learn's tools ask of an estimator, so that they can clone, search and cross-validate ours.
+"""scikit-learn's estimator protocol, so that its tools can clone, search and cross-validate our estimators.
 
-Parameters are what `__init__` is given and stores. scikit-learn itself is imported only when it asks (its base class
-would cost every start of the program a second). Knows nothing of texts.
+Parameters are the arguments that `__init__` stores. scikit-learn itself is imported only on demand (its base class
+would add a second to every start of the program). Knows nothing of texts.
 """
 
 from __future__ import annotations
@@ -21,12 +21,14 @@ Method = TypeVar("Method", bound=Callable[..., Any])
 
 
 class Estimator:
-    """Base of estimators whose `__init__` only stores its arguments under their names.
+    """Base class of estimators whose `__init__` only stores its arguments under their names.
 
-    A parameter that there is not is a UsageError that says what was probably meant.
+    Raises UsageError: an unknown parameter; the message suggests the nearest one.
     """
 
-    SETTINGS: ClassVar[type | None] = None  # the dataclass of the parameter `config`, if there is one
+    SETTINGS: ClassVar[type | None] = (
+        None  # the dataclass of the parameter `config`, if the estimator has one
+    )
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -49,15 +51,15 @@ class Estimator:
 
     @classmethod
     def _setting(cls, name: str) -> str:
-        """A hint at the settings that `name` is, or is a part of; `all_...` before the others."""
+        """A hint at the settings that are called `name` or end in it; `all_...` come first."""
         if cls.SETTINGS is None:
             return ""
         fields = [field.name for field in dataclasses.fields(cls.SETTINGS)]
-        found = sorted(
+        matches = sorted(
             (f for f in fields if f == name or f.endswith(f"_{name}")), key=lambda f: f[:4] != "all_"
         )
-        shown = " or ".join(f"{f}=..." for f in found)
-        return f" It is a setting: config={cls.SETTINGS.__name__}({shown})." if found else ""
+        shown = " or ".join(f"{f}=..." for f in matches)
+        return f" It is a setting: config={cls.SETTINGS.__name__}({shown})." if matches else ""
 
     @classmethod
     def _defaults(cls) -> dict[str, Any]:
@@ -66,7 +68,7 @@ class Estimator:
         return {p.name: p.default for p in parameters}
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """The parameters by name; `deep` adds the settings of `config` as config__NAME, for grid searches."""
+        """The parameters by name; `deep` adds the settings in `config` as config__NAME, for grid searches."""
         params = {name: getattr(self, name) for name in self._defaults()}
         if deep and self.SETTINGS is not None:
             settings = params["config"] or self.SETTINGS()
@@ -74,7 +76,7 @@ class Estimator:
         return params
 
     def set_params(self, **params: Any) -> Self:
-        """Change parameters. Raises UsageError for one there is not."""
+        """Change parameters, and settings as config__NAME. Raises UsageError: an unknown name."""
         nested = {name: value for name, value in params.items() if name.startswith("config__")}
         own = {name: value for name, value in params.items() if name not in nested}
         self._check_names(own)
@@ -85,9 +87,9 @@ class Estimator:
         return self
 
     def _set_config(self, changes: dict[str, Any]) -> None:
-        """Another `config` with some settings changed. Raises UsageError for a setting there is not."""
+        """Replace `config` by a copy with some settings changed. Raises UsageError: an unknown setting."""
         if self.SETTINGS is None:
-            raise UsageError(f"{type(self).__name__} has no settings: there is no parameter config.")
+            raise UsageError(f"{type(self).__name__} has no parameter config.")
         names = [field.name for field in dataclasses.fields(self.SETTINGS)]
         for name in changes:
             if name not in names:
@@ -100,11 +102,11 @@ class Estimator:
         return f"<{type(self).__name__}({_arguments(changed)}), {self._state()}>"
 
     def _state(self) -> str:
-        """For people: whether it is fitted, and what it has learnt."""
+        """For `repr`: whether it is fitted, and what it has learnt."""
         return "not fitted"
 
     def __sklearn_tags__(self) -> Any:
-        """A classifier of texts: what scikit-learn 1.6 and newer want to know."""
+        """The tags of a text classifier, for scikit-learn 1.6 and newer."""
         from sklearn.utils import ClassifierTags, InputTags, Tags, TargetTags
 
         return Tags(
@@ -120,7 +122,7 @@ def _arguments(values: dict[str, Any]) -> str:
 
 
 def _shown(value: Any) -> str:
-    """A value; of a config dataclass only what differs from its defaults."""
+    """The `repr` of a value; of a config dataclass only what differs from its defaults."""
     if not dataclasses.is_dataclass(value) or isinstance(value, type):
         return repr(value)
     changed = {
@@ -136,7 +138,7 @@ def _default(field: dataclasses.Field[Any]) -> Any:
 
 
 def sklearn_names(method: Method) -> Method:
-    """Let a method that takes `texts` and `labels` take them as X and y too, scikit-learn's names for them."""
+    """Let a method accept its `texts` and `labels` under scikit-learn's names too, X and y."""
 
     @functools.wraps(method)
     def named(*arguments: Any, **keywords: Any) -> Any:
@@ -149,7 +151,7 @@ def sklearn_names(method: Method) -> Method:
 
 
 def not_fitted(message: str) -> UsageError:
-    """The error for using an estimator before `fit`: a UsageError that scikit-learn knows as its NotFittedError."""
+    """The error for using an estimator before `fit`: a UsageError that is also scikit-learn's NotFittedError."""
     return _not_fitted_type()(message)
 
 

@@ -1,7 +1,7 @@
-"""The texts of a run -> a tokenizer and token ids, each made once and kept in the work folder where there is one.
+"""The texts of a run -> a tokenizer and token ids, both cached in the work folder if there is one.
 
-Language model and classifier share one `RunTexts`: its texts are hashed once, and tokenized once by each tokenizer.
-A second run with the same work folder finds tokenizer and ids there. Knows no model.
+The language model and the classifier share one `RunTexts`: its texts are hashed once, and tokenized once per tokenizer.
+A second run with the same work folder reuses the tokenizer and the ids. Knows no model.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ import numpy as np
 from ulmus.data.store import IdStore, content_key
 from ulmus.errors import DataError, VocabMismatch
 from ulmus.storage import whole_file
-from ulmus.tasks.progress import Reading, during
+from ulmus.tasks.progress import ProgressTexts, with_progress
 from ulmus.text.tokenizer import Tokenizer, TokenizerConfig
 
 __all__ = ["RunTexts", "check_vocabulary", "tokenized"]
 
 
 class RunTexts:
-    """Texts that can be read several times (a list, or a stream that starts anew), each a document.
+    """Documents that can be iterated over several times (a list, or a stream that restarts).
 
-    The first `learn` of them (None: all) are to be learnt from, those after them are only measured on. `name` is that
-    of the ids in the work folder; `verbose` shows on stderr how far long passes are.
+    The first `learn` of them (None: all) are for training, the rest for evaluation only. `name` is the file name of the
+    ids in the work folder; `verbose` reports the progress of long passes on stderr.
     """
 
     def __init__(
@@ -44,17 +44,17 @@ class RunTexts:
         verbose: bool = False,
     ) -> None:
         self.texts, self.folder, self.learn, self.name = texts, folder, learn, name
-        self._passes = Reading(texts) if verbose else texts
+        self._passes = ProgressTexts(texts) if verbose else texts
         self._stores: dict[str, IdStore] = {}
 
     @cached_property
     def key(self) -> str:
-        """Digest of all texts, in hex; reads them once."""
-        return content_key(None, texts=during(self._passes, "Checking for cached ids"))
+        """Digest of all texts, in hex; takes one pass over them."""
+        return content_key(None, texts=with_progress(self._passes, "Checking for cached ids"))
 
     @property
     def to_learn(self) -> Iterable[str]:
-        """The texts to learn from."""
+        """The training texts."""
         if self.learn is None:
             return self.texts
         return (
@@ -62,18 +62,17 @@ class RunTexts:
         )
 
     def tokenizer(self, config: TokenizerConfig) -> Tokenizer:
-        """A tokenizer trained on the texts to learn from. Raises DataError when they have no tokens at all."""
+        """A tokenizer trained on the training texts, or the cached one. Raises DataError: the texts have no tokens."""
         if self.folder is None:
             return Tokenizer.train(self._counting(), config)
         path = self.folder / f"tokenizer-{content_key([config, self.key, self.learn])[:16]}.json"
         if path.exists():
-            with suppress(
-                OSError, ValueError, KeyError, TypeError, AttributeError
-            ):  # a damaged one is made anew
+            # a damaged file is replaced
+            with suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
                 kept = json.loads(path.read_text(encoding="utf-8"))
                 if kept["sha256"] == _digest(kept["tokenizer"]):
                     return Tokenizer.from_json(kept["tokenizer"])
-            warnings.warn(f"{path} is damaged: the tokenizer is trained anew.", RuntimeWarning, stacklevel=2)
+            warnings.warn(f"{path} is damaged; retraining the tokenizer.", RuntimeWarning, stacklevel=2)
         tokenizer = Tokenizer.train(self._counting(), config)
         text = tokenizer.to_json()
         with whole_file(path) as file:
@@ -81,26 +80,25 @@ class RunTexts:
         return tokenizer
 
     def ids(self, tokenizer: Tokenizer) -> IdStore:
-        """The ids of all texts, in memory or mapped from the work folder. Raises DataError when there is no text."""
+        """The ids of all texts, in memory or mapped from the work folder. Raises DataError: there are no texts."""
         if tokenizer.fingerprint not in self._stores:
-            self._stores = {
-                tokenizer.fingerprint: self._tokenized(tokenizer)
-            }  # the latest is the one that is used
+            # only the latest is needed again
+            self._stores = {tokenizer.fingerprint: self._tokenized(tokenizer)}
         return self._stores[tokenizer.fingerprint]
 
     def rows(self, documents: np.ndarray) -> Iterable[str]:
-        """The texts of these document numbers, which rise."""
+        """The texts of these document numbers (K,), which must be in ascending order."""
         if isinstance(self.texts, Sequence):
             return [self.texts[i] for i in documents]
         wanted = set(documents.tolist())
         return [text for i, text in enumerate(self.texts) if i in wanted]
 
     def _counting(self) -> Iterable[str]:
-        return islice(during(self._passes, "Building the vocabulary"), self.learn)
+        return islice(with_progress(self._passes, "Building the vocabulary"), self.learn)
 
     def _tokenized(self, tokenizer: Tokenizer) -> IdStore:
         def documents() -> Iterator[list[Any]]:
-            return tokenizer.encode_all(during(self._passes, "Tokenizing"))
+            return tokenizer.encode_all(with_progress(self._passes, "Tokenizing"))
 
         if self.folder is None:
             store = IdStore.from_arrays([ids for batch in documents() for ids in batch])
@@ -119,12 +117,12 @@ def _digest(text: str) -> str:
 
 
 def tokenized(texts: Iterable[str], tokenizer: Tokenizer) -> IdStore:
-    """The ids of texts that are not worth a file, in memory. Raises DataError when there is no text."""
+    """The ids of texts, in memory. Raises DataError: there are no texts."""
     return RunTexts(texts).ids(tokenizer)
 
 
 def check_vocabulary(tokenizer: Tokenizer, expected: Mapping[str, Any]) -> None:
-    """Raise VocabMismatch when weights were trained with another vocabulary than the tokenizer's."""
+    """Raise VocabMismatch if the weights were trained with a different vocabulary from the tokenizer's."""
     if expected["fingerprint"] != tokenizer.vocab.fingerprint:
         raise VocabMismatch(
             f"the weights were trained with vocabulary {expected['fingerprint']} ({expected['size']:,} tokens), the "

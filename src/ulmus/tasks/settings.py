@@ -1,4 +1,4 @@
-"""How a run computes: seed, device, precision, minutes, work folder, callbacks. One frozen value for every task.
+"""How a run is executed: seed, device, precision, minutes, work folder, callbacks. One frozen value for every task.
 
 Knows no text and no model.
 """
@@ -11,7 +11,7 @@ from typing import Any
 
 from ulmus.config import check_seed
 from ulmus.errors import ConfigError
-from ulmus.tasks.progress import tell, watchers
+from ulmus.tasks.progress import default_callbacks, tell
 from ulmus.train.callbacks import Callback
 from ulmus.train.loop import LoopConfig
 
@@ -20,13 +20,16 @@ __all__ = ["RunSettings", "check_minutes"]
 
 @dataclass(frozen=True)
 class RunSettings:
-    """What all trainings of one run share; none of it changes what is learnt but `seed` and `precision`."""
+    """Settings shared by all trainings of a run. Only `seed`, `precision` and `minutes` affect what is learnt.
+
+    Raises ConfigError: a seed or a time budget out of range.
+    """
 
     seed: int = 0
     device: str = "auto"
     precision: str = "auto"
     minutes: float | None = None  # time budget; None: no limit
-    folder: Path | None = None  # of ids and checkpoints
+    folder: Path | None = None  # work folder for ids and checkpoints
     callbacks: tuple[Callback, ...] = ()
     verbose: bool = False
 
@@ -35,21 +38,24 @@ class RunSettings:
         check_minutes(self.minutes)
 
     def say(self, text: str) -> None:
-        """A line for people, on stderr, unless the run is quiet."""
+        """Print a line on stderr, unless the run is quiet."""
         if self.verbose:
             tell(text)
 
-    def watching(self, unit: str) -> list[Callback]:
-        """The run's callbacks, progress in `unit`s (tokens or documents), and a log in the work folder."""
-        return [*self.callbacks, *watchers(self.folder, verbose=self.verbose, unit=unit)]
+    def all_callbacks(self, unit: str) -> list[Callback]:
+        """The run's own callbacks, progress in `unit`s (tokens or documents), and a log in the work folder."""
+        return [*self.callbacks, *default_callbacks(self.folder, verbose=self.verbose, unit=unit)]
 
     def loop(self, **choices: Any) -> LoopConfig:
-        """The settings of the training loop; `choices` are those that a task makes (clip, optimizer, ...)."""
+        """The settings of the training loop; `choices` are those that a task adds (clip, optimizer, ...).
+
+        Raises ConfigError: a value out of range.
+        """
         return LoopConfig(seed=self.seed, device=self.device, precision=self.precision, **choices)
 
 
 def work_folder(folder: str | Path | None) -> Path | None:
-    """The folder as a path, made where it is not there yet."""
+    """The folder as a path, created if it does not exist."""
     if folder is None:
         return None
     Path(folder).mkdir(parents=True, exist_ok=True)
@@ -57,6 +63,6 @@ def work_folder(folder: str | Path | None) -> Path | None:
 
 
 def check_minutes(minutes: float | None) -> None:
-    """Raise ConfigError for a time budget that is none."""
+    """Raise ConfigError unless the time budget is None or above 0."""
     if minutes is not None and not minutes > 0:
-        raise ConfigError(f"minutes: expected a number above 0, or None for no limit, got {minutes}.")
+        raise ConfigError(f"minutes: expected a number greater than 0, or None for no limit, got {minutes}.")

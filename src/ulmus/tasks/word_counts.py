@@ -1,7 +1,7 @@
-"""Texts and labels -> a classifier that counts words: what every language model must beat, and then joins.
+"""Texts and labels -> a word-count classifier: the baseline of every language model, and its partner in the mix.
 
-`WordCounts` checks what users hold and knows the names of the classes; the numbers are those of
-`linear/count_model.py`. A scikit-learn estimator that never loads torch.
+`WordCounts` checks the user's data and knows the names of the classes; `linear/count_model.py` does the computing.
+A scikit-learn estimator that never loads torch.
 Costs: seconds to a minute to fit, thousands of documents a second to predict.
 Axes: N documents, C classes.
 """
@@ -29,7 +29,7 @@ class WordCounts(Estimator):
     """The word-count classifier: `WordCounts().fit(texts, labels, unlabeled=more).predict_proba(new)`.
 
     config: what is counted. C: inverse strength of the penalty; auto lets cross-validation choose. class_weight:
-    "balanced" makes every class weigh the same; a dict gives the weights of classes, 1 for those that are not in it.
+    "balanced" gives every class the same total weight; a dict gives the weight of each class, 1 for those not in it.
     After fitting: classes_ (C,), class_names_ (the same, a tuple of what was given), multi_label_, model_.
     """
 
@@ -44,19 +44,19 @@ class WordCounts(Estimator):
 
     @classmethod
     def of(cls, model: CountModel, classes: tuple[Any, ...]) -> WordCounts:
-        """A fitted classifier from its numbers and the names of its classes, in the order of their numbers."""
+        """A fitted classifier from its model and the class names (C,), in the order of the class numbers."""
         self = cls()
         self.model_, self.class_names_, self.multi_label_ = model, classes, model.objective.multi_label
         return self
 
     @sklearn_names
     def fit(self, texts: Any, labels: Any, *, unlabeled: Any = None, sample_weight: Any = None) -> WordCounts:
-        """Learn from labelled texts; `unlabeled` ones help to weigh n-grams (idf), to relate them (LSA),
-        and, where there are few labels, are learnt from as well (self-training).
+        """Learn from labelled texts; `unlabeled` ones improve the weights of n-grams (idf) and relate them (LSA),
+        and, if there are few labels, serve as training texts too (self-training).
 
         Texts are lists, pandas or polars columns, numpy or Arrow arrays of str; labels one value each, or a list of
-        values each (multi-label; may be empty). sample_weight: (N,) how much each text counts, 0 or more.
-        Raises UsageError or DataError for texts, labels or settings that cannot be used.
+        values each (multi-label; may be empty). sample_weight: (N,) weight of each text, 0 or more.
+        Raises UsageError, DataError: unusable texts, labels or settings.
         """
         given, more = as_texts(texts), as_texts([] if unlabeled is None else unlabeled, "unlabeled")
         known = Labels.of(labels)
@@ -91,13 +91,16 @@ class WordCounts(Estimator):
 
     @sklearn_names
     def predict_proba(self, texts: Any) -> np.ndarray:
-        """Probabilities (N, C) float64; rows sum to 1, or are independent when multi-label."""
+        """Probabilities (N, C) float64; rows sum to 1, or are independent when multi-label.
+
+        Raises UsageError: unusable texts, or not fitted.
+        """
         self._check_fitted()
         return self.model_.proba_of(as_texts(texts))
 
     @sklearn_names
     def predict(self, texts: Any) -> np.ndarray | list[tuple[Any, ...]]:
-        """The likeliest class of each text (N,); multi-label: a tuple of all with a probability of at least 0.5."""
+        """The most likely class of each text (N,); multi-label: a tuple of the classes with probability >= 0.5 each."""
         proba = self.predict_proba(texts)
         decided = self.model_.objective.decide(proba)
         if self.multi_label_:
@@ -106,7 +109,10 @@ class WordCounts(Estimator):
 
     @sklearn_names
     def score(self, texts: Any, labels: Any) -> float:
-        """Share of texts predicted right (multi-label: with exactly the right set)."""
+        """Accuracy: the fraction of texts predicted correctly (multi-label: with exactly the right set of labels).
+
+        Raises UsageError, DataError: unusable texts or labels.
+        """
         proba, known = self.predict_proba(texts), Labels.of(labels, self.class_names_, self.multi_label_)
         _check_lengths(proba, known)
         if not len(known):
@@ -114,7 +120,10 @@ class WordCounts(Estimator):
         return self.model_.objective.report(known.target, proba)["accuracy"]
 
     def explain(self, text: str, *, top: int = 10) -> dict[Any, list[tuple[str, float]]]:
-        """For each class the `top` n-grams of the text by what they add to its score (may be negative)."""
+        """For each class the `top` n-grams of the text by their contribution to its score (may be negative).
+
+        Raises UsageError: `text` is not one str, or the model is not fitted.
+        """
         self._check_fitted()
         if not isinstance(text, str):
             raise UsageError(f"text: expected one str, got {type(text).__name__}.")
@@ -127,9 +136,9 @@ class WordCounts(Estimator):
         }
 
     def strongest(self, label: Any, *, top: int = 20) -> list[tuple[str, float]]:
-        """The n-grams that speak most for a class, with their weights times idf; "^" is the beginning of a text.
+        """The n-grams with the largest weights times idf for a class; "^" is the beginning of a text.
 
-        At most `top`, and only those that speak for it. Raises UsageError for a label that is no class.
+        At most `top`, and only those with positive weights. Raises UsageError: an unknown class, or not fitted.
         """
         self._check_fitted()
         if label not in self.class_names_:
@@ -154,7 +163,7 @@ class WordCounts(Estimator):
 
 
 def named_weights(class_weight: Any, classes: tuple[Any, ...]) -> ClassWeight:
-    """None, "balanced", or the weights (C,) of a dict in the order of the classes. Raises UsageError for others."""
+    """None, "balanced", or the weights (C,) of a dict in the order of the classes. Raises UsageError: anything else."""
     if class_weight is None or (isinstance(class_weight, str) and class_weight == "balanced"):
         return cast(ClassWeight, class_weight)
     if not isinstance(class_weight, Mapping):

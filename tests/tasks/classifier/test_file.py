@@ -1,4 +1,4 @@
-"""A classifier in one file: all of it comes back, and files that are something else are refused."""
+"""A classifier in one file: a round trip loses nothing, and files of another kind are refused."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def saved(classifier: TextClassifier, tmp_path_factory: pytest.TempPathFactory) 
 def test_a_loaded_classifier_gives_identical_probabilities(
     part: str, classifier: TextClassifier, saved: Path, corpus: Any
 ) -> None:
-    """Not close: identical, in every part."""
+    """Identical, not just close, in every part."""
     loaded = TextClassifier.load(saved, device="cpu", precision=classifier.precision)
     mine, theirs = (c.predict_proba(corpus.test_texts, part=part) for c in (classifier, loaded))
     assert np.array_equal(mine, theirs)
@@ -53,7 +53,7 @@ def test_everything_learnt_comes_back(classifier: TextClassifier, saved: Path, c
 
 
 def test_word_counts_know_the_names_of_the_classes(classifier: TextClassifier, saved: Path) -> None:
-    """Before and after the file: what speaks for a class is asked by its name."""
+    """Before saving and after loading, n-grams of a class are looked up by its name."""
     loaded = TextClassifier.load(saved)
     assert loaded.counts_.class_names_ == classifier.counts_.class_names_ == classifier.class_names_
     assert loaded.counts_.strongest("sea") == classifier.counts_.strongest("sea")
@@ -78,14 +78,14 @@ def test_files_with_class_numbers_as_strings_still_load(
 
 
 def test_a_loaded_classifier_that_is_fitted_again_looks_for_an_installed_model(saved: Path) -> None:
-    """As a new one would: the language model that it was loaded with is no wish for a new one of that shape."""
+    """As a new one would: the shape of its language model is not a request to train one of that shape."""
     loaded = TextClassifier.load(saved)
     assert loaded.config is not None
     assert loaded.config.language_model is None
     assert loaded.config.longest == 100
 
 
-def test_the_file_holds_what_it_must(saved: Path, classifier: TextClassifier) -> None:
+def test_the_file_is_complete(saved: Path, classifier: TextClassifier) -> None:
     """Manifest with format, kind, labels, config, vocabulary and metrics; the standard tokenizer; no pickle."""
     opened = bundle.read(saved)
     assert opened.manifest["kind"] == "classifier"
@@ -149,15 +149,15 @@ CHANGES = {
 
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES.keys())
-def test_parts_that_do_not_belong_together_are_refused(change: Any, saved: Path, tmp_path: Path) -> None:
+def test_inconsistent_parts_are_refused(change: Any, saved: Path, tmp_path: Path) -> None:
     """A file with sound checksums whose parts contradict each other: a BundleError that names the file."""
     path = altered(saved, tmp_path / "x.ulmus", change)
     with pytest.raises(BundleError, match=r"x\.ulmus"):
         TextClassifier.load(path)
 
 
-def test_a_changed_byte_is_noticed(saved: Path, tmp_path: Path) -> None:
-    """In the middle of the weights, say."""
+def test_a_changed_byte_is_detected(saved: Path, tmp_path: Path) -> None:
+    """For example in the middle of the weights."""
     data = bytearray(saved.read_bytes())
     data[len(data) // 2] ^= 1
     (tmp_path / "x.ulmus").write_bytes(data)
@@ -165,7 +165,7 @@ def test_a_changed_byte_is_noticed(saved: Path, tmp_path: Path) -> None:
         TextClassifier.load(tmp_path / "x.ulmus")
 
 
-def test_a_place_that_cannot_be_written_leaves_nothing(classifier: TextClassifier, tmp_path: Path) -> None:
+def test_a_failed_write_leaves_nothing_behind(classifier: TextClassifier, tmp_path: Path) -> None:
     """A StorageError, and the folder is as it was."""
     (tmp_path / "file").write_text("not a folder")
     with pytest.raises(StorageError):
@@ -177,7 +177,7 @@ def test_a_place_that_cannot_be_written_leaves_nothing(classifier: TextClassifie
 def test_labels_of_any_type_survive_the_file(
     classes: tuple[Any, Any], corpus: Any, settings: Any, quiet: dict[str, Any], tmp_path: Path
 ) -> None:
-    """int stays int, bool stays bool, str stays str, whatever stands in it."""
+    """int stays int, bool stays bool, str stays str, whatever it contains."""
     labels = [classes[i % 2] for i in range(20)]
     model = TextClassifier(config=settings, language_model="none", **quiet).fit(corpus.texts[:20], labels)
     model.save(tmp_path / "m.ulmus")
@@ -187,7 +187,7 @@ def test_labels_of_any_type_survive_the_file(
     assert np.array_equal(loaded.predict(corpus.texts[:5]), model.predict(corpus.texts[:5]))
 
 
-def test_int8_is_for_predicting_only(make: Any, corpus: Any) -> None:
+def test_int8_is_for_inference_only(make: Any, corpus: Any) -> None:
     """Training in it is refused with what to do instead."""
     with pytest.raises(ConfigError, match=r"load\(path, precision='int8'\)"):
         make(precision="int8").fit(corpus.texts, corpus.labels)
@@ -203,6 +203,6 @@ def test_an_unknown_precision_is_refused_when_loading(saved: Path) -> None:
 def test_a_copy_of_a_classifier_that_has_predicted_predicts_the_same(
     copied: Any, classifier: TextClassifier, corpus: Any
 ) -> None:
-    """What was laid out for the processor is not copied but made anew."""
+    """The packed weights are not copied but packed again."""
     expected = classifier.predict_proba(corpus.test_texts)
     assert np.array_equal(copied(classifier).predict_proba(corpus.test_texts), expected)

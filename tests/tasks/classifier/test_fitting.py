@@ -1,4 +1,4 @@
-"""The steps of a fit by hand: which documents are which, and what each step leaves behind."""
+"""The steps of a fit by hand: the numbers of the documents, and the result of each step."""
 
 from __future__ import annotations
 
@@ -20,22 +20,27 @@ from ulmus.tasks.settings import RunSettings
 
 @pytest.fixture
 def material(corpus: Any) -> Material:
-    """60 labelled texts of which every fifth is held back, 120 more."""
+    """60 labelled texts of which every fifth is held out, and 120 unlabelled ones."""
     return Material(corpus.texts[:60], Labels.of(corpus.labels[:60]), corpus.unlabeled, np.arange(0, 60, 5))
 
 
-def test_documents_are_numbered_labelled_unlabelled_judged(corpus: Any, material: Material) -> None:
-    """Held-back documents are measured and not trained on; given ones come after all others."""
+def test_documents_are_numbered_labelled_unlabelled_valid(corpus: Any, material: Material) -> None:
+    """Held-out documents are measured on and not trained on; those of `valid` come after all others."""
     assert len(material.everything) == 180
-    assert set(material.train) == set(range(60)) - set(material.held)
-    assert material.measured.tolist() == material.held.tolist()
-    assert material.truth.target.tolist() == material.labels.target[material.held].tolist()
-    judged = Labels.of(corpus.test_labels)
+    assert set(material.train) == set(range(60)) - set(material.held_out)
+    assert material.measured.tolist() == material.held_out.tolist()
+    assert material.truth.target.tolist() == material.labels.target[material.held_out].tolist()
+    valid_labels = Labels.of(corpus.test_labels)
     other = Material(
-        material.texts, material.labels, material.unlabeled, material.held[:0], corpus.test_texts, judged
+        material.texts,
+        material.labels,
+        material.unlabeled,
+        material.held_out[:0],
+        corpus.test_texts,
+        valid_labels,
     )
     assert other.measured.tolist() == list(range(180, 240))
-    assert other.truth is judged
+    assert other.truth is valid_labels
     assert other.everything[180:] == corpus.test_texts
     assert len(other.train) == 60
 
@@ -63,23 +68,23 @@ def started(
 def test_every_step_can_be_made_by_hand(
     material: Material, settings: Any, language_model: LanguageModel
 ) -> None:
-    """count, start, learn, judge, learn again: each returns what the next one needs."""
+    """count, start, learn, measure, refit: each returns what the next one needs."""
     fitting = started(material, settings, language_model)
     assert fitting.teacher.objective.name == "single-label"
     assert len(fitting.store) == 180
-    assert fitting.run.network.classes == 3
+    assert fitting.training.network.classes == 3
     learnt = fitting.learn()
-    assert [row["stage"] for row in fitting.run.history] == [
+    assert [row["stage"] for row in fitting.training.history] == [
         "teaching",
         "head",
         "head and top layer",
         "all layers",
     ]
-    judged = fitting.judge()
-    assert 0 <= judged.combination.weight <= 1
-    assert judged.report["n"] == 12
-    final = fitting.learn_again(learnt, judged.combination)
-    assert fitting.run.history[4]["stage"] == "teaching again"
+    measured = fitting.measure()
+    assert 0 <= measured.combination.weight <= 1
+    assert measured.report["n"] == 12
+    final = fitting.refit(learnt, measured.combination)
+    assert fitting.training.history[4]["stage"] == "teaching again"
     assert final is not fitting.teacher
 
 
@@ -90,35 +95,35 @@ def test_the_teacher_never_sees_what_is_held_out(material: Material, settings: A
         return np.asarray(count(m, Recipe(settings)).teacher.weights)
 
     target = material.labels.target.copy()
-    target[material.held] = (target[material.held] + 1) % 3
+    target[material.held_out] = (target[material.held_out] + 1) % 3
     turned = Material(
-        material.texts, Labels(material.labels.classes, target, False), material.unlabeled, material.held
+        material.texts, Labels(material.labels.classes, target, False), material.unlabeled, material.held_out
     )
     np.testing.assert_array_equal(weights(material), weights(turned))
 
 
 @pytest.mark.parametrize(("minutes", "expected"), [(None, 2_000), (1_000_000, 2_000), (1e-7, 128)])
-def test_little_time_is_spent_on_parts_of_many_documents(
+def test_long_documents_are_truncated_if_time_is_short(
     corpus: Any, settings: Any, language_model: LanguageModel, minutes: float | None, expected: int
 ) -> None:
-    """Where a time budget is too short to read long documents whole, they are truncated; else they are not."""
+    """If a time budget is too short for whole long documents, they are truncated; otherwise they are not."""
     texts = [" ".join([text] * 60) for text in corpus.texts[:30]]
     m = Material(texts, Labels.of(corpus.labels[:30]), texts * 3, np.arange(0))
     fitting = started(m, dataclasses.replace(settings, longest=2_000), language_model, minutes)
     assert fitting.store.lengths.max() > 128
-    assert fitting.run.most_tokens == expected
+    assert fitting.training.most_tokens == expected
 
 
 def test_a_mix_that_is_worse_than_the_counts_is_not_used(
     material: Material, settings: Any, language_model: LanguageModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where the report says so, the model predicts with the word counts alone."""
+    """If the mix scores lower, the model predicts with the word counts alone, and the report says so."""
     fitting = started(material, settings, language_model)
     wrong = (material.truth.target + 1) % 3  # a mix that is sure of a wrong class
     sure = np.eye(3)[wrong] * 0.98 + 0.01
     monkeypatch.setattr(Combination, "combine", lambda *_: sure)
-    judged = fitting.judge()
-    assert judged.report["gain"]["difference"] < 0
-    assert judged.report["combined"] == judged.report["counts"] != judged.report["mixed"]
-    assert judged.combination.weight == 0
-    assert judged.report["verdict"].endswith("The model predicts with word counts alone.")
+    measured = fitting.measure()
+    assert measured.report["gain"]["difference"] < 0
+    assert measured.report["combined"] == measured.report["counts"] != measured.report["mixed"]
+    assert measured.combination.weight == 0
+    assert measured.report["verdict"].endswith("The model predicts with word counts alone.")

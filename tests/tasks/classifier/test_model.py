@@ -1,4 +1,4 @@
-"""The classifier as users meet it: what it accepts, what it promises, what it says no to."""
+"""The classifier from outside: what it accepts, guarantees and refuses."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ Fit = Callable[..., TextClassifier]
 # -- what it learns ------------------------------------------------------------------------------------------------
 
 
-def test_the_shared_classifier_found_the_hidden_rule(classifier: TextClassifier, corpus: Any) -> None:
-    """Words decide the class: counts find that out, and so the combination does; the report is of held-out labels."""
+def test_the_shared_classifier_learnt_the_hidden_rule(classifier: TextClassifier, corpus: Any) -> None:
+    """Single words determine the class: counts and combination learn that; the report is on held-out labels."""
     assert classifier.score(corpus.test_texts, corpus.test_labels) > 0.9
     report = classifier.report_
     assert report["n"] == 180
@@ -44,7 +44,7 @@ def test_the_shared_classifier_found_the_hidden_rule(classifier: TextClassifier,
 
 
 def test_a_language_model_classifier_alone_learns(make: Fit, settings: Any, corpus: Any) -> None:
-    """Without counts: encoder and head find the words that matter by themselves."""
+    """Without counts: encoder and head learn which words matter."""
     config = dataclasses.replace(settings, all_epochs=15, all_peak=0.03)
     model = make(config=config, combine="none").fit(corpus.texts, corpus.labels)
     assert model.score(corpus.test_texts, corpus.test_labels) > 0.8
@@ -54,7 +54,7 @@ def test_a_language_model_classifier_alone_learns(make: Fit, settings: Any, corp
 
 
 def test_probabilities_are_a_distribution_over_the_classes(classifier: TextClassifier, corpus: Any) -> None:
-    """(N, C) float64, rows sum to 1, in every part; the prediction is the likeliest class."""
+    """(N, C) float64, rows sum to 1, in every part; the prediction is the most likely class."""
     for part in ("combined", "lm", "counts"):
         proba = classifier.predict_proba(corpus.test_texts, part=part)
         assert proba.shape == (60, 3)
@@ -71,10 +71,10 @@ ODD = ["", " \n\t ", "wave " * 700, "quetzal", "oak", "😀", "a\0b", "\ud800", 
 
 @tries(max_examples=15)
 @given(data=st.data())
-def test_a_text_gets_the_same_probability_alone_and_in_any_company(
+def test_a_text_gets_the_same_probability_alone_and_in_any_batch(
     data: Any, classifier: TextClassifier, corpus: Any
 ) -> None:
-    """Long or short, empty or strange, in any order: no probability moves by more than 1e-5."""
+    """Long or short, empty or strange, in any order: no probability changes by more than 1e-5."""
     texts = data.draw(st.lists(st.sampled_from([*ODD, *corpus.test_texts]), min_size=1, max_size=9))
     order = data.draw(st.permutations(range(len(texts))))
     together = classifier.predict_proba([texts[i] for i in order])
@@ -89,15 +89,15 @@ def test_no_texts_have_no_predictions(classifier: TextClassifier) -> None:
     assert classifier.predict_proba([]).shape == (0, 3)
 
 
-def test_evaluate_judges_all_parts(classifier: TextClassifier, corpus: Any) -> None:
+def test_evaluate_scores_all_parts(classifier: TextClassifier, corpus: Any) -> None:
     """accuracy, macro_f1 and n of the prediction, and of each part under `parts`; score is the accuracy."""
-    found = classifier.evaluate(corpus.test_texts, corpus.test_labels)
-    assert found["n"] == 60
-    assert found["parts"].keys() == {"combined", "lm", "counts"}
-    assert found["accuracy"] == found["parts"]["combined"]["accuracy"]
-    assert classifier.score(corpus.test_texts, corpus.test_labels) == found["accuracy"]
+    scores = classifier.evaluate(corpus.test_texts, corpus.test_labels)
+    assert scores["n"] == 60
+    assert scores["parts"].keys() == {"combined", "lm", "counts"}
+    assert scores["accuracy"] == scores["parts"]["combined"]["accuracy"]
+    assert classifier.score(corpus.test_texts, corpus.test_labels) == scores["accuracy"]
     right = np.array(classifier.predict(corpus.test_texts)) == np.array(corpus.test_labels)
-    assert found["accuracy"] == pytest.approx(right.mean())
+    assert scores["accuracy"] == pytest.approx(right.mean())
 
 
 # -- what it accepts -----------------------------------------------------------------------------------------------
@@ -114,19 +114,19 @@ COLUMNS = {
 
 
 def test_any_column_trains_the_same_classifier(make: Fit, corpus: Any) -> None:
-    """Lists, numpy, pandas, polars and Arrow, for texts and labels alike, in training and in use."""
+    """Lists, numpy, pandas, polars and Arrow, for texts and labels alike, in training and in prediction."""
     texts, labels = corpus.texts[:24], corpus.labels[:24]
     expected = make().fit(texts, labels).predict_proba(corpus.test_texts)
     for column in COLUMNS.values():
         model = make().fit(column(texts), column(labels))
-        found = model.predict_proba(column(corpus.test_texts))
-        assert np.array_equal(found, expected), column
+        proba = model.predict_proba(column(corpus.test_texts))
+        assert np.array_equal(proba, expected), column
         assert 0 <= model.score(column(corpus.test_texts), column(corpus.test_labels)) <= 1
 
 
 @pytest.mark.parametrize("classes", [("b", "a"), (7, -2), (True, False)], ids=["str", "int", "bool"])
 def test_labels_keep_their_type(classes: tuple[Any, Any], make: Fit, corpus: Any) -> None:
-    """What goes in comes out: in classes_, in predictions, in their order."""
+    """In classes_ and in predictions, in sorted order."""
     labels = [classes[i % 2] for i in range(20)]
     model = make().fit(corpus.texts[:20], labels)
     assert model.class_names_ == tuple(sorted(classes))
@@ -135,7 +135,7 @@ def test_labels_keep_their_type(classes: tuple[Any, Any], make: Fit, corpus: Any
     assert not model.multi_label_
 
 
-def test_several_labels_a_text(make: Fit, corpus: Any, tmp_path: Path) -> None:
+def test_multi_label(make: Fit, corpus: Any, tmp_path: Path) -> None:
     """Lists of labels make a multi-label classifier: independent probabilities, tuples of classes, micro_f1."""
     rows = [
         [label, "long"] if len(text) > 70 else [label]
@@ -154,11 +154,11 @@ def test_several_labels_a_text(make: Fit, corpus: Any, tmp_path: Path) -> None:
     assert [len(labels) for labels in predicted] == likely.sum(axis=1).tolist()
     model.save(tmp_path / "several.ulmus")
     assert TextClassifier.load(tmp_path / "several.ulmus").predict(corpus.test_texts).tolist() == predicted
-    found = model.evaluate(corpus.test_texts, [[label] for label in corpus.test_labels])
-    assert {"micro_f1", "macro_f1", "accuracy"} <= found.keys()
+    scores = model.evaluate(corpus.test_texts, [[label] for label in corpus.test_labels])
+    assert {"micro_f1", "macro_f1", "accuracy"} <= scores.keys()
 
 
-def test_a_single_label_that_may_be_absent(make: Fit, corpus: Any) -> None:
+def test_multi_label_with_a_single_label(make: Fit, corpus: Any) -> None:
     """Multi-label with one class: yes or no."""
     rows = [["sea"] if label == "sea" else [] for label in corpus.labels[:60]]
     model = make().fit(corpus.texts[:60], rows)
@@ -167,7 +167,7 @@ def test_a_single_label_that_may_be_absent(make: Fit, corpus: Any) -> None:
 
 
 def test_empty_and_missing_texts_among_others(make: Fit, corpus: Any) -> None:
-    """They are documents like any other, in training and in use."""
+    """They are documents like any other, in training and in prediction."""
     texts = [*corpus.texts[:20], "", "   ", None, float("nan")]
     model = make().fit(
         texts, [*corpus.labels[:20], "sea", "town", "wood", "sea"], ["", *corpus.unlabeled, " "]
@@ -190,23 +190,23 @@ def test_texts_without_any_token_are_documents_too(make: Fit, settings: Any, cor
 
 
 @pytest.mark.parametrize("n", [2, 3, 9, 33])
-def test_a_handful_of_labels_will_do(n: int, make: Fit, corpus: Any) -> None:
-    """Fewer than 200: there is no held-out set, and the report says so."""
+def test_a_handful_of_labels_is_enough(n: int, make: Fit, corpus: Any) -> None:
+    """With fewer than 200 labels there is no held-out set, and the report says so."""
     model = make().fit(corpus.texts[:n], corpus.labels[:n])
     assert len(model.predict(corpus.test_texts)) == 60
     assert "no scores" in model.report_["verdict"]
     assert "lm" not in model.report_
 
 
-def test_a_fifth_of_enough_labels_is_held_back_and_learnt_at_the_end(make: Fit, corpus: Any) -> None:
-    """The report is of those; then all labels train once more."""
+def test_a_fifth_of_the_labels_is_held_out_and_learnt_at_the_end(make: Fit, corpus: Any) -> None:
+    """The report is on the held-out set; then all labels train once more."""
     model = make().fit(corpus.texts, corpus.labels)
     assert model.report_["n"] == 48
     assert model.history_[-1]["stage"] == "held-out labels"
 
 
 def test_validation_texts_are_measured_and_never_trained_on(make: Fit, corpus: Any) -> None:
-    """With `valid` the report is of them, and other labels of theirs change no weight but the mix."""
+    """With `valid` the report is on those texts; changing their labels changes only the mix."""
     valid = (corpus.test_texts, corpus.test_labels)
     model = make().fit(corpus.texts[:30], corpus.labels[:30], valid=valid)
     assert model.report_["n"] == 60

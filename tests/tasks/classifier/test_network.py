@@ -1,4 +1,4 @@
-"""Encoder and head, wired: what is carried, what padding cannot do, how far gradients reach and what they cost."""
+"""Language model and classifier networks: carried state, padding, reach and memory of gradients, losses."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def window(seed: int = 0, rows: int = 3, steps: int = 8) -> tuple[Tensor, Tensor
 
 
 def documents(lengths: Sequence[int], *, seed: int = 0) -> list[list[int]]:
-    """Documents of these lengths, of ids 2..99 (100..199 are left for tests that want marked tokens)."""
+    """Documents of these lengths, with ids 2..99 (100..199 are reserved for tests that mark tokens)."""
     rng = np.random.default_rng(seed)
     return [rng.integers(2, 100, n).tolist() for n in lengths]
 
@@ -51,8 +51,8 @@ def batch(docs: Sequence[Sequence[int]], targets: Any = None, *, wider: int = 0)
 # -- language model ---------------------------------------------------------------------------------------------
 
 
-def test_the_language_model_goes_on_where_the_last_batch_ended(make_lm_network: MakeLM) -> None:
-    """Two halves, one after the other, cost what the whole costs; after `reset` the second half costs otherwise."""
+def test_the_language_model_continues_where_the_last_batch_ended(make_lm_network: MakeLM) -> None:
+    """Two halves in a row have the loss of the whole; after `reset` the second half has another."""
     network, (x, y) = make_lm_network().eval(), window()
     whole = network((x, y)).nll
     network.reset()
@@ -63,7 +63,7 @@ def test_the_language_model_goes_on_where_the_last_batch_ended(make_lm_network: 
 
 
 def test_carried_state_survives_saving(make_lm_network: MakeLM) -> None:
-    """`carry(carried())` in another network of the same weights goes on the same."""
+    """`carry(carried())` makes another network with the same weights continue identically."""
     one, other, (x, y) = make_lm_network().eval(), make_lm_network().eval(), window()
     assert one.carried() == {}
     one((x, y))
@@ -73,8 +73,8 @@ def test_carried_state_survives_saving(make_lm_network: MakeLM) -> None:
     assert other.carried() == {}
 
 
-def test_a_batch_of_another_size_starts_afresh(make_lm_network: MakeLM) -> None:
-    """State of three streams says nothing about two."""
+def test_a_batch_of_another_size_resets_the_state(make_lm_network: MakeLM) -> None:
+    """The state of three streams cannot be used for two."""
     network, (x, y) = make_lm_network().eval(), window()
     network((x, y))
     carried = network((x[:2], y[:2])).nll
@@ -90,15 +90,15 @@ def test_regularisation_is_in_the_loss_of_training_only(make_lm_network: MakeLM)
     expected = step.nll + 2 * (h**2).mean() + ((h[:, 1:] - h[:, :-1]) ** 2).mean()
     torch.testing.assert_close(step.loss, expected)
     network.reset()
-    judged = network.eval()((x, y))
-    assert torch.equal(judged.loss, judged.nll)
-    torch.testing.assert_close(judged.nll, step.nll)
+    evaluated = network.eval()((x, y))
+    assert torch.equal(evaluated.loss, evaluated.nll)
+    torch.testing.assert_close(evaluated.nll, step.nll)
     assert not step.nll.requires_grad
     assert step.count == x.numel()
 
 
 def test_gradients_stop_at_the_border_of_a_batch(make_lm_network: MakeLM) -> None:
-    """Truncated back-propagation: a word that stood only in the batch before gets no gradient from its state."""
+    """Truncated back-propagation: a word that occurs only in the previous batch gets no gradient through the state."""
     network = make_lm_network()
     with torch.no_grad():
         network.decoder.bias.zero_()
@@ -107,7 +107,7 @@ def test_gradients_stop_at_the_border_of_a_batch(make_lm_network: MakeLM) -> Non
     assert torch.autograd.grad(h.sum(), network.encoder.embedding)[0][39].any() == torch.tensor(False)
 
 
-def test_a_window_of_one_step_is_no_problem(make_lm_network: MakeLM) -> None:
+def test_a_window_of_one_step_is_valid(make_lm_network: MakeLM) -> None:
     """There is no change over time to regularise."""
     step = make_lm_network().train()(window(steps=1))
     assert step.loss.isfinite()
@@ -117,7 +117,7 @@ def test_a_window_of_one_step_is_no_problem(make_lm_network: MakeLM) -> None:
 def test_layer_groups_hold_every_parameter_once(
     which: str, make_lm_network: MakeLM, make_classifier_network: Make
 ) -> None:
-    """From the bottom to the top; what a new vocabulary or new classes need is on top, so it trains first."""
+    """From bottom to top; what a new vocabulary or new classes need is on top, so that it trains first."""
     network = make_lm_network() if which == "lm" else make_classifier_network()
     groups = network.layer_groups()
     assert sorted(id(p) for group in groups for p in group) == sorted(map(id, network.parameters()))
@@ -129,7 +129,7 @@ def test_layer_groups_hold_every_parameter_once(
         assert groups[0] == [network.encoder.embedding]
 
 
-# -- classifier: the same text, whatever stands beside it ----------------------------------------------------------
+# -- classifier: the same text in any batch ------------------------------------------------------------------------
 
 
 @given(st.data())
@@ -140,7 +140,7 @@ def test_a_text_gets_the_same_logits_alone_and_in_any_batch_in_any_order(data: A
     order = data.draw(st.permutations(range(len(docs))))
     network = shared_network().eval()
     with torch.no_grad(), pytest.MonkeyPatch.context() as patch:
-        patch.setattr(networks, "PIECE", data.draw(st.integers(1, 50)))
+        patch.setattr(networks, "CHUNK", data.draw(st.integers(1, 50)))
         together = network(batch([docs[i] for i in order], wider=data.draw(st.integers(0, 9)))).output
         for place, i in enumerate(order):
             alone = network(batch([docs[i]])).output[0]
@@ -148,7 +148,7 @@ def test_a_text_gets_the_same_logits_alone_and_in_any_batch_in_any_order(data: A
 
 
 def shared_network() -> ClassifierNetwork:
-    """A network for the property test, which may not ask for fixtures that are made anew for each test."""
+    """A network for the property test, which may not use function-scoped fixtures."""
     from ulmus.models.awd_lstm import AWDLSTM
     from ulmus.models.encoder import EncoderConfig
     from ulmus.models.heads import ClassifierHead
@@ -160,7 +160,7 @@ def shared_network() -> ClassifierNetwork:
 
 
 def one_pass(network: ClassifierNetwork, document: Sequence[int]) -> Tensor:
-    """Concat pooling (F,) of one document read at once, as the paper writes it, of all layers."""
+    """Concat pooling (F,) of all layers for one document in a single forward pass, as in the paper."""
     return pooled([h[0] for h in network.encoder(torch.tensor([document])).outputs])
 
 
@@ -169,25 +169,25 @@ def pooled(layers: Sequence[Tensor]) -> Tensor:
     return torch.cat([layers[-1][-1], *(h.amax(0) for h in layers), *(h.mean(0) for h in layers)])
 
 
-@pytest.mark.parametrize("piece", [1, 7, 64, 256])
+@pytest.mark.parametrize("chunk", [1, 7, 64, 256])
 @pytest.mark.parametrize("mode", ["evaluation", "training", "frozen encoder"])
-def test_reading_in_pieces_equals_reading_at_once(
-    piece: int, mode: str, make_classifier_network: Make, monkeypatch: pytest.MonkeyPatch
+def test_processing_in_chunks_equals_a_single_pass(
+    chunk: int, mode: str, make_classifier_network: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Long documents, short ones and one of a single token: pooled features are those of one pass, without dropout."""
-    monkeypatch.setattr(networks, "PIECE", piece)
+    """Long, short and one-token documents: pooled features without dropout are those of a single pass."""
+    monkeypatch.setattr(networks, "CHUNK", chunk)
     network = make_classifier_network(max_len=20).train(mode != "evaluation")
     if mode == "frozen encoder":
         freeze_to(network.layer_groups(), 1)
     docs = documents([300, 299, 260, 41, 20, 3, 1])
     with torch.set_grad_enabled(mode != "evaluation"):
-        found = network.features(*batch(docs)[:2])
+        result = network.features(*batch(docs)[:2])
     for row, d in enumerate(docs):
-        torch.testing.assert_close(found[row], one_pass(network, d), rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(result[row], one_pass(network, d), rtol=1e-4, atol=1e-5)
 
 
 def test_a_document_without_tokens_gets_finite_logits(make_classifier_network: Make) -> None:
-    """Alone or among others: what an empty text without xxbos becomes."""
+    """Alone or in a batch: an empty text without xxbos has no tokens."""
     network = make_classifier_network()
     for docs in ([[], [5, 6, 7]], [[], []]):
         b = batch(docs, torch.tensor([0, 1]))
@@ -204,7 +204,7 @@ def test_a_document_without_tokens_gets_finite_logits(make_classifier_network: M
 def test_gradients_reach_the_last_tokens_of_every_document_and_no_others(
     make_classifier_network: Make,
 ) -> None:
-    """BPT3C: of the last `max_len` tokens the embeddings get gradients, of earlier ones none; short neighbours too."""
+    """BPT3C: the embeddings of the last `max_len` tokens get gradients, earlier ones none; so too in mixed batches."""
     network = make_classifier_network(max_len=16).train()
     docs = documents([50, 120, 10, 16, 17])
     early, late, short = list(range(100, 110)), list(range(110, 126)), list(range(126, 136))
@@ -221,12 +221,12 @@ def test_gradients_reach_the_last_tokens_of_every_document_and_no_others(
     assert reached[136:152].all(), "a document shorter than its neighbours must learn from its end as well"
 
 
-def test_the_gradient_is_that_of_the_end_read_from_a_fixed_state(make_classifier_network: Make) -> None:
-    """Everything before the last `max_len` tokens counts as a constant: state, maximum and sum."""
+def test_the_gradient_is_that_of_the_last_tokens_from_a_fixed_state(make_classifier_network: Make) -> None:
+    """Everything before the last `max_len` tokens is a constant: state, maximum and sum."""
     network = make_classifier_network(max_len=16).train()
     (d,) = documents([60])
     network.features(*batch([d])[:2]).square().sum().backward()
-    found = {name: p.grad.clone() for name, p in network.encoder.named_parameters() if p.grad is not None}
+    result = {name: p.grad.clone() for name, p in network.encoder.named_parameters() if p.grad is not None}
     network.zero_grad()
     with torch.no_grad():
         before = network.encoder(torch.tensor([d[:44]]))
@@ -234,16 +234,19 @@ def test_the_gradient_is_that_of_the_end_read_from_a_fixed_state(make_classifier
     layers = [torch.cat(pair, dim=1)[0] for pair in zip(before.outputs, after.outputs, strict=True)]
     pooled(layers).square().sum().backward()
     for name, p in network.encoder.named_parameters():
-        torch.testing.assert_close(found[name], p.grad, rtol=1e-4, atol=1e-6)
+        torch.testing.assert_close(result[name], p.grad, rtol=1e-4, atol=1e-6)
 
 
 def test_documents_up_to_max_len_get_the_full_gradient(make_classifier_network: Make) -> None:
-    """Nothing is cut where nothing is too long."""
-    cut, whole = make_classifier_network(max_len=30).train(), make_classifier_network(max_len=10_000).train()
+    """Nothing is truncated if no document is too long."""
+    limited, whole = (
+        make_classifier_network(max_len=30).train(),
+        make_classifier_network(max_len=10_000).train(),
+    )
     b = batch(documents([30, 12, 5]), torch.tensor([0, 1, 2]))
-    for network in (cut, whole):
+    for network in (limited, whole):
         network(b).loss.backward()
-    for mine, other in zip(cut.parameters(), whole.parameters(), strict=True):
+    for mine, other in zip(limited.parameters(), whole.parameters(), strict=True):
         torch.testing.assert_close(mine.grad, other.grad)
 
 
@@ -270,8 +273,8 @@ def test_memory_of_a_training_step_does_not_grow_with_document_length(make_class
     assert saved_bytes(unlimited, long) > 5 * saved_bytes(unlimited, short)
 
 
-def test_a_frozen_encoder_gets_no_gradient_and_is_not_remembered(make_classifier_network: Make) -> None:
-    """While the head alone learns, whole documents are read without a graph."""
+def test_a_frozen_encoder_gets_no_gradient_and_keeps_no_activations(make_classifier_network: Make) -> None:
+    """While only the head trains, whole documents go through the encoder without a graph."""
     network = make_classifier_network().train()
     freeze_to(network.layer_groups(), 1)
     b = batch(documents([30, 400]), torch.tensor([0, 1]))
@@ -298,7 +301,9 @@ def test_frozen_groups_do_not_change(unfreeze: int, moving: set[str], make_class
 
 
 class OneBatch:
-    """The same batch, once an epoch."""
+    """The same batch, once per epoch."""
+
+    epoch = 0
 
     epoch = 0
 
@@ -325,8 +330,8 @@ class OneBatch:
 # -- classifier: losses --------------------------------------------------------------------------------------------
 
 
-def test_hard_and_soft_targets_agree_where_they_say_the_same(make_classifier_network: Make) -> None:
-    """A one-hot row is a class number, with and without class weights; what is reported has no weights."""
+def test_hard_and_one_hot_targets_have_the_same_loss(make_classifier_network: Make) -> None:
+    """A one-hot row equals a class number, with and without class weights; the reported loss is unweighted."""
     weight = torch.tensor([0.2, 1.0, 3.0])
     docs, hard = documents([9, 8, 7, 6]), torch.tensor([0, 2, 1, 0])
     soft = F.one_hot(hard, 3).float()
@@ -346,8 +351,8 @@ def test_the_loss_of_soft_labels_is_the_cross_entropy_of_the_two(make_classifier
     torch.testing.assert_close(step.loss, -(q * step.output.log_softmax(1)).sum(1).mean())
 
 
-def test_several_labels_are_independent_questions(make_classifier_network: Make) -> None:
-    """Binary cross-entropy summed over the labels, the mean over documents; weights count the yes."""
+def test_multi_label_targets_are_independent(make_classifier_network: Make) -> None:
+    """Binary cross-entropy summed over labels, averaged over documents; weights apply to labels that are present."""
     y = torch.tensor([[1.0, 0.0, 1.0], [0.0, 0.0, 0.0]])
     weight = torch.tensor([2.0, 3.0, 4.0])
     network = make_classifier_network(objective=MULTI_LABEL, class_weight=weight).train()
@@ -358,7 +363,7 @@ def test_several_labels_are_independent_questions(make_classifier_network: Make)
     torch.testing.assert_close(step.loss, (weight * yes + no).sum(1).mean())
 
 
-def test_without_targets_there_are_logits_only(make_classifier_network: Make) -> None:
+def test_without_targets_there_are_only_logits(make_classifier_network: Make) -> None:
     """Prediction needs no labels."""
     step = make_classifier_network().eval()(batch(documents([4, 3])))
     assert step.output.shape == (2, 3)

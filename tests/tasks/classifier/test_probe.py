@@ -1,4 +1,4 @@
-"""The linear probe: it learns labels from features, and the part that knows the labels gets the say."""
+"""The linear probe: it learns labels from features, and the more informative part gets the larger weight."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SILENT = ["the story of my friend", "a friend and a story"] * (N // 2)
 
 
 def features(telling: bool) -> np.ndarray:
-    """(N, 20) numbers that tell the label, or none."""
+    """Features (N, 20) that are informative about the label, or not."""
     noise = np.random.default_rng(0).normal(size=(N, 20)).astype(np.float32)
     noise[:, 0] = 5.0  # a feature that is always the same
     if telling:
@@ -30,7 +30,7 @@ def features(telling: bool) -> np.ndarray:
 
 
 def labels(multi: bool) -> Labels:
-    """Three classes, or several labels a text, one of which only one text has."""
+    """Three classes, or multi-label with one label that only one text has."""
     single: list[Any] = [str(k) for k in KINDS]
     return Labels.of(
         [(k, "all") if i else (k, "all", "rare") for i, k in enumerate(single)] if multi else single
@@ -38,35 +38,35 @@ def labels(multi: bool) -> Labels:
 
 
 def weighed(texts: list[str], seen: np.ndarray, y: Labels) -> Combination:
-    """The weights of probe and word counts."""
+    """The relative weights of probe and word counts."""
     p_counts = Counts(texts, [], None).out_of_fold(y, np.arange(len(y)), Choice(), 0)
-    return Probe(seen, y, seed=0).beside(p_counts, y.target)
+    return Probe(seen, y, seed=0).mix_with(p_counts, y.target)
 
 
 @pytest.mark.parametrize("multi", [False, True])
-def test_the_part_that_knows_the_labels_has_the_say(multi: bool) -> None:
-    """Telling words and silent features, the other way round, and both alike."""
+def test_the_informative_part_has_the_larger_weight(multi: bool) -> None:
+    """Informative words and uninformative features, the reverse, and both alike."""
     y = labels(multi)
-    found = {
+    weights = {
         (words, seen): weighed(TELLING if words else SILENT, features(seen), y).weight
         for words in (False, True)
         for seen in (False, True)
     }
-    assert found[True, False] < 0.3
-    assert found[False, True] > 0.7
-    assert found[True, False] <= found[True, True] <= found[False, True]
+    assert weights[True, False] < 0.3
+    assert weights[False, True] > 0.7
+    assert weights[True, False] <= weights[True, True] <= weights[False, True]
 
 
 def test_two_documents_are_enough() -> None:
-    """Then nothing is known, and each part has half of the say."""
-    found = weighed(["a plum", "a nail"], features(False)[:2], Labels.of(["0", "1"]))
-    assert 0.3 < found.weight < 0.7
+    """With no evidence, each part has half of the weight."""
+    mix = weighed(["a plum", "a nail"], features(False)[:2], Labels.of(["0", "1"]))
+    assert 0.3 < mix.weight < 0.7
 
 
 @pytest.mark.parametrize("documents", [N, 15])
 @pytest.mark.parametrize("multi", [False, True])
-def test_it_knows_documents_that_it_has_not_seen(documents: int, multi: bool) -> None:
-    """From more documents than features and from fewer; a class that none of them had is never named."""
+def test_it_generalises_to_new_documents(documents: int, multi: bool) -> None:
+    """With more documents than features and with fewer; a class without training documents is never predicted."""
     shown, truth = np.arange(1, documents), labels(multi)  # (the first one alone is rare)
     proba = Probe(features(True)[shown], truth.rows(shown), seed=0).proba(features(True))
     assert proba.shape == (N, len(truth.classes))
@@ -80,8 +80,8 @@ def test_it_knows_documents_that_it_has_not_seen(documents: int, multi: bool) ->
         assert proba.sum(axis=1) == pytest.approx(1)
 
 
-def test_fewer_documents_than_features_are_the_same_regression() -> None:
-    """Features that say nothing more, always 0, change nothing."""
+def test_fewer_documents_than_features_give_the_same_regression() -> None:
+    """Additional features that are always 0 change nothing."""
     few, y = features(True)[:30], labels(False).rows(np.arange(30))
     wide = np.concatenate([few, np.zeros((30, 40), np.float32)], axis=1)
     np.testing.assert_allclose(

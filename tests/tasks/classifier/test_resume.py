@@ -1,4 +1,4 @@
-"""Stopped by Ctrl-C and called again: what goes on, to which weights, and what is never mixed up."""
+"""Stopped by Ctrl-C and called again: what resumes, to which weights, and which runs are kept apart."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def same(one: Any, other: Any) -> bool:
 
 
 @pytest.mark.parametrize("step", [1, 3, 8])
-def test_a_stopped_fit_goes_on_to_the_same_weights(
+def test_a_stopped_fit_resumes_to_the_same_weights(
     step: int, corpus: Any, make_lm: FitLM, stop_at: StopAt, tmp_path: Path
 ) -> None:
     """Ctrl-C after some steps, the same call again: every weight is that of a run never stopped."""
@@ -44,10 +44,10 @@ def test_a_stopped_fit_goes_on_to_the_same_weights(
     assert [row["train_loss"] for row in resumed.history_] == [row["train_loss"] for row in expected.history_]
 
 
-def test_a_stopped_fine_tune_goes_on_to_the_same_weights(
+def test_a_stopped_fine_tune_resumes_to_the_same_weights(
     corpus: Any, make_lm: FitLM, stop_at: StopAt, tmp_path: Path
 ) -> None:
-    """Also in the same object, as in a notebook: run the cell again."""
+    """Also with the same object, as when a notebook cell is run again."""
     expected = make_lm(epochs=1).fit(corpus.texts[:40]).fine_tune(corpus.unlabeled)
     model = make_lm(epochs=1, work_dir=tmp_path).fit(corpus.texts[:40])
     model.callbacks.append(stop_at(5))
@@ -57,10 +57,10 @@ def test_a_stopped_fine_tune_goes_on_to_the_same_weights(
     assert same(model.fine_tune(corpus.unlabeled), expected)
 
 
-def test_more_time_may_be_given_when_going_on(
+def test_a_run_may_resume_with_more_time(
     corpus: Any, make_lm: FitLM, stop_at: StopAt, tmp_path: Path
 ) -> None:
-    """The budget is no part of what makes a run that run."""
+    """The budget is not part of a run's identity."""
     stopped = make_lm(stop_at(3), work_dir=tmp_path)
     stopped.minutes = 50
     with pytest.raises(KeyboardInterrupt):
@@ -80,7 +80,7 @@ CONSTANT = {"schedule": Schedule("constant", peak=1e-2, warmup_steps=4), "epochs
 def decayed(
     make_lm: FitLM, callback: Any, folder: Path | None, texts: list[str], steps: int
 ) -> LanguageModel:
-    """The run of `folder` from its checkpoint on, with a rate that falls to nothing in so many steps."""
+    """The run in `folder` from its checkpoint on, with a learning rate that decays to 0 in so many steps."""
     model = make_lm(callback, work_dir=folder, **CONSTANT)
     model.decay_steps = steps
     return model.fit(texts)
@@ -94,10 +94,10 @@ def begun(corpus: Any, make_lm: FitLM, stop_at: StopAt, tmp_path: Path) -> Path:
     return tmp_path / "work"
 
 
-def test_a_decay_ends_a_run_that_has_no_end_and_leaves_the_run_alone(
+def test_a_decay_branches_off_a_run_and_leaves_it_alone(
     corpus: Any, make_lm: FitLM, stop_at: StopAt, begun: Path
 ) -> None:
-    """So many steps from the checkpoint on; that one stays as it is, and the next decay begins where it is then."""
+    """So many steps from the checkpoint, which is not changed; the next decay starts from the run as it is then."""
     before = {path.name: path.read_bytes() for path in begun.glob("*.checkpoint")}
     short, again = stop_at(), stop_at()
     model = decayed(make_lm, short, begun, corpus.texts[:60], 20)
@@ -111,10 +111,10 @@ def test_a_decay_ends_a_run_that_has_no_end_and_leaves_the_run_alone(
     assert again.steps == 5
 
 
-def test_a_stopped_decay_goes_on_to_the_same_weights(
+def test_a_stopped_decay_resumes_to_the_same_weights(
     corpus: Any, make_lm: FitLM, stop_at: StopAt, begun: Path, tmp_path: Path
 ) -> None:
-    """Also when the run itself went on meanwhile."""
+    """Also if the run itself has been resumed meanwhile."""
     shutil.copytree(begun, tmp_path / "other")
     expected = decayed(make_lm, stop_at(), tmp_path / "other", corpus.texts[:60], 20)
     with pytest.raises(KeyboardInterrupt):
@@ -130,8 +130,11 @@ def test_a_decay_needs_the_checkpoint_of_a_run_under_way(
     corpus: Any, make_lm: FitLM, stop_at: StopAt, tmp_path: Path
 ) -> None:
     """Without a folder, with an empty one, or after the end: an error that says what to do."""
-    for folder, told in ((None, "needs the work folder"), (tmp_path, "begin it without a decay")):
-        with pytest.raises(UsageError, match=told):
+    for folder, message in (
+        (None, "specify the work folder"),
+        (tmp_path, "start the run without a decay first"),
+    ):
+        with pytest.raises(UsageError, match=message):
             decayed(make_lm, stop_at(), folder, corpus.texts[:60], 20)
     make_lm(work_dir=tmp_path, epochs=1).fit(corpus.texts[:60])
     ended = make_lm(work_dir=tmp_path, epochs=1)
@@ -140,15 +143,15 @@ def test_a_decay_needs_the_checkpoint_of_a_run_under_way(
         ended.fit(corpus.texts[:60])
 
 
-def test_a_finished_run_is_not_trained_again_and_nothing_is_cut_again(
+def test_a_finished_run_is_neither_trained_nor_tokenized_again(
     corpus: Any, make_lm: FitLM, stop_at: StopAt, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The same call with the same work folder: no step, no tokenizing, the same model."""
+    """The same call with the same work folder takes no step, does not tokenize, and gives the same model."""
     one = make_lm(work_dir=tmp_path).fit(corpus.texts[:40])
     steps = stop_at()
 
     def fail(*arguments: Any) -> Any:
-        raise AssertionError("a text was cut again")
+        raise AssertionError("a text was tokenized again")
 
     monkeypatch.setattr("ulmus.tasks.ids.Tokenizer.encode_batch", fail)
     monkeypatch.setattr("ulmus.tasks.ids.Tokenizer.train", fail)
@@ -185,7 +188,7 @@ def small_fit(model: TextClassifier, corpus: Any) -> TextClassifier:
 
 
 @pytest.mark.parametrize("part", [0.02, 0.5, 0.9, 0.97])
-def test_a_stopped_classifier_goes_on_to_the_same_weights(
+def test_a_stopped_classifier_resumes_to_the_same_weights(
     part: float, corpus: Any, make: Fit, stop_at: StopAt, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Stopped in any of its trainings, the language model's too: every weight is that of a run never stopped."""
@@ -216,10 +219,10 @@ def test_a_stopped_classifier_goes_on_to_the_same_weights(
     assert [row["stage"] for row in resumed.history_] == [row["stage"] for row in expected.history_]
 
 
-def test_a_classifier_with_a_time_budget_goes_on_too(
+def test_a_classifier_with_a_time_budget_resumes_too(
     corpus: Any, make: Fit, stop_at: StopAt, tmp_path: Path
 ) -> None:
-    """What is left of the time differs from call to call; that is no other run."""
+    """The time left differs from call to call; the run is the same."""
 
     def fitted(step: int | None) -> int:
         counter = stop_at(step)
@@ -239,7 +242,7 @@ def test_a_classifier_with_a_time_budget_goes_on_too(
 def test_one_work_folder_serves_different_classifiers(
     change: str, corpus: Any, make: Fit, make_lm: FitLM, tmp_path: Path
 ) -> None:
-    """The same texts with other labels or settings: trained anew, as in a folder of its own."""
+    """The same texts with other labels or settings are trained from the beginning, as in a folder of their own."""
     labels, how = list(corpus.labels[:24]), {}
     make(work_dir=tmp_path).fit(corpus.texts[:24], labels)
     if change == "labels":

@@ -1,4 +1,4 @@
-"""A classifier among scikit-learn's tools, and the columns that its users hold."""
+"""A classifier with scikit-learn's tools and its users' columns."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ Fit = Callable[..., TextClassifier]
 
 def test_predictions_are_an_array(classifier: TextClassifier, corpus: Any) -> None:
     """`predict(texts) == "sea"` compares each of them."""
-    found = classifier.predict(corpus.test_texts)
-    assert isinstance(found, np.ndarray)
-    assert found.shape == (60,)
-    assert 0 < (found == "sea").sum() < 60
+    result = classifier.predict(corpus.test_texts)
+    assert isinstance(result, np.ndarray)
+    assert result.shape == (60,)
+    assert 0 < (result == "sea").sum() < 60
     assert classifier.predict([]).shape == (0,)
 
 
-def test_several_labels_are_an_array_of_tuples(make: Fit, corpus: Any) -> None:
-    """One tuple a text, whatever their lengths."""
+def test_multi_label_predictions_are_an_array_of_tuples(make: Fit, corpus: Any) -> None:
+    """One tuple per text, whatever their lengths."""
     labels = [(label,) if i % 2 else (label, "even") for i, label in enumerate(corpus.labels[:40])]
-    found = make().fit(corpus.texts[:40], labels).predict(corpus.test_texts[:7])
-    assert found.shape == (7,)
-    assert {type(row) for row in found} == {tuple}
+    result = make().fit(corpus.texts[:40], labels).predict(corpus.test_texts[:7])
+    assert result.shape == (7,)
+    assert {type(row) for row in result} == {tuple}
 
 
 @pytest.mark.parametrize(
@@ -51,12 +51,12 @@ def test_several_labels_are_an_array_of_tuples(make: Fit, corpus: Any) -> None:
 )
 def test_a_table_of_one_column_is_a_column(column: Any, classifier: TextClassifier, corpus: Any) -> None:
     """(N, 1) arrays and one-column frames are texts."""
-    found = classifier.predict_proba(column(corpus.test_texts))
-    np.testing.assert_array_equal(found, classifier.predict_proba(corpus.test_texts))
+    result = classifier.predict_proba(column(corpus.test_texts))
+    np.testing.assert_array_equal(result, classifier.predict_proba(corpus.test_texts))
 
 
 def test_texts_and_labels_can_be_called_x_and_y(make: Fit, corpus: Any) -> None:
-    """The names that scikit-learn's users write."""
+    """scikit-learn's names of the arguments work too."""
     model = make().fit(X=corpus.texts[:30], y=corpus.labels[:30])
     one = model.predict_proba(X=corpus.test_texts)
     np.testing.assert_array_equal(one, model.predict_proba(corpus.test_texts))
@@ -67,8 +67,8 @@ def test_texts_and_labels_can_be_called_x_and_y(make: Fit, corpus: Any) -> None:
 
 
 @pytest.mark.parametrize("model", [TextClassifier(verbose=False), LanguageModel(verbose=False)])
-def test_a_model_that_is_not_fitted_says_so_as_scikit_learn_does(model: Any) -> None:
-    """The error is both libraries' own; attributes of what is learnt are not there."""
+def test_a_model_that_is_not_fitted_raises_scikit_learns_error(model: Any) -> None:
+    """The error belongs to both libraries; learned attributes do not exist."""
     use = model.predict if isinstance(model, TextClassifier) else model.perplexity
     with pytest.raises(NotFittedError, match="is not fitted"):
         use(["a text"])
@@ -102,8 +102,8 @@ def test_a_missing_label_makes_a_text_unlabelled(make: Fit, corpus: Any) -> None
         make().fit(corpus.texts[:5], [None] * 5)
 
 
-def test_texts_without_weight_teach_nothing(make: Fit, corpus: Any) -> None:
-    """Wrong labels of weight 0 do less harm than with weight 1; as many weights as texts."""
+def test_texts_of_weight_0_are_ignored(make: Fit, corpus: Any) -> None:
+    """Wrong labels do less harm with weight 0 than with weight 1; the number of weights must match."""
     texts, labels = corpus.texts[:120], list(corpus.labels[:120])
     wrong = ["sea" if label != "sea" else "wood" for label in labels[60:]]
     weights = np.r_[np.ones(60), np.zeros(60)]
@@ -119,8 +119,8 @@ def test_texts_without_weight_teach_nothing(make: Fit, corpus: Any) -> None:
         make().fit(texts, labels, sample_weight=[1, 2, 3])
 
 
-def test_classes_have_the_weights_of_a_dict(make: Fit, corpus: Any) -> None:
-    """A heavy class is predicted more often, by both parts; a class there is not is an error."""
+def test_a_dict_weights_the_classes(make: Fit, corpus: Any) -> None:
+    """A class with a large weight is predicted more often, by both parts; an unknown class is an error."""
     plain = make().fit(corpus.texts[:60], corpus.labels[:60])
     heavy = make(class_weight={"sea": 20.0}).fit(corpus.texts[:60], corpus.labels[:60])
     sea = list(plain.classes_).index("sea")

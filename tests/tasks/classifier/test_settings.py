@@ -1,4 +1,4 @@
-"""The classifier's settings: what each does, what cannot be, and scikit-learn's manners."""
+"""The classifier's settings: what each does, which values are refused, and scikit-learn's conventions."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from ulmus.text.tokenizer import TokenizerConfig
 Fit = Callable[..., TextClassifier]
 
 
-def test_teaching_happens_where_there_are_texts_to_teach_with(make: Fit, corpus: Any) -> None:
-    """auto: at least a hundred unlabelled texts and twice as many as labels; none: never."""
+def test_teaching_happens_if_there_are_enough_unlabelled_texts(make: Fit, corpus: Any) -> None:
+    """auto: with at least a hundred unlabelled texts and twice as many as labels; none: never."""
 
     def stages(labelled: int, unlabeled: int, **how: Any) -> set[str]:
         model = make(**how).fit(
@@ -36,7 +36,7 @@ def test_teaching_happens_where_there_are_texts_to_teach_with(make: Fit, corpus:
 
 
 def test_the_word_counts_are_in_the_prediction_unless_switched_off(make: Fit, corpus: Any) -> None:
-    """combine="none" predicts with the language model alone; the counts stay to be looked at."""
+    """combine="none" predicts with the language model alone; the counts are still available as a part."""
     given = (corpus.texts[:30], corpus.labels[:30])
     both, alone = make().fit(*given), make(combine="none").fit(*given)
     texts = corpus.test_texts
@@ -47,7 +47,7 @@ def test_the_word_counts_are_in_the_prediction_unless_switched_off(make: Fit, co
     assert alone.evaluate(texts, corpus.test_labels)["parts"].keys() == {"lm", "counts"}
 
 
-def test_balanced_classes_hear_the_rare_one(make: Fit, make_texts: Any) -> None:
+def test_balanced_weights_raise_the_rare_class(make: Fit, make_texts: Any) -> None:
     """With one text in ten of a class, balanced weights predict it at least as often."""
     texts, labels = make_texts(40, seed=5, classes=("sea", *["wood"] * 9))
     plain, balanced = (make(class_weight=w).fit(texts, labels) for w in (None, "balanced"))
@@ -60,7 +60,7 @@ def test_balanced_classes_hear_the_rare_one(make: Fit, make_texts: Any) -> None:
 def test_the_language_model_may_be_an_object_a_file_or_none(
     make: Fit, settings: Any, language_model: LanguageModel, corpus: Any, tmp_path: Path
 ) -> None:
-    """The object and its file give the same classifier; none starts from nothing; no one gives a fresh one."""
+    """The object and its file give the same classifier; "none" starts from random weights; None trains one."""
     language_model.save(tmp_path / "lm.ulmus")
     given = (corpus.texts[:30], corpus.labels[:30])
     config = dataclasses.replace(settings, tune="none")
@@ -81,7 +81,7 @@ def test_the_language_model_may_be_an_object_a_file_or_none(
 def test_a_given_language_model_stays_as_it_was(
     tune: str, make: Fit, settings: Any, language_model: LanguageModel, corpus: Any
 ) -> None:
-    """Whether it is tuned or not, fit changes neither its weights nor its vocabulary: it can serve again."""
+    """Fine-tuned or not, fit changes neither its weights nor its vocabulary: it can be used again."""
     before = {name: t.clone() for name, t in language_model.network_.state_dict().items()}
     vocabulary, metrics = language_model.tokenizer_.vocab, dict(language_model.metrics_)
     config = dataclasses.replace(settings, tune=tune)
@@ -95,7 +95,7 @@ def test_a_given_language_model_stays_as_it_was(
 
 
 def test_backward_language_models_make_backward_classifiers(make: Fit, settings: Any, corpus: Any) -> None:
-    """The classifier reads as its encoder has learnt to."""
+    """The classifier processes texts in the direction of its encoder."""
     lm = dataclasses.replace(settings.language_model, backwards=True)
     model = make(config=dataclasses.replace(settings, language_model=lm)).fit(
         corpus.texts[:20], corpus.labels[:20]
@@ -109,7 +109,7 @@ def test_backward_language_models_make_backward_classifiers(make: Fit, settings:
 
 
 @pytest.mark.parametrize("kind", ["unigram", "bpe", "char"])
-def test_any_kind_of_token_classifies(kind: str, quiet: dict[str, Any], settings: Any, corpus: Any) -> None:
+def test_any_tokenizer_type_classifies(kind: str, quiet: dict[str, Any], settings: Any, corpus: Any) -> None:
     """The small sizes of a kind, by name."""
     lm = dataclasses.replace(
         settings.language_model, tokenizer=TokenizerConfig(kind=kind, max_size=120, min_freq=1)
@@ -121,7 +121,7 @@ def test_any_kind_of_token_classifies(kind: str, quiet: dict[str, Any], settings
     assert len(model.predict(corpus.test_texts)) == 60
 
 
-def test_the_same_seed_gives_the_same_classifier_and_leaves_the_callers_dice_alone(
+def test_the_same_seed_gives_the_same_classifier_and_leaves_global_random_states_alone(
     make: Fit, corpus: Any
 ) -> None:
     """Training repeats to the last bit; torch's and numpy's global random states are not touched."""
@@ -138,7 +138,7 @@ def test_the_same_seed_gives_the_same_classifier_and_leaves_the_callers_dice_alo
     )
 
 
-# -- what it says no to --------------------------------------------------------------------------------------------
+# -- what it refuses ----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -155,7 +155,7 @@ def test_the_same_seed_gives_the_same_classifier_and_leaves_the_callers_dice_alo
         (["a"], [["x", "y"]], DataError, "at least two"),
     ],
 )
-def test_texts_and_labels_that_cannot_be_learnt_from_are_refused(
+def test_unusable_texts_and_labels_are_refused(
     texts: Any, labels: Any, error: type[Exception], message: str, make: Fit
 ) -> None:
     """Before anything is trained, with what was expected and what came."""
@@ -164,14 +164,14 @@ def test_texts_and_labels_that_cannot_be_learnt_from_are_refused(
 
 
 def test_a_label_seen_only_in_validation_is_refused(make: Fit, corpus: Any) -> None:
-    """It could be predicted by nothing; the message names it."""
+    """No part could predict it; the message names it."""
     with pytest.raises(DataError, match="desert is not a class of this model"):
         make().fit(corpus.texts[:9], corpus.labels[:9], valid=(["sand", "waves"], ["desert", "sea"]))
     with pytest.raises(UsageError, match="valid: got 1 texts and 2 labels"):
         make().fit(corpus.texts[:9], corpus.labels[:9], valid=(["sand"], ["sea", "sea"]))
 
 
-def test_evaluating_wants_labels_it_knows(classifier: TextClassifier) -> None:
+def test_evaluating_expects_known_labels(classifier: TextClassifier) -> None:
     """As many as texts, at least one, and none that was not in training."""
     with pytest.raises(DataError, match="desert is not a class"):
         classifier.evaluate(["sand"], ["desert"])
@@ -195,38 +195,34 @@ def test_evaluating_wants_labels_it_knows(classifier: TextClassifier) -> None:
         ({"minutes": -3.0}, "minutes: expected"),
     ],
 )
-def test_settings_that_cannot_be_are_refused(
-    wrong: dict[str, Any], message: str, make: Fit, corpus: Any
-) -> None:
-    """In `fit`, as scikit-learn does, with the choices there are."""
+def test_invalid_settings_are_refused(wrong: dict[str, Any], message: str, make: Fit, corpus: Any) -> None:
+    """In `fit`, as in scikit-learn, with the valid choices."""
     with pytest.raises(ConfigError, match=message):
         make(**wrong).fit(corpus.texts[:9], corpus.labels[:9])
 
 
-def test_a_missing_language_model_is_told_before_anything_is_trained(
-    make: Fit, corpus: Any, tmp_path: Path
-) -> None:
-    """With its path; and a file of another kind, and an untrained object."""
+def test_a_missing_language_model_is_reported_before_training(make: Fit, corpus: Any, tmp_path: Path) -> None:
+    """With its path; so is an object that is not fitted."""
     with pytest.raises(BundleError, match=r"nowhere\.ulmus"):
         make(language_model=tmp_path / "nowhere.ulmus").fit(corpus.texts[:9], corpus.labels[:9])
     with pytest.raises(UsageError, match="is not fitted"):
         make(language_model=LanguageModel()).fit(corpus.texts[:9], corpus.labels[:9])
 
 
-def test_an_untrained_classifier_says_so(make: Fit) -> None:
-    """Whatever is asked of it."""
+def test_a_classifier_that_is_not_fitted_says_so(make: Fit) -> None:
+    """Whichever method is called."""
     for ask in (lambda c: c.predict(["a"]), lambda c: c.score(["a"], ["b"]), lambda c: c.save("x.ulmus")):
         with pytest.raises(UsageError, match=r"is not fitted: call fit"):
             ask(make())
 
 
 def test_an_unknown_part_is_refused(classifier: TextClassifier) -> None:
-    """With those there are."""
+    """The message lists the valid parts."""
     with pytest.raises(UsageError, match="part: expected one of combined, lm, counts"):
         classifier.predict_proba(["a"], part="magic")
 
 
-# -- scikit-learn manners ------------------------------------------------------------------------------------------
+# -- scikit-learn conventions -------------------------------------------------------------------------------------
 
 
 def test_init_only_stores_and_fit_returns_the_classifier(make: Fit, corpus: Any) -> None:
@@ -239,8 +235,8 @@ def test_init_only_stores_and_fit_returns_the_classifier(make: Fit, corpus: Any)
     assert model.fit(corpus.texts[:9], corpus.labels[:9]) is model
 
 
-def test_fitting_again_forgets(make: Fit, corpus: Any) -> None:
-    """The second fit is as if there had been no first."""
+def test_fitting_again_starts_over(make: Fit, corpus: Any) -> None:
+    """A second fit does not depend on the first."""
     model = make().fit(corpus.texts[:20], ["x", "y"] * 10)
     model.fit(corpus.texts[:30], corpus.labels[:30])
     fresh = make().fit(corpus.texts[:30], corpus.labels[:30])

@@ -1,4 +1,4 @@
-"""Settings of language model and classifier: sizes, defaults as published, values that cannot be."""
+"""Settings of language model and classifier: sizes, published defaults, invalid values."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def test_base_has_the_published_shape_and_dropouts() -> None:
     assert (base.alpha, base.beta) == (2, 1)
 
 
-def test_a_kind_of_token_changes_the_tokenizer_only() -> None:
-    """The word kind has the size's own limit, the others their own defaults."""
+def test_a_tokenizer_type_changes_only_the_tokenizer() -> None:
+    """Word vocabularies have the limit of the size, other tokenizer types their own defaults."""
     assert lm_config("small").tokenizer.size == 20_000
     char = lm_config("small", kind="char", backwards=True)
     assert (char.tokenizer.kind, char.backwards) == ("char", True)
@@ -36,7 +36,7 @@ def test_a_kind_of_token_changes_the_tokenizer_only() -> None:
     "config", [*SIZES.values(), ClassifierConfig(), ClassifierConfig(language_model=LMConfig())]
 )
 def test_settings_survive_toml_and_json(config: Any, tmp_path: Any) -> None:
-    """A whole run is one file."""
+    """A config survives both formats unchanged."""
     assert from_dict(to_dict(config), type(config)) == config
     (tmp_path / "run.toml").write_text(to_toml(config))
     assert from_toml(tmp_path / "run.toml", type(config)) == config
@@ -60,12 +60,12 @@ def test_settings_survive_toml_and_json(config: Any, tmp_path: Any) -> None:
         (ClassifierConfig, "tune", "sometimes"),
     ],
 )
-def test_values_that_cannot_be_are_refused(kind: Any, name: str, value: Any) -> None:
-    """When the config is made, not an hour later; the message names field, bounds and value."""
+def test_invalid_values_are_refused(kind: Any, name: str, value: Any) -> None:
+    """When the config is created, not an hour later; the message names field, bounds and value."""
     with pytest.raises(ConfigError, match=f"{name}: expected .* got"):
         kind(**{name: value})
 
 
-def test_a_dropout_of_1_is_still_below_1() -> None:
-    """Scaled beyond what can be, it stops at 0.95."""
+def test_scaled_dropout_stays_below_1() -> None:
+    """Scaled beyond 1, it is limited to 0.95."""
     assert Dropouts(weight=1.0).scaled("weight") == 0.95

@@ -1,4 +1,4 @@
-"""Sampling: what may be drawn, what a seed fixes, and that a token costs one step."""
+"""Sampling: which tokens can be drawn, reproducibility, and cost per token."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ def drawn(network: LMNetwork, **changes: Any) -> list[list[int]]:
 
 
 def biased(network: LMNetwork, token: int, by: float = 50.0) -> LMNetwork:
-    """The network, made to want one token above all."""
+    """The network with one token made by far the most likely."""
     with torch.no_grad():
         network.decoder.bias[token] += by
     return network
 
 
-def test_a_token_costs_one_step_whatever_came_before(
+def test_a_token_costs_one_step_whatever_the_length_before_it(
     make_lm_network: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The prompt is read once, then one token a call: cost grows with the number of tokens, not its square."""
+    """One forward pass for the prompt, then one per token: the cost is linear in the number of tokens."""
     read, real = [], Reader.read
     monkeypatch.setattr(
         Reader, "read", lambda self, ids, *rest: read.append(len(ids)) or real(self, ids, *rest)
@@ -47,8 +47,8 @@ def test_a_token_costs_one_step_whatever_came_before(
     assert read == [3 * 4] + [3] * 19
 
 
-def test_carried_state_draws_what_reading_all_again_would(make_lm_network: Make) -> None:
-    """The likeliest token of the whole text so far, every time."""
+def test_carried_state_draws_the_same_as_a_full_pass(make_lm_network: Make) -> None:
+    """Each token is the most likely one after the whole text so far."""
     network = make_lm_network()
     (row,) = drawn(network, temperature=0)
     ids = list(PROMPT)
@@ -70,15 +70,15 @@ def test_the_same_seed_draws_the_same_and_leaves_torch_alone(make_lm_network: Ma
 
 
 def test_samples_of_one_batch_differ(make_lm_network: Make) -> None:
-    """They share the prompt, not the dice."""
+    """They share the prompt, not the random numbers."""
     assert len({tuple(row) for row in drawn(make_lm_network(), samples=5)}) == 5
 
 
 @pytest.mark.parametrize(
     "change", [{"top_k": 1}, {"temperature": 1e-7}, {"temperature": 1e-40}, {"top_p": 1e-9}]
 )
-def test_narrow_settings_equal_the_likeliest(change: dict[str, Any], make_lm_network: Make) -> None:
-    """One candidate, a temperature near 0, a tiny nucleus: all are temperature 0."""
+def test_narrow_settings_equal_greedy_decoding(change: dict[str, Any], make_lm_network: Make) -> None:
+    """One candidate, a temperature near 0 or a tiny nucleus all equal temperature 0."""
     network = make_lm_network()
     assert drawn(network, samples=2, **change) == drawn(network, samples=2, temperature=0)
 
@@ -86,14 +86,14 @@ def test_narrow_settings_equal_the_likeliest(change: dict[str, Any], make_lm_net
 def test_padding_and_starts_are_never_drawn_and_unknown_words_only_when_allowed(
     make_lm_network: Make,
 ) -> None:
-    """However likely the model finds them."""
+    """However likely they are in the model."""
     network = biased(biased(biased(make_lm_network(), PAD), BOS), UNK)
     assert not {PAD, BOS, UNK} & {token for row in drawn(network, samples=5) for token in row}
     assert drawn(network, no_unk=False) == [[UNK] * 12]
 
 
-def test_a_text_ends_where_its_end_is_drawn(make_lm_network: Make) -> None:
-    """What comes after xxeos is cut off, sample by sample; xxeos itself is not told."""
+def test_a_text_ends_at_its_end_token(make_lm_network: Make) -> None:
+    """Each sample ends before its first xxeos."""
     assert drawn(biased(make_lm_network(), EOS), samples=2) == [[], []]
     rows = drawn(biased(make_lm_network(), EOS, by=3.0), samples=20)
     assert not any(EOS in row for row in rows)
@@ -101,8 +101,8 @@ def test_a_text_ends_where_its_end_is_drawn(make_lm_network: Make) -> None:
 
 
 @given(st.lists(st.floats(-5, 5), min_size=2, max_size=20), st.integers(1, 25))
-def test_top_k_keeps_the_k_likeliest(values: list[float], k: int) -> None:
-    """All others are out of the question; the kept ones are as they were. Ties with the last one stay."""
+def test_top_k_keeps_the_k_most_likely(values: list[float], k: int) -> None:
+    """All others get probability 0; the kept scores do not change. Ties with the last one are kept."""
     scores = torch.tensor([values])
     kept = filtered(scores, k, 1.0) > -torch.inf
     assert int(kept.sum()) >= min(k, len(values))
@@ -111,7 +111,7 @@ def test_top_k_keeps_the_k_likeliest(values: list[float], k: int) -> None:
 
 @given(st.lists(st.floats(-5, 5), min_size=1, max_size=20), st.floats(0.01, 0.99))
 def test_top_p_keeps_the_smallest_nucleus(values: list[float], p: float) -> None:
-    """Together they have at least p; without the least of them they would not (Holtzman et al. 2020, 3.1)."""
+    """Together they have probability p or more; without the least likely they would not (Holtzman et al. 2020, 3.1)."""
     scores = torch.tensor([values], dtype=torch.float64)
     probs, out = scores.softmax(1), filtered(scores, 0, p)
     kept = out > -torch.inf
@@ -121,7 +121,7 @@ def test_top_p_keeps_the_smallest_nucleus(values: list[float], p: float) -> None
 
 
 def test_nothing_is_filtered_by_default() -> None:
-    """top_k 0 and top_p 1 leave the scores as they are."""
+    """top_k 0 and top_p 1 do not change the scores."""
     scores = torch.randn(3, 7)
     assert torch.equal(filtered(scores, 0, 1.0), scores)
     assert torch.equal(filtered(scores, 7, 1.0), scores)
@@ -132,7 +132,7 @@ def test_nothing_is_filtered_by_default() -> None:
 def test_impossible_settings_are_refused(
     wrong: dict[str, Any], temperature: float, make_lm_network: Make
 ) -> None:
-    """Whatever the temperature, with what was expected and what came."""
+    """At any temperature, with what was expected and what came."""
     with pytest.raises(UsageError, match="expected 0 < top_p <= 1 and top_k >= 0, got"):
         drawn(make_lm_network(), temperature=temperature, **wrong)
 

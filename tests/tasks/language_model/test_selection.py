@@ -12,14 +12,14 @@ import pytest
 from ulmus import bundle
 from ulmus.tasks.classifier.model import TextClassifier
 from ulmus.tasks.language_model.model import LanguageModel
-from ulmus.tasks.language_model.selection import familiar
+from ulmus.tasks.language_model.selection import matching_model
 from ulmus.text.tokenizer import TokenizerConfig
 
 OTHER = "ein kleines Haus steht am Wald und niemand weiß seit wann es dort steht".split()
 
 
 def foreign(n: int) -> list[str]:
-    """Texts in which no word of the tests' corpus stands."""
+    """Texts that contain no word of the tests' corpus."""
     return [" ".join(OTHER[(i + k) % len(OTHER)] for k in range(12)) for i in range(n)]
 
 
@@ -40,30 +40,30 @@ def shelf(
 
 
 def chosen(texts: list[str], **asked: Any) -> tuple[str | None, list[str]]:
-    """The name, and what was told."""
+    """The name, and the lines reported."""
     lines: list[str] = []
-    return familiar(texts, **{"kind": None, "size": None} | asked, say=lines.append), lines
+    return matching_model(texts, **{"kind": None, "size": None} | asked, say=lines.append), lines
 
 
-def test_the_model_of_the_language_is_found_and_told(shelf: Any, corpus: Any) -> None:
-    """For either language its own; texts of a third one have none."""
+def test_the_model_of_the_language_is_chosen_and_reported(shelf: Any, corpus: Any) -> None:
+    """Texts of either language get its model; texts of a third one get none."""
     shelf("en-tiny", corpus.unlabeled)
     shelf("de-tiny", foreign(40))
     shelf("de-tiny-bwd", foreign(40), backwards=True)
     name, lines = chosen(corpus.texts)
     assert name == "en-tiny"
-    assert "like those of en-tiny" in lines[0]
+    assert "Starting from the language model en-tiny" in lines[0]
     assert "language en" in lines[0]
     assert chosen(foreign(5))[0] == "de-tiny"
     assert chosen(["ฤดูใบไม้ผลิน้ำในแม่น้ำ"] * 5) == (None, [])
 
 
-def test_kind_and_size_that_are_asked_for_leave_out_the_others(
+def test_a_requested_tokenizer_type_or_size_excludes_all_others(
     shelf: Any, corpus: Any, lm_settings: Any
 ) -> None:
-    """Without a wish words go before pieces."""
-    pieces = dataclasses.replace(lm_settings.tokenizer, kind="unigram")
-    shelf("en-a-sub", corpus.unlabeled, tokenizer=pieces)
+    """Without a request, word models come before subword models."""
+    subwords = dataclasses.replace(lm_settings.tokenizer, kind="unigram")
+    shelf("en-a-sub", corpus.unlabeled, tokenizer=subwords)
     shelf("en-b", corpus.unlabeled)
     assert chosen(corpus.texts)[0] == "en-b"
     assert chosen(corpus.texts, kind="unigram")[0] == "en-a-sub"
@@ -71,17 +71,17 @@ def test_kind_and_size_that_are_asked_for_leave_out_the_others(
     assert chosen(corpus.texts, size="base")[0] is None
 
 
-def test_pieces_are_not_taken_for_a_language_whose_words_are_others(
+def test_subwords_are_not_taken_for_a_language_whose_words_do_not_fit(
     shelf: Any, corpus: Any, lm_settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Pieces fit a related language nearly as well as their own: where its words refuse the texts, none is taken."""
+    """Subwords fit a related language nearly as well as their own: if the word model does not fit, none is chosen."""
     distances = {"word": 2.1, "unigram": 1.6}
     monkeypatch.setattr(
         "ulmus.tasks.language_model.selection.bits_per_byte", lambda made, texts: distances[made.config.kind]
     )
     monkeypatch.setattr("ulmus.tasks.language_model.card.bits_per_byte", lambda made, texts: 1.0)
-    pieces = dataclasses.replace(lm_settings.tokenizer, kind="unigram")
-    shelf("en-sub", corpus.unlabeled, tokenizer=pieces)
+    subwords = dataclasses.replace(lm_settings.tokenizer, kind="unigram")
+    shelf("en-sub", corpus.unlabeled, tokenizer=subwords)
     assert chosen(corpus.texts)[0] == "en-sub"
     shelf("en-words", corpus.unlabeled)
     assert chosen(corpus.texts)[0] is None
@@ -89,15 +89,15 @@ def test_pieces_are_not_taken_for_a_language_whose_words_are_others(
 
 
 def test_a_script_of_its_own_is_another_language(shelf: Any, corpus: Any) -> None:
-    """Whatever the characters cost, Japanese is not taken for Chinese: kana are too frequent in it."""
+    """Whatever its bits per byte, Japanese is not taken for Chinese: kana are too frequent in it."""
     chinese = ["春天河水很高，城里的人都出来看旧磨坊。外面下雨的时候猫在沙发上睡觉。"] * 20
     shelf("zh-tiny", chinese, tokenizer=TokenizerConfig(kind="char", min_freq=1, max_size=300))
     assert chosen(chinese[:3])[0] == "zh-tiny"
     assert chosen(["春の川の水は高くて、人は旧い水車を見に出て来た。"] * 3)[0] is None
 
 
-def test_a_damaged_model_is_told_and_left_out(shelf: Any, corpus: Any) -> None:
-    """It does not stop a training that can do without."""
+def test_a_damaged_installed_model_is_reported_and_skipped(shelf: Any, corpus: Any) -> None:
+    """It does not stop a training that does not need it."""
     path = shelf("en-tiny", corpus.unlabeled)
     path.write_bytes(path.read_bytes()[:-100])
     name, lines = chosen(corpus.texts)
@@ -108,9 +108,9 @@ def test_a_damaged_model_is_told_and_left_out(shelf: Any, corpus: Any) -> None:
 def test_a_classifier_starts_from_the_installed_model_of_its_language(
     shelf: Any, corpus: Any, settings: Any, quiet: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Its tokens are the vocabulary's of the tuned model; `new` takes none."""
+    """Its vocabulary is that of the installed model."""
     path = shelf("en-tiny", corpus.unlabeled)
     alone = dataclasses.replace(settings, language_model=None, tune="none")
     made = TextClassifier(config=alone, **quiet | {"verbose": True}).fit(corpus.texts, corpus.labels)
-    assert "those of en-tiny" in capsys.readouterr().err
+    assert "language model en-tiny" in capsys.readouterr().err
     assert made.tokenizer_.vocab.fingerprint == bundle.read_manifest(path)["vocabulary"]["fingerprint"]

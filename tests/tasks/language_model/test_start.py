@@ -1,4 +1,4 @@
-"""What a classifier's encoder starts from."""
+"""The language model that a classifier starts from."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ def started(given: Any, texts: list[str], lm_settings: Any, *, tune: str = "auto
     return starting_model(given, lm_settings, RunTexts(texts), settings, tune=tune)
 
 
-def test_a_language_model_that_knows_such_texts_is_not_tuned(
+def test_a_language_model_that_fits_the_texts_is_not_fine_tuned(
     corpus: Any, language_model: LanguageModel, lm_settings: Any
 ) -> None:
-    """auto measures it on a sample: about as easy as its own texts, and it is taken as it is; else it is tuned."""
+    """auto measures it on a sample: it is fine-tuned only if its perplexity there is well above its own."""
     strange = [text[::-1] for text in corpus.test_texts]
     assert started(language_model, corpus.test_texts, lm_settings) is language_model.fitted_
     assert started(language_model, strange, lm_settings).network is not language_model.network_
@@ -37,7 +37,7 @@ def test_a_language_model_that_knows_such_texts_is_not_tuned(
     assert started(language_model, strange, lm_settings, tune="none") is language_model.fitted_
 
 
-def test_what_is_started_from_is_said(
+def test_the_choice_of_fine_tuning_is_reported(
     corpus: Any, language_model: LanguageModel, lm_settings: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """On stderr, unless the run is quiet: a skipped fine-tuning with both perplexities, or that it begins."""
@@ -48,17 +48,17 @@ def test_what_is_started_from_is_said(
     assert capsys.readouterr().err.startswith("Fine-tuning the language model on all texts.")
 
 
-def test_none_is_an_encoder_that_knows_nothing(corpus: Any, lm_settings: Any) -> None:
+def test_none_is_an_encoder_with_random_weights(corpus: Any, lm_settings: Any) -> None:
     """A tokenizer of the texts, random weights from the seed, no training."""
     one = started("none", corpus.texts, lm_settings)
     assert one.history == []
     assert one.tokenizer.vocab.id_of("harbour")
 
 
-def test_what_is_given_is_checked_before_anything_else(
+def test_a_given_model_is_checked_before_anything_else(
     language_model: LanguageModel, make_lm: MakeLM, tmp_path: Path
 ) -> None:
-    """An untrained object, a missing file, a file of something else; None, "none" and a sound file pass."""
+    """A model that is not fitted, a missing file or one of another kind fails; None, "none" and a valid file pass."""
     language_model.save(tmp_path / "lm.ulmus")
     for fine in (None, "none", language_model, tmp_path / "lm.ulmus", str(tmp_path / "lm.ulmus")):
         check_given(fine)
@@ -71,7 +71,7 @@ def test_what_is_given_is_checked_before_anything_else(
         check_given(tmp_path / "text.ulmus")
 
 
-def test_lines_for_people_go_to_stderr(capsys: pytest.CaptureFixture[str]) -> None:
+def test_messages_go_to_stderr(capsys: pytest.CaptureFixture[str]) -> None:
     """stdout is for results."""
     tell("Counting words.")
     assert capsys.readouterr() == ("", "Counting words.\n")

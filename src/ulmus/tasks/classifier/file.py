@@ -1,6 +1,6 @@
 """A fitted classifier <-> one `.ulmus` file: encoder and head, word counts, tokenizer, combination, report.
 
-The file is complete: no language model beside it is needed. Knows the bundle's parts, not its format.
+The file is self-contained: it needs no language model file. Knows the bundle's parts, not its format.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def save(model: FittedClassifier, path: str | Path) -> None:
 
 
 def load(path: str | Path) -> FittedClassifier:
-    """The classifier in a file. Raises BundleError."""
+    """The classifier in a file. Raises BundleError: a damaged file, or one of another kind."""
     opened = bundle.read(path)
     manifest = opened.manifest
     if manifest.get("kind") != KIND:
@@ -70,25 +70,26 @@ def load(path: str | Path) -> FittedClassifier:
 
 
 def _parts(manifest: dict[str, Any], tokenizer_json: str, tensors: dict[str, Any]) -> FittedClassifier:
-    """All parts, each checked against the others."""
+    """The classifier from the parts of its file, each checked against the others.
+
+    Raises KeyError, TypeError, ValueError, RuntimeError, BundleError: missing or inconsistent parts.
+    """
     settings = config.from_dict(manifest["config"], ClassifierConfig)
     classes = tuple(manifest["labels"])
     if not all(isinstance(name, str | int | float) for name in classes) or not classes:
-        raise ValueError("classes that are no names")
+        raise ValueError("class names that are neither str nor numbers")
     if len(set(classes)) != len(classes) or manifest["combine"] not in ("auto", "none"):
-        raise ValueError("classes that come twice, or an unknown combination")
+        raise ValueError("duplicate classes, or an unknown value of combine")
     if not isinstance(manifest["metrics"], dict) or not isinstance(manifest["history"], list):
-        raise TypeError("metrics or history of another kind")
+        raise TypeError("metrics or history of the wrong type")
     tokenizer = Tokenizer.from_json(tokenizer_json)
     check_vocabulary(tokenizer, manifest["vocabulary"])
     counts = load_counts(tensors, manifest["counts"], COUNTS, classes=len(classes))
     combination = config.from_dict(manifest["combination"], Combination)
     thresholds = {name: float(manifest["thresholds"][name]) for name in PARTS}
-    several = {combination.multi_label, counts.objective.multi_label, manifest["multi_label"]}
-    if several not in ({True}, {False}) or not all(0 <= t <= 1 for t in thresholds.values()):
-        raise ValueError(
-            "parts that do not agree whether a text has several labels, or thresholds that are none"
-        )
+    multi_label = {combination.multi_label, counts.objective.multi_label, manifest["multi_label"]}
+    if multi_label not in ({True}, {False}) or not all(0 <= t <= 1 for t in thresholds.values()):
+        raise ValueError("parts that disagree on multi-label, or thresholds outside 0 to 1")
     network = _network(settings, len(tokenizer), len(classes), multi_label=manifest["multi_label"])
     torch_tensors(network, tensors, NETWORK)
     return FittedClassifier(
@@ -111,7 +112,7 @@ def _parts(manifest: dict[str, Any], tokenizer_json: str, tensors: dict[str, Any
 def _network(
     settings: ClassifierConfig, vocabulary: int, classes: int, *, multi_label: bool
 ) -> ClassifierNetwork:
-    """A network of this shape without weights."""
+    """A network of this shape on the meta device, without weights."""
     lm = settings.language_model or LMConfig()
     with torch.device("meta"):
         encoder = make_encoder(lm.encoder(vocabulary), settings.dropouts)

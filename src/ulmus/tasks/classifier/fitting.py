@@ -1,14 +1,14 @@
 """One `TextClassifier.fit`, step by step; each step is a function or method that can be read on its own.
 
-    count          word counts of all texts, and the teacher: word counts fitted to the labels that are not held out
-    start          a language model's encoder with a new head, and a linear probe of what the encoder knows already
-    learn          soft labels for unlabelled texts (where there are enough), by teacher and probe; then gradual
-                   unfreezing on true labels
-    judge          weigh language model and word counts on the held-out set; report
-    learn_again    teaching and true labels once more, with the held-out ones, a teacher that has seen them, and the
-                   student's own opinion
+    count     word counts of all texts, and the teacher: a word-count model fitted to the labels that are not held out
+    start     a language model's encoder with a new head, and a linear probe of the encoder
+    learn     soft labels for unlabelled texts (if there are enough) by teacher and probe; then gradual unfreezing on
+              true labels
+    measure   mix language model and word counts on the held-out set; report
+    refit     teaching and true labels once more, now with the held-out labels, a teacher fitted to all labels, and the
+              student's own predictions mixed into the soft labels
 
-`fit` is all of it. Axes: N labelled documents, M unlabelled, K chosen ones, C classes.
+`fit` does all of it. Axes: N labelled documents, M unlabelled, K selected ones, C classes.
 """
 
 from __future__ import annotations
@@ -27,27 +27,26 @@ from ulmus.corpus.checks import doubts
 from ulmus.corpus.labels import Labels
 from ulmus.data.label_batches import LabelBatches
 from ulmus.data.store import IdStore
-from ulmus.evaluation.combination import Combination, counts_alone, fit_weight
-from ulmus.evaluation.comparison import compare
-from ulmus.evaluation.per_class import caveats
+from ulmus.evaluation.combination import Combination
 from ulmus.evaluation.splits import sketch
 from ulmus.linear.count_model import CountModel
 from ulmus.linear.selection import Choice
 from ulmus.models.heads import ClassifierHead
-from ulmus.tasks.budget import SHARES, TRAIN, Budget
+from ulmus.tasks.budget import MIN_MINUTES, SHARES, TRAINING_COST, Budget
 from ulmus.tasks.classifier.config import ClassifierConfig
 from ulmus.tasks.classifier.counting import Counts
-from ulmus.tasks.classifier.fitted import PARTS, FittedClassifier
+from ulmus.tasks.classifier.fitted import FittedClassifier
 from ulmus.tasks.classifier.material import Material, SoftLabels
+from ulmus.tasks.classifier.measuring import Measured, measure, not_measured
 from ulmus.tasks.classifier.network import ClassifierNetwork
 from ulmus.tasks.classifier.probe import Probe
 from ulmus.tasks.classifier.teaching import most_confident, start_head, teach
-from ulmus.tasks.classifier.training import Lesson, Run, padded
-from ulmus.tasks.classifier.unfreezing import true_labels
+from ulmus.tasks.classifier.training import Training, TrainingSet, padded
+from ulmus.tasks.classifier.unfreezing import train_on_labels
 from ulmus.tasks.ids import RunTexts
 from ulmus.tasks.language_model.config import lm_config
 from ulmus.tasks.language_model.fitted import FittedLanguageModel
-from ulmus.tasks.language_model.selection import familiar
+from ulmus.tasks.language_model.selection import matching_model
 from ulmus.tasks.language_model.start import sample_of, starting_model
 from ulmus.tasks.settings import RunSettings
 from ulmus.tasks.word_counts import WordCounts, named_weights
@@ -55,19 +54,17 @@ from ulmus.train.device import resolve_device
 
 __all__ = ["Fitting", "Recipe", "count", "fit", "start"]
 
-PROBE_MOST = 1_000  # labels; with more the probe has little to add to the word counts, and takes long
-LENGTHS = (128, 256, 512, 1_024)  # tokens that documents may be truncated to, where time is short
-NOT_MEASURED = "Too few labels for a held-out set; no scores. Give --valid (valid=) to measure."
+MAX_PROBE_LABELS = 1_000  # with more, the probe adds little to the word counts and takes long
+LENGTHS = (128, 256, 512, 1_024)  # tokens that documents may be truncated to when time is short
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """What to do with the material: the choices of a `TextClassifier`."""
+    """How to train: the parameters of a `TextClassifier` that are not settings of the run."""
 
     config: ClassifierConfig
-    language_model: Any = (
-        None  # a LanguageModel, a path, a name, "new", "none", or None to look for an installed one
-    )
+    # a LanguageModel, a path, a name, "new", "none", or None to look for an installed one
+    language_model: Any = None
     size: str | None = None
     tokenizer: str | None = None
     class_weight: Any = None
@@ -76,7 +73,7 @@ class Recipe:
 
 
 class Counted(NamedTuple):
-    """Counted texts, how to learn from them, and the teacher: word counts of the labels that are not held out."""
+    """Counted texts, the chosen settings, and the teacher: word counts fitted to the labels that are not held out."""
 
     counts: Counts
     choice: Choice
@@ -84,34 +81,26 @@ class Counted(NamedTuple):
 
 
 class Probed(NamedTuple):
-    """A probe of the encoder, and the mix that suits it beside the word counts."""
+    """A probe of the encoder, and its best mix with the word counts."""
 
     probe: Probe
     mix: Combination
 
 
 class Learnt(NamedTuple):
-    """What is known when the labels that are not held out have been learnt."""
+    """The outcome of `Fitting.learn`, which `Fitting.refit` needs."""
 
-    labels_helped: bool  # training on them did not make the held-out loss worse
+    labels_helped: bool  # training on true labels did not increase the held-out loss
     labels_minutes: float | None
-    again_minutes: float | None
-
-
-class Judged(NamedTuple):
-    """How to mix the parts, and what they are worth."""
-
-    combination: Combination
-    thresholds: dict[str, float]
-    report: dict[str, Any]
+    refit_minutes: float | None
 
 
 def fit(material: Material, recipe: Recipe, settings: RunSettings) -> FittedClassifier:
-    """All steps, within the minutes of the settings."""
+    """All steps, within the time budget of the settings. Raises UsageError, DataError, ConfigError, BundleError."""
     budget = Budget(settings.minutes)
     m, labels = material, material.labels
     settings.say(
-        f"{len(m.texts):,} labelled texts of {len(labels.classes)} classes, {len(m.unlabeled):,} unlabelled."
+        f"{len(m.texts):,} labelled texts, {len(labels.classes):,} classes, {len(m.unlabeled):,} unlabelled texts."
     )
     for doubt in doubts(m.texts, labels):
         settings.say(f"Warning: {doubt}")
@@ -121,8 +110,8 @@ def fit(material: Material, recipe: Recipe, settings: RunSettings) -> FittedClas
     language_model = _language_model(texts, recipe, settings, budget)
     fitting = start(m, recipe, language_model, texts, settings, budget=budget, counted=counted)
     learnt = fitting.learn()
-    judged = fitting.judge()
-    final = fitting.learn_again(learnt, judged.combination)
+    measured = fitting.measure()
+    final = fitting.refit(learnt, measured.combination)
     spent = {
         "language_model": language_model.metrics,
         "minutes": round(budget.spent(), 2),
@@ -130,22 +119,25 @@ def fit(material: Material, recipe: Recipe, settings: RunSettings) -> FittedClas
     }
     return FittedClassifier(
         classes=labels.classes,
-        network=fitting.run.network.eval(),
+        network=fitting.training.network.eval(),
         tokenizer=language_model.tokenizer,
         counts=WordCounts.of(final, labels.classes),
-        combination=judged.combination,
-        thresholds=judged.thresholds,
+        combination=measured.combination,
+        thresholds=measured.thresholds,
         config=recipe.config,
         lm_config=language_model.config,
         mixed=recipe.mix,
-        report=judged.report | spent,
-        history=fitting.run.history,
+        report=measured.report | spent,
+        history=fitting.training.history,
         sketch=sketch(m.texts),
     )
 
 
 def count(material: Material, recipe: Recipe) -> Counted:
-    """Count the words of all texts, choose what is counted how, and fit the teacher."""
+    """Count the words of all texts, choose the settings of the counts by cross-validation, and fit the teacher.
+
+    Raises UsageError: an unusable class_weight.
+    """
     weights = named_weights(recipe.class_weight, material.labels.classes)
     counts = Counts(material.texts, material.unlabeled, weights, material.weights)
     choice = counts.choose(material.labels, material.train)
@@ -155,11 +147,11 @@ def count(material: Material, recipe: Recipe) -> Counted:
 def _language_model(
     texts: RunTexts, recipe: Recipe, settings: RunSettings, budget: Budget
 ) -> FittedLanguageModel:
-    """The language model whose encoder the classifier takes: given, fine-tuned, trained, or with random weights."""
+    """The language model that provides the encoder: as given, fine-tuned, newly trained, or with random weights."""
     given, config = recipe.language_model, recipe.config.language_model
     if given is None and config is None:
         sample = sample_of(texts.to_learn)
-        given = familiar(sample, kind=recipe.tokenizer, size=recipe.size, say=settings.say)
+        given = matching_model(sample, kind=recipe.tokenizer, size=recipe.size, say=settings.say)
     config = config or lm_config(recipe.size or "small", kind=recipe.tokenizer or "word")
     own = dataclasses.replace(settings, callbacks=(), minutes=budget.of_left(SHARES.language_model))
     return starting_model(given, config, texts, own, tune=recipe.config.tune)
@@ -175,7 +167,7 @@ def start(
     budget: Budget,
     counted: Counted,
 ) -> Fitting:
-    """A classifier network on the language model's encoder, and the ids of all texts."""
+    """A classifier network on a copy of the language model's encoder, and the ids of all texts."""
     c, labels = recipe.config, material.labels
     encoder = copy.deepcopy(language_model.network.encoder)
     encoder.set_dropouts(c.dropouts)
@@ -191,204 +183,189 @@ def start(
         objective=labels.objective,
         class_weight=_class_weights(labels, recipe.class_weight),
     )
-    run = Run(network, c, settings, backwards=language_model.config.backwards)
-    fitting = Fitting(material, recipe, budget, run, texts.ids(language_model.tokenizer), *counted)
-    fitting = dataclasses.replace(fitting, run=dataclasses.replace(run, longest=fitting.longest()))
+    training = Training(network, c, settings, backwards=language_model.config.backwards)
+    fitting = Fitting(material, recipe, budget, training, texts.ids(language_model.tokenizer), *counted)
+    fitting = dataclasses.replace(fitting, training=dataclasses.replace(training, longest=fitting.longest()))
     return dataclasses.replace(fitting, probed=fitting.probe())
 
 
 @dataclass(frozen=True)
 class Fitting:
-    """What the steps work on; only the weights of the network change."""
+    """What the steps work on; of all this only the network's weights change."""
 
     material: Material
     recipe: Recipe
     budget: Budget
-    run: Run
+    training: Training
     store: IdStore
     counts: Counts
     choice: Choice
     teacher: CountModel
-    probed: Probed | None = None  # what the encoder knew before it learnt
+    probed: Probed | None = None  # of the encoder before training
 
-    # -- how much can be read --------------------------------------------------------------------------------------
+    # -- how much the time budget allows ---------------------------------------------------------------------------
 
     def tokens(self, share: float) -> float:
-        """Tokens that the encoder can read in a share of all minutes."""
-        if resolve_device(self.run.settings.device).type != "cpu":
+        """Tokens of a forward pass in a share of all minutes; infinite on a GPU and without a budget."""
+        if resolve_device(self.training.settings.device).type != "cpu":
             return math.inf
-        return self.budget.tokens(share, self.run.network.encoder.weights_per_token())
+        return self.budget.tokens(share, self.training.network.encoder.weights_per_token())
 
     def longest(self) -> int:
-        """Tokens of a document to train on: in few minutes, many documents in part teach more than few whole ones."""
-        c, n, more = self.run.config, len(self.material.texts), len(self.material.unlabeled)
+        """Tokens of a document to train on: in little time, many truncated documents teach more than few whole ones."""
+        c, n, more = self.training.config, len(self.material.texts), len(self.material.unlabeled)
         taught = self.recipe.teach
         wanted = min(c.teach_texts * c.teach_first, c.teach_confident * more) if taught else 2 * n
-        tokens = self.tokens(SHARES.teaching_tokens if taught else SHARES.labels_tokens) / TRAIN
+        tokens = self.tokens(SHARES.teaching_tokens if taught else SHARES.labels_tokens) / TRAINING_COST
         lengths = self.store.lengths[: n + more]
         fits = [k for k in (*LENGTHS, c.longest) if np.minimum(lengths, k).mean() * wanted <= tokens]
         return min(max(fits, default=LENGTHS[0]), c.longest)
 
     def probe(self) -> Probed | None:
-        """What the encoder knows of the labels that are not held out; None where nobody asks."""
+        """A probe fitted to the labels that are not held out; None if nothing uses it or there are too many labels."""
         m = self.material
-        asked = self.recipe.teach or (self.recipe.mix and not len(m.measured))
-        if not asked or len(m.train) > PROBE_MOST:
+        needed = self.recipe.teach or (self.recipe.mix and not len(m.measured))
+        if not needed or len(m.train) > MAX_PROBE_LABELS:
             return None
-        labels, seed = m.labels.rows(m.train), self.run.settings.seed
-        whole = self.store.lengths[m.train].sum() <= self.tokens(SHARES.first_look)
-        most = None if whole else self.run.most_tokens
-        features = self.run.inference().features(self.store, m.train, most_tokens=most)
+        labels, seed = m.labels.rows(m.train), self.training.settings.seed
+        whole = self.store.lengths[m.train].sum() <= self.tokens(SHARES.head_features)
+        most = None if whole else self.training.most_tokens
+        features = self.training.inference().features(self.store, m.train, most_tokens=most)
         probe = Probe(features, labels, seed=seed)
-        return Probed(
-            probe, probe.beside(self.counts.out_of_fold(m.labels, m.train, self.choice, seed), labels.target)
-        )
+        p_counts = self.counts.out_of_fold(m.labels, m.train, self.choice, seed)
+        return Probed(probe, probe.mix_with(p_counts, labels.target))
 
     # -- the steps -------------------------------------------------------------------------------------------------
 
     def learn(self) -> Learnt:
-        """Teach where there is something to teach with, then train on the true labels that are not held out."""
-        m, c, taught = self.material, self.run.config, self.recipe.teach
+        """Teach, if the recipe says so, then train on the true labels that are not held out."""
+        m, c, taught = self.material, self.training.config, self.recipe.teach
         soft = None
         if taught:
             most = round(c.teach_texts * c.teach_first)
-            soft = self._first_look(self._soft_labels(self.teacher, most, self.run.settings.seed))
-        labels, again = self._spare()
+            soft = self._start_head(self._soft_labels(self.teacher, most, self.training.settings.seed))
+        labels, again = self._minutes_left()
         if soft is not None:
             minutes = self.budget.of_left(SHARES.teaching)
             epochs = c.teach_epochs_for(len(soft.documents), first=True)
-            teach(self.run, self._soft_lesson("teaching", soft, m.train, minutes), epochs=epochs)
-        helped = true_labels(
-            self.run, self._true_lesson("labels", m.train, labels), self._held_out(), taught=taught
+            teach(self.training, self._soft_label_set("teaching", soft, m.train, minutes), epochs=epochs)
+        helped = train_on_labels(
+            self.training, self._label_set("labels", m.train, labels), self._held_out(), taught=taught
         )
         return Learnt(helped, labels, again)
 
-    def judge(self) -> Judged:
-        """The weights of the two parts, from documents that neither was trained on; the report of all three.
+    def measure(self) -> Measured:
+        """The mix of the two parts and the report, from documents that neither part was trained on."""
+        m, mix = self.material, self.recipe.mix
+        if not len(m.measured):
+            # a student and its teacher are mixed half and half
+            prior = self.probed.mix if self.probed is not None and not self.recipe.teach else None
+            return not_measured(prior or Combination(multi_label=m.labels.multi_label), mix=mix)
+        p_lm = self.training.inference().probabilities(self.store, m.measured)
+        if m.valid_labels is None:
+            p_counts = self.counts.of_labelled(self.teacher, m.held_out)
+        else:
+            p_counts = self.teacher.proba_of(m.valid_texts)
+        return measure(p_lm, p_counts, m, mix=mix, seed=self.training.settings.seed)
 
-        Where the mix is worse than the word counts in it, the word counts predict alone.
-        """
-        m, seed = self.material, self.run.settings.seed
-        found = Combination(multi_label=m.labels.multi_label)
-        thresholds = dict.fromkeys(PARTS, 0.5)
-        report: dict[str, Any] = {"verdict": NOT_MEASURED}
-        if self.probed is not None and not self.recipe.teach:
-            found = self.probed.mix  # (a student's are half and half)
-        if len(m.measured):
-            p_lm = self.run.inference().probabilities(self.store, m.measured)
-            if m.judged is None:
-                p_counts = self.counts.of_labelled(self.teacher, m.held)
-            else:
-                p_counts = self.teacher.proba_of(m.judged_texts)
-            found = fit_weight(p_lm, p_counts, m.truth.target)
-            parts = {"lm": p_lm, "counts": p_counts}
-            if self.recipe.mix:
-                parts["combined"] = found.combine(p_lm, p_counts)
-            objective = m.labels.objective
-            thresholds |= {name: objective.best_threshold(m.truth.target, p) for name, p in parts.items()}
-            report = compare(m.truth.target, parts, thresholds, seed)
-            if self.recipe.mix and report["gain"]["difference"] < 0:
-                found, thresholds["combined"] = counts_alone(found), thresholds["counts"]
-                report |= {"mixed": report["combined"], "combined": report["counts"]}
-                report["verdict"] += " The model predicts with word counts alone."
-            report |= caveats(report["verdict"], m.truth.target, m.truth.classes, m.repeated)
-        report["weight"] = found.weight if self.recipe.mix else 1.0
-        return Judged(found, thresholds, report)
-
-    def learn_again(self, learnt: Learnt, combination: Combination) -> CountModel:
-        """Learn from the held-out labels too; the word counts of all labels."""
-        m, c = self.material, self.run.config
+    def refit(self, learnt: Learnt, combination: Combination) -> CountModel:
+        """Train the network on the held-out labels too; return the word-count model fitted to all labels."""
+        m, c = self.material, self.training.config
         everything = np.arange(len(m.texts))
         final = self.counts.fit(m.labels, everything, self.choice)
         if self.recipe.teach:
             self._teach_again(final, learnt, combination)
             if learnt.labels_helped:
-                lesson = self._true_lesson("all labels", everything, learnt.labels_minutes)
-                true_labels(self.run, lesson, taught=True)
-        elif len(m.held) and len(m.texts) <= c.give_back_most:
+                training_set = self._label_set("all labels", everything, learnt.labels_minutes)
+                train_on_labels(self.training, training_set, taught=True)
+        elif len(m.held_out) and len(m.texts) <= c.give_back_most:
             targets = padded(m.labels.hot(), len(self.store))
-            lesson = Lesson(
-                "held-out labels", self.store, targets, everything, learnt.again_minutes, self._weights
+            training_set = TrainingSet(
+                "held-out labels", self.store, targets, everything, learnt.refit_minutes, self._weights
             )
-            teach(self.run, lesson, rate=c.give_back)
+            teach(self.training, training_set, rate=c.give_back)
         return final
 
-    # -- pieces of the steps -----------------------------------------------------------------------------------------
+    # -- parts of the steps ----------------------------------------------------------------------------------------
 
-    def _spare(self) -> tuple[float | None, float | None]:
-        """Minutes for the true labels, and for learning again."""
+    def _minutes_left(self) -> tuple[float | None, float | None]:
+        """Minutes for the true labels, and for `refit`."""
         if self.recipe.teach:
-            return self.budget.of_left(SHARES.taught_labels), self.budget.of_left(SHARES.teaching_again)
+            return self.budget.of_left(SHARES.taught_labels), self.budget.of_left(SHARES.second_teaching)
         return self.budget.of_left(SHARES.labels), self.budget.of_left(SHARES.all_labels)
 
     def _teach_again(self, final: CountModel, learnt: Learnt, combination: Combination) -> None:
-        """Teach with a teacher that has seen all labels, mixed with the student's own opinion."""
-        c, n = self.run.config, len(self.material.texts)
-        soft = self._soft_labels(final, c.teach_texts, self.run.settings.seed + 1)
-        soft = soft.some(self._in_time(soft, self.tokens(SHARES.teaching_again_tokens) / (1 + TRAIN)))
-        began, minutes = self.budget.spent(), learnt.again_minutes
-        p_lm = self.run.inference().probabilities(
-            self.store, n + soft.documents, most_tokens=self.run.most_tokens
+        """Teach with a teacher fitted to all labels, its soft labels mixed with the student's own predictions."""
+        c, n = self.training.config, len(self.material.texts)
+        soft = self._soft_labels(final, c.teach_texts, self.training.settings.seed + 1)
+        soft = soft.some(
+            self._in_time(soft, self.tokens(SHARES.second_teaching_tokens) / (1 + TRAINING_COST))
+        )
+        began, minutes = self.budget.spent(), learnt.refit_minutes
+        p_lm = self.training.inference().probabilities(
+            self.store, n + soft.documents, most_tokens=self.training.most_tokens
         )
         soft = soft._replace(proba=combination.combine(p_lm, soft.proba))  # co-training: Blum & Mitchell 1998
-        left = minutes and max(minutes - (self.budget.spent() - began), 0.05)
+        left = minutes and max(minutes - (self.budget.spent() - began), MIN_MINUTES)
         labelled = np.repeat(np.arange(n), c.teach_repeat)
-        lesson = self._soft_lesson("teaching again", soft, labelled, left)
+        training_set = self._soft_label_set("teaching again", soft, labelled, left)
         teach(
-            self.run,
-            lesson,
+            self.training,
+            training_set,
             epochs=c.teach_epochs_for(len(soft.documents), first=False),
             rate=c.give_back_taught,
         )
 
     def _soft_labels(self, teacher: CountModel, most: int, seed: int) -> SoftLabels:
-        """Unlabelled documents, drawn from those of which the teacher is most confident, and what it says of them."""
-        labels, share = self.material.labels, self.run.config.teach_confident
+        """Up to `most` unlabelled documents of which the teacher is most confident, with its probabilities."""
+        labels, share = self.material.labels, self.training.config.teach_confident
         proba = self.counts.of_unlabeled(teacher)
         chosen = most_confident(proba, most=most, share=share, objective=labels.objective, seed=seed)
         return SoftLabels(chosen, proba[chosen])
 
-    def _first_look(self, soft: SoftLabels) -> SoftLabels:
-        """Read the documents once, or as many as there is time for; the head learns from what the encoder made of them.
+    def _start_head(self, soft: SoftLabels) -> SoftLabels:
+        """Start the head on the features of the documents, or of as many as there is time for.
 
-        Where the probe has a say, it is mixed into their soft labels first.
+        Returns the soft labels, with the probe's predictions mixed in for those documents if it has a positive weight.
         """
-        some = self._in_time(soft, self.tokens(SHARES.first_look), whole=True)
-        features = self.run.inference().features(self.store, len(self.material.texts) + soft.documents[some])
+        some = self._in_time(soft, self.tokens(SHARES.head_features), whole=True)
+        features = self.training.inference().features(
+            self.store, len(self.material.texts) + soft.documents[some]
+        )
         proba = soft.proba.copy()
         if self.probed is not None and self.probed.mix.weight > 0:
             proba[some] = self.probed.mix.combine(self.probed.probe.proba(features), proba[some])
-        start_head(self.run, features, self._sharpened(proba[some]))
+        start_head(self.training, features, self._sharpened(proba[some]))
         return soft._replace(proba=proba)
 
     def _in_time(self, soft: SoftLabels, tokens: float, *, whole: bool = False) -> np.ndarray:
-        """Some of the K documents, drawn at random: as many as can be read, whole or as training does."""
-        drawn = np.random.default_rng(self.run.settings.seed).permutation(len(soft.documents))
+        """Indices of some of the K documents, drawn at random: as many as fit in `tokens`, whole or truncated."""
+        drawn = np.random.default_rng(self.training.settings.seed).permutation(len(soft.documents))
         lengths = self.store.lengths[len(self.material.texts) + soft.documents[drawn]]
-        read = np.cumsum(lengths if whole else np.minimum(lengths, self.run.most_tokens))
+        read = np.cumsum(lengths if whole else np.minimum(lengths, self.training.most_tokens))
         return drawn[: max(int(np.searchsorted(read, tokens, side="right")), 2)]
 
-    def _soft_lesson(
+    def _soft_label_set(
         self, name: str, soft: SoftLabels, labelled: np.ndarray, minutes: float | None
-    ) -> Lesson:
-        """Soft labels of unlabelled documents, and the true labels of `labelled` ones."""
+    ) -> TrainingSet:
+        """Unlabelled documents with soft labels, and the documents `labelled` with their true labels."""
         n = len(self.material.texts)
         targets = padded(self.material.labels.hot(), len(self.store))
         targets[n + soft.documents] = self._sharpened(soft.proba)
         documents = np.concatenate([labelled, n + soft.documents])
-        return Lesson(name, self.store, targets, documents, minutes, self._weights)
+        return TrainingSet(name, self.store, targets, documents, minutes, self._weights)
 
-    def _true_lesson(self, name: str, documents: np.ndarray, minutes: float | None) -> Lesson:
+    def _label_set(self, name: str, documents: np.ndarray, minutes: float | None) -> TrainingSet:
         targets = padded(self.material.labels.learnable(), len(self.store))
-        return Lesson(name, self.store, targets, documents, minutes, self._weights)
+        return TrainingSet(name, self.store, targets, documents, minutes, self._weights)
 
     def _sharpened(self, proba: np.ndarray) -> np.ndarray:
         """Probabilities (K, C) as soft labels (K, C)."""
-        return self.material.labels.objective.soft_labels(proba, self.run.config.teach_power)
+        return self.material.labels.objective.soft_labels(proba, self.training.config.teach_power)
 
     @cached_property
     def _weights(self) -> np.ndarray | None:
-        """How much each document of the store counts; unlabelled ones count 1."""
+        """Weight of each document of the store, 1 for unlabelled ones; None: all the same."""
         weights = self.material.weights
         if weights is None:
             return None
@@ -396,16 +373,16 @@ class Fitting:
         return np.concatenate([weights, rest]).astype(np.float32)
 
     def _held_out(self) -> LabelBatches | None:
-        """The documents to measure on, with their labels."""
+        """Batches of the documents to measure on, with their labels; None if there are none."""
         m = self.material
         truth = m.truth.learnable()
         targets = np.zeros((len(self.store), *truth.shape[1:]), truth.dtype)
         targets[m.measured] = truth
-        return self.run.inference().batches(self.store, m.measured, targets=targets)
+        return self.training.inference().batches(self.store, m.measured, targets=targets)
 
 
 def _class_weights(labels: Labels, class_weight: Any) -> torch.Tensor | None:
-    """Weights of the classes (C,): given by name, or such that all weigh the same, as scikit-learn's "balanced"."""
+    """Weights of the classes (C,): given by name, or inverse to their frequency, as scikit-learn's "balanced"."""
     weights = named_weights(class_weight, labels.classes)
     if weights is None:
         return None

@@ -1,7 +1,7 @@
-"""A classifier's network at rest: documents of a store -> class probabilities or pooled features, in their order.
+"""Inference with a classifier's network: documents of a store -> class probabilities or pooled features, in order.
 
-On a CPU the encoder's weights are packed once for inference and long documents are read in pieces; on a GPU batches go
-through the network as they are. Axes: N documents, C classes, F features.
+On a CPU the encoder's weights are packed once and long documents are processed in chunks; on a GPU whole batches go
+through the network. Axes: N documents, C classes, F features.
 """
 
 from __future__ import annotations
@@ -22,25 +22,28 @@ from ulmus.train.evaluate import evaluate
 
 __all__ = ["Inference"]
 
-MOST_IDS = 1_000_000  # of a batch on a CPU, padding included
+MAX_IDS = 1_000_000  # in a batch on a CPU, padding included
 BATCH = 64  # documents
 
 
 @dataclass(frozen=True)
 class Inference:
-    """How the weights of a network as they are now are used: where, in which precision, in which direction."""
+    """A network with its present weights, prepared for inference on a device, in a precision and a direction.
+
+    The methods raise ConfigError: an unknown or unavailable device or precision.
+    """
 
     network: ClassifierNetwork
     device: str = "auto"
     precision: str = "auto"
-    backwards: bool = False  # documents are read from their end
-    token_budget: int = 24_000  # ids with padding in a batch on a GPU
+    backwards: bool = False  # process documents from their end
+    token_budget: int = 24_000  # ids in a batch on a GPU, padding included
 
     @cached_property
     def encoder(self) -> Reader:
         """The encoder with packed weights, for a CPU."""
         cpu = torch.device("cpu")
-        wanted = "auto" if self.precision == "fp16" else self.precision  # (fp16 is for GPUs)
+        wanted = "auto" if self.precision == "fp16" else self.precision  # fp16 is for GPUs
         precision = wanted if wanted == "int8" else resolve_precision(wanted, cpu)
         return for_inference(self.network.encoder.to(cpu), precision)
 
@@ -52,16 +55,18 @@ class Inference:
         targets: np.ndarray | None = None,
         most_tokens: int | None = None,
     ) -> LabelBatches | None:
-        """Documents in batches, whole or at most `most_tokens` of each; None for no documents."""
+        """Batches of the `documents` (N,), whole or truncated to `most_tokens`; None if there are none.
+
+        `targets` are (documents of the store,) or (documents of the store, C).
+        """
         if not len(documents):
             return None
         return LabelBatches(
             store,
             targets,
             batch_size=BATCH,
-            token_budget=MOST_IDS
-            if self._on_cpu
-            else self.token_budget,  # (a CPU reads long documents in pieces)
+            # a CPU processes long documents in chunks
+            token_budget=MAX_IDS if self._on_cpu else self.token_budget,
             documents=documents,
             max_tokens=most_tokens,
             backwards=self.backwards,
@@ -76,34 +81,34 @@ class Inference:
         if batches is None:
             return np.zeros((0, self.network.classes))
         if self._on_cpu:
-            outputs, index = self._read(batches, self.network.head.to("cpu").eval())
+            outputs, index = self._forward(batches, self.network.head.to("cpu").eval())
         else:
-            found = evaluate(
+            result = evaluate(
                 self.network,
                 batches,
                 device=resolve_device(self.device),
                 precision=self.precision,
                 collect=True,
             )
-            outputs, index = np.asarray(found["outputs"]), np.asarray(found["index"])
+            outputs, index = np.asarray(result["outputs"]), np.asarray(result["index"])
         return self.network.objective.probabilities(_in_order(outputs, index, chosen).astype(np.float64))
 
     def features(
         self, store: IdStore, documents: np.ndarray, *, most_tokens: int | None = None
     ) -> np.ndarray:
-        """What the encoder makes of documents of the store, (N, F) in their order, read on the CPU."""
+        """Pooled encoder features (N, F) of documents of the store in their order, computed on the CPU."""
         batches = self.batches(store, documents, most_tokens=most_tokens)
         if batches is None:
             return np.zeros((0, self.network.encoder.config.pooled()), np.float32)
-        return _in_order(*self._read(batches, torch.nn.Identity()), documents)
+        return _in_order(*self._forward(batches, torch.nn.Identity()), documents)
 
     @property
     def _on_cpu(self) -> bool:
         return resolve_device(self.device).type == "cpu"
 
     @torch.no_grad()
-    def _read(self, batches: LabelBatches, head: torch.nn.Module) -> tuple[np.ndarray, np.ndarray]:
-        """What the head makes of the features, (N, .), and document numbers (N,), in the order of the batches."""
+    def _forward(self, batches: LabelBatches, head: torch.nn.Module) -> tuple[np.ndarray, np.ndarray]:
+        """Outputs (N, .) of the head and document numbers (N,), in the order of the batches."""
         reuse_memory()
         batches.set_epoch(0)
         outputs, index = [], []
@@ -115,7 +120,7 @@ class Inference:
 
 
 def _in_order(rows: np.ndarray, index: np.ndarray, documents: np.ndarray) -> np.ndarray:
-    """Rows of the documents `index` (N,) in any order -> in the order of `documents` (N,)."""
+    """Rows (N, .) of the documents `index` (N,) in any order -> in the order of `documents` (N,)."""
     place = np.empty(int(index.max()) + 1, np.int64)
     place[index] = np.arange(len(index))
     return np.asarray(rows[place[documents]])

@@ -1,7 +1,7 @@
-"""What a classifier learns from, and what it is measured on, with the numbers of its documents.
+"""What a classifier is trained on and measured on, with the numbers of the documents.
 
 Labelled documents come first, then unlabelled ones, then those of `valid`. Axes: N labelled documents, M unlabelled,
-K chosen ones, C classes.
+K selected ones, C classes.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ class Material:
     """Texts and labels, and which of them are held out."""
 
     texts: list[str]  # N labelled texts
-    labels: Labels  # of them
-    unlabeled: list[str]  # M more texts
-    held: np.ndarray  # labelled documents of the held-out set
-    judged_texts: list[str] = field(default_factory=list)  # or documents that were given for measuring
-    judged: Labels | None = None
-    weights: np.ndarray | None = None  # (N,) how much each labelled text counts; None: all the same
-    repeated: int = 0  # documents given for measuring that are left out, being among the labelled ones
+    labels: Labels  # N labels
+    unlabeled: list[str]  # M unlabelled texts
+    held_out: np.ndarray  # numbers of the labelled documents in the held-out set; empty if there is none
+    valid_texts: list[str] = field(default_factory=list)  # given for measuring, instead of a held-out set
+    valid_labels: Labels | None = None
+    weights: np.ndarray | None = None  # (N,) weight of each labelled text; None: all the same
+    repeated: int = 0  # texts of `valid` left out because they are also among the labelled ones
 
     @property
     def described(self) -> dict[str, Any]:
-        """What a model file says of it: how many texts, how many of each class (C,), and the day."""
+        """The entry in the model file: the number of texts, of texts per class (C,), and the date."""
         return {
             "labelled": len(self.texts),
             "unlabeled": len(self.unlabeled),
@@ -55,9 +55,9 @@ class Material:
         sample_weight: Any = None,
         seed: int,
     ) -> Material:
-        """Texts and labels checked, and a held-out set chosen where no `valid` (texts, labels) is given.
+        """Check texts and labels, and choose a held-out set if no `valid` (texts, labels) is given.
 
-        Raises UsageError or DataError for texts or labels that cannot be used.
+        `sample_weight` is (N,). Raises UsageError, DataError: unusable texts, labels or weights.
         """
         given = as_texts(texts)
         more = as_texts([] if unlabeled is None else unlabeled, "unlabeled")
@@ -85,44 +85,47 @@ class Material:
     @property
     def everything(self) -> list[str]:
         """All texts in the order of their document numbers."""
-        return [*self.texts, *self.unlabeled, *self.judged_texts]
+        return [*self.texts, *self.unlabeled, *self.valid_texts]
 
     @property
     def learnt(self) -> int:
-        """How many documents there are to learn from, labelled or not: N + M."""
+        """Number of documents to learn from, labelled or not: N + M."""
         return len(self.texts) + len(self.unlabeled)
 
     @cached_property
     def train(self) -> np.ndarray:
-        """Labelled documents that are not held out."""
-        return np.setdiff1d(np.arange(len(self.texts)), self.held)
+        """Numbers of the labelled documents that are not held out."""
+        return np.setdiff1d(np.arange(len(self.texts)), self.held_out)
 
     @property
     def measured(self) -> np.ndarray:
         """Numbers of the documents to measure on."""
-        if self.judged is None:
-            return self.held
-        return np.arange(self.learnt, self.learnt + len(self.judged_texts))
+        if self.valid_labels is None:
+            return self.held_out
+        return np.arange(self.learnt, self.learnt + len(self.valid_texts))
 
     @property
     def truth(self) -> Labels:
         """Their labels."""
-        return self.labels.rows(self.held) if self.judged is None else self.judged
+        return self.labels.rows(self.held_out) if self.valid_labels is None else self.valid_labels
 
 
 class SoftLabels(NamedTuple):
-    """What a teacher says of K unlabelled documents."""
+    """A teacher's probabilities for K unlabelled documents."""
 
     documents: np.ndarray  # (K,) of 0..M-1
     proba: np.ndarray  # (K, C)
 
     def some(self, chosen: np.ndarray) -> SoftLabels:
-        """Those of some of the K."""
+        """Those of the K whose indices are `chosen`."""
         return SoftLabels(self.documents[chosen], self.proba[chosen])
 
 
 def _known(labels: Any, texts: int) -> tuple[Any, np.ndarray]:
-    """The labels that are there, and the numbers of the texts that have none (None, NaN)."""
+    """The labels without the missing ones (None, NaN), and the numbers of the texts whose label is missing.
+
+    Raises DataError: all labels are missing.
+    """
     if len(getattr(labels, "shape", (0,))) != 1:
         return labels, np.arange(0)
     rows = as_list(labels, "labels")
@@ -135,9 +138,9 @@ def _known(labels: Any, texts: int) -> tuple[Any, np.ndarray]:
 
 
 def _measuring(valid: Any, given: list[str], known: Labels) -> tuple[list[str], Labels, int]:
-    """The texts of `valid` that are not `given` ones, their labels, and how many are left out for being so.
+    """The texts of `valid` that are not among the `given` ones, their labels, and the number of those left out.
 
-    Raises UsageError and DataError for what cannot be measured on.
+    Raises UsageError, DataError: unusable texts or labels, or none left.
     """
     texts, labels = as_texts(valid[0], "valid"), Labels.of(valid[1], known.classes, known.multi_label)
     if len(texts) != len(labels):
@@ -145,7 +148,7 @@ def _measuring(valid: Any, given: list[str], known: Labels) -> tuple[list[str], 
     fresh = np.flatnonzero(~repeats(texts, given))
     if texts and not len(fresh):
         raise DataError(
-            f"valid: all {len(texts):,} texts are among those to train on, so nothing could be measured on them. "
-            "Give other texts, or leave valid out: then a fifth of the labels is held out."
+            f"valid: all {len(texts):,} texts are also training texts, so scores on them would mean nothing. "
+            "Give other texts, or none: then a fifth of the labels is held out."
         )
     return [texts[i] for i in fresh], labels.rows(fresh), len(texts) - len(fresh)

@@ -3,8 +3,8 @@
     clf = TextClassifier().fit(texts, labels, unlabeled=more)
     clf.predict(new); clf.predict_proba(new); clf.report_["verdict"]; clf.save("model.ulmus")
 
-`fitting` has the steps in their order, one method each. With a `work_dir` a run that was stopped
-goes on where it was. Source: Howard & Ruder 2018, section 3.
+`fitting` has the steps in order, one method each. With a `work_dir` a run that was stopped resumes where it was.
+Source: Howard & Ruder 2018, section 3.
 Axes: N documents, C classes.
 """
 
@@ -40,23 +40,23 @@ from ulmus.train.callbacks import Callback
 
 __all__ = ["TextClassifier"]
 
-SHOWN = 5  # classes in its repr
-TEACH_MOST = 5_000  # labels; with more the word counts have nothing to teach that the labels do not
+SHOWN = 5  # classes in the repr
+MAX_TEACHING_LABELS = 5_000  # with more, word counts teach nothing that the labels do not
 
 
 class TextClassifier(Estimator):
     """A text classifier that learns from unlabelled texts, from word counts and from labels.
 
-    language_model: a `LanguageModel`, the path or the name of one; None takes the installed one that knows the language
-    of the texts and says which, and trains one on the texts where there is none; "new" trains one in any case; "none"
-    trains none: the encoder starts from random weights. size, tokenizer: of a language model that is trained (small,
-    word), or that an installed one must have. teach: "auto" lets word counts label unlabelled texts for a first
-    training where there are enough of them, "none" does not. combine: "auto" predicts with the measured mix of language
+    language_model: a `LanguageModel`, or its path or name. None chooses the installed one that matches the language of
+    the texts and reports which, or trains one on the texts if none matches; "new" always trains one; "none" trains
+    none, and the encoder starts from random weights. size, tokenizer: those of a language model to train (default:
+    small, word), or those that an installed one must have. teach: "auto" pretrains on soft labels of the word counts
+    for unlabelled texts if there are enough of them, "none" does not. combine: "auto" predicts with the mix of language
     model and word counts, "none" with the language model alone. class_weight: None, "balanced", or a dict of class ->
     weight (1 for those not in it). minutes: time budget of `fit`. work_dir: folder for ids and checkpoints.
-    After fitting: fitted_, and of it classes_ (C,), class_names_ (the same, a tuple of what was given), multi_label_,
-    network_, tokenizer_, counts_, combination_, report_, history_, and thresholds_: from which probability on each part
-    gives a label, where a text may have several.
+    After fitting: fitted_, and its parts classes_ (C,), class_names_ (the same as a tuple of the values given),
+    multi_label_, network_, tokenizer_, counts_, combination_, report_, history_, and thresholds_: the lowest
+    probability at which each part assigns a label (multi-label).
     """
 
     SETTINGS = ClassifierConfig
@@ -91,15 +91,16 @@ class TextClassifier(Estimator):
     def fit(
         self, texts: Any, labels: Any, unlabeled: Any = None, valid: Any = None, *, sample_weight: Any = None
     ) -> TextClassifier:
-        """Learn from labelled texts and, where there are some, from `unlabeled` ones.
+        """Learn from labelled texts and, if given, from `unlabeled` ones.
 
         Texts are lists, pandas or polars columns, numpy or Arrow arrays of str; labels one value each, or a list of
         values each, or a table with a column of 0 and 1 for each class (multi-label). `valid` is (texts, labels) to
-        measure on; without it a fifth of the labels, at most 2,000, is the held-out set for that, and learnt at the
-        end; with fewer than 200 labels there is none. A text whose label is missing (None, NaN) counts as unlabelled.
-        `sample_weight` (N,) says how much each labelled text counts, 0 or more.
-        Raises UsageError or DataError for texts or labels that cannot be used. The model changes when all is done:
-        interrupted, it is what it was.
+        measure on; without it a fifth of the labels, at most 2,000, is the held-out set, and is learnt at the end; with
+        fewer than 200 labels there is no held-out set. A text whose label is missing (None, NaN) counts as unlabelled.
+        `sample_weight` (N,) is the weight of each labelled text, 0 or more.
+        The model changes only when the whole fit is done; after an interruption it is what it was before.
+        Raises UsageError, DataError: unusable texts or labels. ConfigError: a setting out of range. BundleError: a
+        damaged language model file.
         """
         self._check_settings()
         settings = self._settings()
@@ -128,17 +129,18 @@ class TextClassifier(Estimator):
         )
 
     def _wants_teaching(self, material: Material) -> bool:
-        """Few labels and at least twice as many texts without: then counts can teach."""
+        """Whether word counts teach: few labels, and at least twice as many unlabelled texts."""
         labelled, more = len(material.texts), len(material.unlabeled)
-        return self.teach == "auto" and more >= max(2 * labelled, 100) and labelled <= TEACH_MOST
+        return self.teach == "auto" and more >= max(2 * labelled, 100) and labelled <= MAX_TEACHING_LABELS
 
-    # -- use -----------------------------------------------------------------------------------------------------
+    # -- prediction and evaluation ---------------------------------------------------------------------------------
 
     @sklearn_names
     def predict_proba(self, texts: Any, *, part: str | None = None) -> np.ndarray:
         """Probabilities (N, C) in the order of `classes_`; rows sum to 1, or are independent when multi-label.
 
         `part` is "combined" (the default unless combine="none"), "lm" or "counts".
+        Raises UsageError: an unknown part, unusable texts, or a classifier that is not fitted.
         """
         model = self._fitted()
         part = part or model.parts[0]
@@ -150,7 +152,9 @@ class TextClassifier(Estimator):
         return np.asarray(np.log(np.maximum(self.predict_proba(texts), np.finfo(np.float64).tiny)))
 
     def labels_of(self, proba: np.ndarray, *, part: str | None = None) -> list[Any]:
-        """The class of each row of a part's probabilities; multi-label: all classes with at least `thresholds_`."""
+        """The class of each row of a part's probabilities (N, C); multi-label: a tuple of all classes that reach the
+        part's threshold.
+        """
         return self._fitted().labels_of(proba, part=part)
 
     @sklearn_names
@@ -159,23 +163,26 @@ class TextClassifier(Estimator):
         labels = self.labels_of(self.predict_proba(texts))
         if not self.multi_label_:
             return np.array(labels, dtype=self.classes_.dtype)
-        several = np.empty(len(labels), object)
-        several[:] = labels
-        return several
+        tuples = np.empty(len(labels), object)
+        tuples[:] = labels
+        return tuples
 
     @sklearn_names
     def score(self, texts: Any, labels: Any) -> float:
-        """Share of texts predicted right (multi-label: with exactly the right set)."""
+        """Accuracy: the fraction of texts predicted correctly (multi-label: with exactly the right set of labels).
+
+        Raises UsageError, DataError: unusable texts or labels.
+        """
         return float(self.evaluate(texts, labels)["accuracy"])
 
     @sklearn_names
     def evaluate(self, texts: Any, labels: Any, *, unknown: Sequence[Any] = ()) -> dict[str, Any]:
         """accuracy, macro_f1, n (multi-label: micro_f1 too) of the prediction, and under `parts` of each part alone.
 
-        `classes` has precision, recall, f1, support and predicted of each, `confusion` the counts (true, predicted
-        class), `unmeasured` the classes without a text. `unknown` are labels that are no classes of the model: texts
-        that have one count as wrong. `seen`: about which share of the texts was trained on.
-        Raises UsageError or DataError for labels that cannot be used.
+        `classes` has precision, recall, f1, support and predicted of each class, `confusion` the counts (C, C) by true
+        and predicted class, `unmeasured` the classes without a text. `unknown` lists labels that are not classes of the
+        model: texts with one of them count as wrong. `seen` estimates the fraction of the texts that were trained on.
+        Raises UsageError, DataError: unusable texts or labels.
         """
         model = self._fitted()
         names = (*model.classes, *unknown)
@@ -190,19 +197,19 @@ class TextClassifier(Estimator):
         }
 
     def describe(self, *, columns: dict[str, Any]) -> TextClassifier:
-        """Say which columns of a file the texts and labels came from; the model file keeps them."""
+        """Record in the model file which columns the texts and labels came from. Raises UsageError: not fitted."""
         self.fitted_ = dataclasses.replace(self._fitted(), columns=columns)
         return self
 
     def save(self, path: str | Path) -> None:
-        """Write the classifier to one `.ulmus` file. Raises StorageError."""
+        """Write the classifier to one `.ulmus` file. Raises StorageError, and UsageError: not fitted."""
         file.save(self._fitted(), path)
 
     @classmethod
     def load(cls, path: str | Path, *, device: str = "auto", precision: str = "auto") -> TextClassifier:
         """The classifier in a `.ulmus` file, to predict in float32, bf16 or int8; auto: bf16 where that is fast.
 
-        Raises BundleError, and ConfigError for another precision.
+        Raises BundleError: a damaged file or one of another kind. ConfigError: an unknown precision.
         """
         if precision not in ("auto", *PRECISIONS):
             raise ConfigError(f"precision: expected one of auto, {', '.join(PRECISIONS)}, got {precision!r}.")
@@ -210,12 +217,12 @@ class TextClassifier(Estimator):
 
     @classmethod
     def of(cls, fitted: FittedClassifier, **settings: Any) -> TextClassifier:
-        """A classifier that is fitted already: from a file, or made step by step; `settings` as for a new one."""
+        """A classifier from a fitted value: from a file, or made step by step; `settings` as for `__init__`."""
         classifier = cls(config=fitted.config, combine="auto" if fitted.mixed else "none", **settings)
         classifier.fitted_ = fitted
         return classifier
 
-    # -- what is fitted ------------------------------------------------------------------------------------------
+    # -- learned state -----------------------------------------------------------------------------------------------
 
     fitted_: FittedClassifier
 
@@ -226,7 +233,7 @@ class TextClassifier(Estimator):
 
     @property
     def class_names_(self) -> tuple[Any, ...]:
-        """The classes as they were given."""
+        """The classes (C,) as they were given."""
         return self._fitted().classes
 
     @property
@@ -256,22 +263,22 @@ class TextClassifier(Estimator):
 
     @property
     def thresholds_(self) -> dict[str, float]:
-        """From which probability on each part gives a label, where a text may have several."""
+        """The lowest probability at which each part assigns a label (multi-label)."""
         return self._fitted().thresholds
 
     @property
     def report_(self) -> dict[str, Any]:
-        """Scores of all parts on the held-out set, the verdict, minutes."""
+        """Scores of all parts on the held-out set, the verdict, minutes of training."""
         return self._fitted().report
 
     @property
     def history_(self) -> list[dict[str, Any]]:
-        """Rows of its training, one an epoch."""
+        """Rows of the training log, one per epoch."""
         return self._fitted().history
 
     @property
     def parts(self) -> tuple[str, ...]:
-        """What can be looked at by itself; the first one predicts."""
+        """The parts that can predict on their own; the first one is the default."""
         return self._fitted().parts
 
     def _fitted(self) -> FittedClassifier:
@@ -282,17 +289,17 @@ class TextClassifier(Estimator):
         return self.fitted_
 
     def _inference(self) -> Inference:
-        """The fitted network ready to predict, kept for the next call."""
+        """The fitted network prepared for inference, kept for the next call."""
         model, how = self._fitted(), (self.device, self.precision)
         if self._kept is None or self._kept[0] is not model or self._kept[1] != how:
             self._kept = (model, how, model.inference(*how))
         return self._kept[2]
 
     def __getstate__(self) -> dict[str, Any]:
-        """What is copied or pickled: not the packed weights, which are made anew."""
+        """The state to copy or pickle: without the packed weights, which are packed again on demand."""
         return self.__dict__ | {"_kept": None}
 
-    # -- pieces --------------------------------------------------------------------------------------------------
+    # -- helpers -----------------------------------------------------------------------------------------------------
 
     def _config(self) -> ClassifierConfig:
         return self.config or ClassifierConfig()
@@ -309,7 +316,7 @@ class TextClassifier(Estimator):
             )
         if self.precision == "int8":
             raise ConfigError(
-                "precision: int8 is for predicting. Train with auto, then load(path, precision='int8')."
+                "precision: int8 is for inference only. Train with auto, then load(path, precision='int8')."
             )
         check_minutes(self.minutes)
         check_given(self.language_model)
@@ -319,5 +326,7 @@ class TextClassifier(Estimator):
             return "not fitted"
         names = self.class_names_
         shown = ", ".join(map(str, names[:SHOWN])) + (", ..." if len(names) > SHOWN else "")
-        several = "several labels a text, " if self.multi_label_ else ""
-        return f"fitted: {several}{len(names):,} classes ({shown}), vocabulary of {len(self.tokenizer_):,} tokens"
+        kind = "multi-label, " if self.multi_label_ else ""
+        return (
+            f"fitted: {kind}{len(names):,} classes ({shown}), vocabulary of {len(self.tokenizer_):,} tokens"
+        )

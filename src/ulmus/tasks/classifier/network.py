@@ -1,7 +1,7 @@
-"""Encoder and head wired into what the training loop asks for: a batch in, a `Step` out.
+"""Encoder and head behind the interface of the training loop: a batch in, a `Step` out.
 
-It reads whole documents in pieces and pools them. Gradients of a document reach its last `max_len` tokens only
-(BPT3C, Howard & Ruder 2018, section 3.3): memory does not grow with its length. Knows no strings and no files.
+Documents are processed whole, in chunks, and pooled. Gradients reach only the last `max_len` tokens of a document
+(BPT3C, Howard & Ruder 2018, section 3.3), so memory does not grow with its length. Knows no strings and no files.
 Axes: B batch, T time, E embedding, C classes.
 """
 
@@ -20,7 +20,7 @@ from ulmus.train.protocol import Step
 
 __all__ = ["ClassifierNetwork", "HeadNetwork"]
 
-PIECE = 256  # tokens read at a time where no gradient is needed
+CHUNK = 256  # tokens per forward pass if no gradient is needed
 
 
 def cross_entropy(
@@ -58,8 +58,8 @@ LOSSES = {SINGLE_LABEL: cross_entropy, MULTI_LABEL: binary_cross_entropy}
 class ClassifierNetwork(nn.Module):
     """Classifier: `Batch(ids, lengths, targets, index)` -> Step with logits (B, C).
 
-    Targets are class numbers (B,), or (B, C): probabilities of classes (soft labels), of each label alone where the
-    `objective` is multi-label. `class_weight` (C,) weighs the loss that is minimised, never the one that is reported.
+    Targets are class numbers (B,) or soft labels (B, C): class probabilities, or independent ones if the `objective` is
+    multi-label. `class_weight` (C,) weights the loss that is minimised, never the one that is reported.
     """
 
     class_weight: Tensor | None
@@ -79,11 +79,11 @@ class ClassifierNetwork(nn.Module):
         self.register_buffer("class_weight", class_weight, persistent=False)
 
     def forward(self, batch: Any) -> Step:
-        """Logits, and losses where the batch has targets."""
+        """Logits (B, C), and the loss in nats if the batch has targets."""
         return self.step(self.features(batch.ids, batch.lengths), batch.targets, batch.weights)
 
     def step(self, features: Tensor, targets: Tensor | None, rows: Tensor | None = None) -> Step:
-        """What the head makes of features (B, F); `rows` (B,) says how much each document counts."""
+        """Head and loss for features (B, F); `rows` (B,) are weights of the documents."""
         logits = self.head(features).float()
         if targets is None:
             nothing = logits.new_zeros(())
@@ -98,8 +98,8 @@ class ClassifierNetwork(nn.Module):
     def features(self, ids: Tensor, lengths: Tensor) -> Tensor:
         """Concat pooling over the real tokens of documents (B, T) of `lengths` (B,) -> (B, F).
 
-        Each document is skimmed without gradients up to its last `max_len` tokens (less a sixteenth at most, so that
-        documents of like length stop together); what is left of it is read with gradients, from the state it was in.
+        Each document goes through the encoder without gradients up to its last `max_len` tokens (less a sixteenth at
+        most, so that documents of similar length stop together); the rest follows with gradients, from that state.
         """
         tracked = torch.is_grad_enabled() and any(p.requires_grad for p in self.encoder.parameters())
         skimmed = lengths
@@ -117,22 +117,23 @@ class ClassifierNetwork(nn.Module):
         return concat(pooled, lengths)
 
     def _skim(self, ids: Tensor, lengths: Tensor, skimmed: Tensor) -> tuple[list[Pooled], State]:
-        """Pooling and state of each document after its first `skimmed` (B,) tokens, read in pieces."""
+        """Pooling and state of documents (B, T) of `lengths` (B,) after `skimmed` (B,) tokens each, in chunks."""
         pooled = start_pooling(len(ids), self.encoder.config.widths(), self.encoder.embedding)
         state, longest = self.encoder.initial_state(len(ids)), int(skimmed.max())
-        stops = set(range(PIECE, longest, PIECE)) | {longest}
-        if (
-            skimmed is not lengths
-        ):  # what is read beyond the end of a document does no harm; before it, it would
+        stops = set(range(CHUNK, longest, CHUNK)) | {longest}
+        # running over the end of a document does no harm; over the point where gradients begin, it would
+        if skimmed is not lengths:
             stops |= set(skimmed.tolist())
         start = 0
         for end in sorted(stops - {0}):
-            rows = (skimmed > start).nonzero().squeeze(1)  # documents that are not through
+            rows = (skimmed > start).nonzero().squeeze(1)  # documents that are not finished
             outputs, _, now = self.encoder(ids[rows, start:end], [(h[rows], c[rows]) for h, c in state])
-            read = pool([Pooled(*(t[rows] for t in one)) for one in pooled], outputs, start, lengths[rows])
+            new_pooled = pool(
+                [Pooled(*(t[rows] for t in one)) for one in pooled], outputs, start, lengths[rows]
+            )
             pooled = [
                 Pooled(*(t.index_copy(0, rows, new) for t, new in zip(*pair, strict=True)))
-                for pair in zip(pooled, read, strict=True)
+                for pair in zip(pooled, new_pooled, strict=True)
             ]
             state = [
                 (h.index_copy(0, rows, new_h.to(h.dtype)), c.index_copy(0, rows, new_c.to(c.dtype)))
@@ -155,15 +156,15 @@ class ClassifierNetwork(nn.Module):
 
 
 class HeadNetwork(nn.Module):
-    """The head of a classifier on features that its encoder made before: `FeatureBatch(features, targets)` -> Step."""
+    """The head of a classifier alone, on precomputed features: `FeatureBatch(features, targets)` -> Step."""
 
     def __init__(self, network: ClassifierNetwork) -> None:
         super().__init__()
         self.head = network.head
-        self._whole = (network,)  # (in a tuple: its encoder is no part of this)
+        self._whole = (network,)  # in a tuple, so that its encoder is not registered here
 
     def forward(self, batch: Any) -> Step:
-        """Losses and logits (B, C)."""
+        """Loss in nats and logits (B, C)."""
         return self._whole[0].step(batch.features, batch.targets)
 
     def reset(self) -> None:

@@ -1,7 +1,7 @@
-"""Teaching: the word counts' probabilities for unlabelled texts train encoder and head.
+"""Teaching: the word-count model labels unlabelled texts, and its soft labels train encoder and head.
 
-Counts know which words matter, the encoder learns in which order (the student passes its teacher). Knows no strings.
-Axes: N documents, C classes, F features.
+The counts know which words matter; the encoder also learns from their order, so the student can surpass its teacher.
+Knows no strings. Axes: N documents, C classes, F features.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import numpy as np
 from ulmus.data.feature_batches import FeatureBatches
 from ulmus.evaluation.objectives import Objective
 from ulmus.tasks.classifier.network import HeadNetwork
-from ulmus.tasks.classifier.training import Lesson, Run
+from ulmus.tasks.classifier.training import Training, TrainingSet
 from ulmus.tasks.settings import RunSettings
 from ulmus.train.loop import Stage, Trainer
 from ulmus.train.schedules import Schedule
@@ -22,7 +22,10 @@ __all__ = ["most_confident", "start_head", "teach"]
 def most_confident(
     proba: np.ndarray, *, most: int, share: float, objective: Objective, seed: int
 ) -> np.ndarray:
-    """Up to `most` document numbers, drawn from the `share` of which the teacher is most confident, class by class."""
+    """Up to `most` document numbers, drawn from the `share` of each class of which the teacher is most confident.
+
+    `proba` (N, C) are the teacher's probabilities; the numbers come in ascending order.
+    """
     confidence, likeliest = objective.confidence(proba), objective.likeliest(proba)
     kept: list[int] = []
     for k in np.unique(likeliest):
@@ -31,30 +34,33 @@ def most_confident(
     return np.sort(np.random.default_rng(seed).permutation(kept)[:most])
 
 
-def teach(run: Run, lesson: Lesson, *, epochs: int = 1, rate: float = 1.0) -> None:
+def teach(training: Training, training_set: TrainingSet, *, epochs: int = 1, rate: float = 1.0) -> None:
     """Train all layers on soft labels; `rate` scales the learning rate."""
-    c = run.config
+    c = training.config
     stage = Stage(
-        lesson.name,
-        epochs,
-        Schedule("one_cycle", peak=c.teach_peak * rate),
+        training_set.name,
+        epochs=epochs,
+        schedule=Schedule("one_cycle", peak=c.teach_peak * rate),
         factor=c.factor,
         weight_decay=c.weight_decay,
-        minutes=lesson.minutes,
+        minutes=training_set.minutes,
     )
-    run.train(lesson, [stage])
+    training.run(training_set, [stage])
 
 
-def start_head(run: Run, features: np.ndarray, targets: np.ndarray) -> None:
-    """Train the head on features (N, F) of documents and `targets` (N, C), before the encoder learns with it.
+def start_head(training: Training, features: np.ndarray, targets: np.ndarray) -> None:
+    """Train the head alone on features (N, F) of documents and `targets` (N, C), before the encoder is trained with it.
 
-    A head that knows nothing would first pull the encoder away from what it knows (Kumar et al. 2022, *Fine-Tuning can
-    Distort Pretrained Features*, section 3); on features that are there already it learns in seconds.
+    A random head would distort the encoder's pretrained features first (Kumar et al. 2022, *Fine-Tuning can Distort
+    Pretrained Features*, section 3); on precomputed features the head trains in seconds.
     """
-    c = run.config
-    settings = RunSettings(seed=run.settings.seed, device=run.settings.device, precision="float32")
+    c = training.config
+    settings = RunSettings(seed=training.settings.seed, device=training.settings.device, precision="float32")
     stage = Stage(
-        "head", c.start_epochs, Schedule("one_cycle", peak=c.head_peak), weight_decay=c.weight_decay
+        "head",
+        epochs=c.start_epochs,
+        schedule=Schedule("one_cycle", peak=c.head_peak),
+        weight_decay=c.weight_decay,
     )
     batches = FeatureBatches(features, targets, batch_size=c.batch_size, seed=settings.seed)
-    Trainer(HeadNetwork(run.network), [stage], train=batches, config=settings.loop(clip=c.clip)).run()
+    Trainer(HeadNetwork(training.network), [stage], train=batches, config=settings.loop(clip=c.clip)).run()

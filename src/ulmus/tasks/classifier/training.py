@@ -1,4 +1,4 @@
-"""What all trainings of one classifier share, and how one of them runs: the training loop over batches of documents.
+"""What all trainings of one classifier share: its network, its settings, and the loop over batches of documents.
 
 Knows no strings. Axes: N documents, C classes.
 """
@@ -20,45 +20,47 @@ from ulmus.tasks.classifier.network import ClassifierNetwork
 from ulmus.tasks.settings import RunSettings
 from ulmus.train.loop import Stage, Trainer
 
-__all__ = ["Lesson", "Run", "padded"]
+__all__ = ["Training", "TrainingSet", "padded"]
 
 
 @dataclass(frozen=True)
-class Lesson:
-    """Documents to train on, and what they teach."""
+class TrainingSet:
+    """Documents to train on, and their targets."""
 
     name: str
     store: IdStore
     targets: np.ndarray  # (documents of the store,) class numbers or (documents of the store, C)
-    documents: np.ndarray  # numbers of those to read; may repeat
+    documents: np.ndarray  # (K,) numbers of those to train on; may repeat
     minutes: float | None = None
-    weights: np.ndarray | None = None  # (documents of the store,) how much each counts; None: all the same
+    weights: np.ndarray | None = None  # (documents of the store,) weight of each; None: all the same
 
 
 @dataclass(frozen=True)
-class Run:
-    """A network in training, and how it is trained; the history grows by the rows of each training."""
+class Training:
+    """A network in training and how it is trained; each training appends its rows to the history."""
 
     network: ClassifierNetwork
     config: ClassifierConfig
     settings: RunSettings = field(default_factory=RunSettings)
-    backwards: bool = False  # documents are read from their end
-    longest: int | None = None  # tokens of a document that training reads; None: those of the config
+    backwards: bool = False  # process documents from their end
+    longest: int | None = None  # tokens of a document used in training; None: those of the config
     history: list[dict[str, Any]] = field(default_factory=list)
 
-    def train(self, lesson: Lesson, stages: list[Stage], valid: LabelBatches | None = None) -> float | None:
-        """Run the stages; the best loss on `valid` in the last of them."""
-        weights, batches = self.network.class_weight, self.batches(lesson)
+    def run(
+        self, training_set: TrainingSet, stages: list[Stage], valid: LabelBatches | None = None
+    ) -> float | None:
+        """Run the stages, or resume them; return the best loss on `valid` (nats) in the last stage, None without it."""
+        weights, batches = self.network.class_weight, self.batches(training_set)
         trainer = Trainer(
             self.network,
             stages,
             train=batches,
             valid=valid,
             config=self.settings.loop(clip=self.config.clip, keep_best=valid is not None),
-            callbacks=self.settings.watching("documents"),
+            callbacks=self.settings.all_callbacks("documents"),
             checkpoint=checkpoint(
                 self.settings.folder,
-                lesson.name.replace(" ", "-"),
+                training_set.name.replace(" ", "-"),
                 self.network,
                 batches=[batches, valid],
                 settings=[
@@ -73,7 +75,7 @@ class Run:
         return history.best
 
     def inference(self) -> Inference:
-        """The network as it is now, at rest."""
+        """The network with its present weights, for inference."""
         return Inference(
             self.network,
             self.settings.device,
@@ -82,28 +84,31 @@ class Run:
             self.config.token_budget,
         )
 
-    def batches(self, lesson: Lesson) -> LabelBatches:
-        """Shuffled training batches; small where there are few documents, so that there are some steps."""
-        size = int(np.clip(len(lesson.documents) // 20, 8, self.config.batch_size))
+    def batches(self, training_set: TrainingSet) -> LabelBatches:
+        """Shuffled training batches; small if there are few documents, so that an epoch has several steps."""
+        size = int(np.clip(len(training_set.documents) // 20, 8, self.config.batch_size))
         return LabelBatches(
-            lesson.store,
-            lesson.targets,
-            weights=lesson.weights,
+            training_set.store,
+            training_set.targets,
+            weights=training_set.weights,
             batch_size=size,
             token_budget=self.config.token_budget,
             shuffle=True,
             seed=self.settings.seed,
-            documents=lesson.documents,
+            documents=training_set.documents,
             max_tokens=self.most_tokens,
             backwards=self.backwards,
         )
 
     @property
     def most_tokens(self) -> int:
-        """Tokens of a document that training reads."""
+        """Tokens of a document used in training."""
         return self.longest or self.config.longest
 
 
 def padded(targets: np.ndarray, rows: int) -> np.ndarray:
-    """Targets of the first documents of a store -> one row for each of its documents (the rest are never read)."""
+    """Targets (N,) or (N, C) of the first documents of a store -> one row for each of its `rows` documents.
+
+    The added rows are 0 and never used.
+    """
     return np.concatenate([targets, np.zeros((rows - len(targets), *targets.shape[1:]), targets.dtype)])

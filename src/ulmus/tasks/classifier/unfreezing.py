@@ -1,4 +1,4 @@
-"""Training on true labels, top down: head, then the top layer with it, then everything.
+"""Training on true labels, from the top: the head, then head and top layer, then all layers.
 
 Source: gradual unfreezing, Howard & Ruder 2018, section 3.3. Knows no strings. Axes: N documents, C classes.
 """
@@ -8,18 +8,18 @@ from __future__ import annotations
 from ulmus.data.label_batches import LabelBatches
 from ulmus.tasks.budget import SHARES
 from ulmus.tasks.classifier.config import ClassifierConfig
-from ulmus.tasks.classifier.training import Lesson, Run
+from ulmus.tasks.classifier.training import Training, TrainingSet
 from ulmus.train.evaluate import evaluate
 from ulmus.train.loop import Stage
 from ulmus.train.schedules import Schedule
 
-__all__ = ["label_stages", "true_labels"]
+__all__ = ["label_stages", "train_on_labels"]
 
 
 def label_stages(
     c: ClassifierConfig, labels: int, *, taught: bool, minutes: float | None = None
 ) -> list[Stage]:
-    """Gradual unfreezing. After teaching, the head already knows the classes: fewer epochs, lower rates."""
+    """The stages of gradual unfreezing for so many `labels`. After teaching: fewer epochs, lower rates."""
     epochs = min(2, c.epochs_for(labels)) if taught else c.epochs_for(labels)
     rate = c.after_teaching if taught else 1.0
     split = [None if minutes is None else share * minutes for share in SHARES.unfreezing]
@@ -27,8 +27,8 @@ def label_stages(
     def stage(name: str, epochs: int, peak: float, unfreeze: int | None, minutes: float | None) -> Stage:
         return Stage(
             name,
-            epochs,
-            Schedule("one_cycle", peak=peak * rate),
+            epochs=epochs,
+            schedule=Schedule("one_cycle", peak=peak * rate),
             unfreeze=unfreeze,
             factor=c.factor,
             weight_decay=c.weight_decay,
@@ -42,19 +42,24 @@ def label_stages(
     ]
 
 
-def true_labels(run: Run, lesson: Lesson, valid: LabelBatches | None = None, *, taught: bool) -> bool:
-    """Train on labelled documents, top down; the best evaluation on `valid` is kept.
+def train_on_labels(
+    training: Training, training_set: TrainingSet, valid: LabelBatches | None = None, *, taught: bool
+) -> bool:
+    """Train on labelled documents with gradual unfreezing, and keep the weights with the lowest loss on `valid`.
 
-    After teaching, the weights from before come back when `valid` shows that they were better; True: they were not.
+    After teaching, the weights from before are restored if their loss on `valid` was lower. Returns False if they were.
     """
-    stages = label_stages(run.config, len(lesson.documents), taught=taught, minutes=lesson.minutes)
+    labels, minutes = len(training_set.documents), training_set.minutes
+    stages = label_stages(training.config, labels, taught=taught, minutes=minutes)
     before, weights = None, {}
     if taught and valid is not None:
-        settings = run.settings
-        before = evaluate(run.network, valid, device=settings.device, precision=settings.precision)["loss"]
-        weights = {key: t.clone() for key, t in run.network.state_dict().items()}
-    best = run.train(lesson, stages, valid)
+        settings = training.settings
+        before = evaluate(training.network, valid, device=settings.device, precision=settings.precision)[
+            "loss"
+        ]
+        weights = {key: t.clone() for key, t in training.network.state_dict().items()}
+    best = training.run(training_set, stages, valid)
     if before is None or best is None or best <= before:
         return True
-    run.network.load_state_dict(weights)
+    training.network.load_state_dict(weights)
     return False

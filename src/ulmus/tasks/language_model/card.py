@@ -1,7 +1,7 @@
-"""The card of a language model: what it was made from and how, and what it can; plain data in the model file.
+"""The card of a language model: its training texts, how it was trained, and its scores; plain data in the model file.
 
-What the user says of the texts (name, language, licence ...) comes first, then what was measured. `bits_per_byte` is
-what the texts themselves need (`text/familiar.py`): by it the language of other texts is told.
+The user's entries (name, language, licence ...) come first, then what was measured. `bits_per_byte` is that of the
+training texts (`text/familiar.py`): comparing it with other texts tells whether they are in the same language.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def card(
     *,
     device: torch.device,
 ) -> dict[str, Any]:
-    """What is known when the training is over; `about` is what the user says, and `history` the rows of the run."""
+    """The card after training, from the user's entries `about` and the rows of the training log, `history`."""
     last = {row["stage"]: row for row in history}.values()  # the last row of each stage
     bits = bits_per_byte(tokenizer, texts)
     return {
@@ -48,7 +48,7 @@ def card(
 
 
 def machine(device: torch.device) -> str:
-    """The processor or the GPU, and how many cores are used."""
+    """The GPU, or the processor and the number of threads in use."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     return f"{processor()}, {torch.get_num_threads()} threads"
@@ -63,7 +63,7 @@ def processor() -> str:
 
 
 def command() -> str:
-    """The command line of this process, without the folders of the program; `python -m ulmus` is `ulmus`."""
+    """The command line of this process, without the program's folder; `python -m ulmus` becomes `ulmus`."""
     program = Path(sys.argv[0])
     name = program.parent.name if program.name == "__main__.py" else program.name
     return shlex.join([name, *sys.argv[1:]])

@@ -24,12 +24,12 @@ KIND = "language-model"
 
 
 def save(model: FittedLanguageModel, path: str | Path, *, weights: str = "float32") -> None:
-    """Write the model; with bf16 `weights` the file has half the size. Raises StorageError, ConfigError."""
+    """Write the model; bf16 `weights` halve the file's size. Raises StorageError, and ConfigError: an unknown type."""
     bundle.write(path, **parts(model, weights))
 
 
 def parts(model: FittedLanguageModel, weights: str = "float32") -> dict[str, Any]:
-    """manifest, tokenizer and tensors of the model file. Raises ConfigError for another type of weights."""
+    """manifest, tokenizer and tensors of the model file. Raises ConfigError: an unknown type of weights."""
     manifest = {
         "kind": KIND,
         "config": config.to_dict(model.config),
@@ -43,7 +43,7 @@ def parts(model: FittedLanguageModel, weights: str = "float32") -> dict[str, Any
 
 
 def load(path: str | Path) -> FittedLanguageModel:
-    """The model in a file, or the installed one of a name. Raises BundleError."""
+    """The model in a file, or the installed one of that name. Raises BundleError: missing, damaged or another kind."""
     path = find(path)
     opened = bundle.read(path)
     check_kind(opened.manifest, path)
@@ -54,7 +54,10 @@ def load(path: str | Path) -> FittedLanguageModel:
 
 
 def _parts(manifest: dict[str, Any], tokenizer_json: str, tensors: Mapping[str, Any]) -> FittedLanguageModel:
-    """All parts, each checked against the others."""
+    """The model from the parts of its file, each checked against the others.
+
+    Raises KeyError, TypeError, ValueError, RuntimeError, BundleError: missing or inconsistent parts.
+    """
     settings = config.from_dict(manifest["config"], LMConfig)
     tokenizer = Tokenizer.from_json(tokenizer_json)
     check_vocabulary(tokenizer, manifest["vocabulary"])
@@ -72,6 +75,6 @@ def _parts(manifest: dict[str, Any], tokenizer_json: str, tensors: Mapping[str, 
 
 
 def check_kind(manifest: Mapping[str, Any], path: str | Path) -> None:
-    """Raise BundleError when the file at `path` with this manifest holds something else than a language model."""
+    """Raise BundleError if the file at `path` with this manifest does not hold a language model."""
     if manifest.get("kind") != KIND:
         raise BundleError(f"{path} holds a {manifest.get('kind')}, expected a {KIND}. See `ulmus info`.")

@@ -1,4 +1,4 @@
-"""A fitted language model: one frozen value that training returns, files hold and everything else takes.
+"""A fitted language model: one frozen value that training returns, files hold and all else takes.
 
 Knows no training and no files.
 """
@@ -18,12 +18,12 @@ __all__ = ["FittedLanguageModel"]
 
 @dataclass(frozen=True)
 class FittedLanguageModel:
-    """A network and its tokenizer, and what is known of them."""
+    """A network with its tokenizer, scores, card and training log."""
 
     config: LMConfig
     tokenizer: Tokenizer
     network: LMNetwork  # in evaluation mode
     metrics: dict[str, Any] = field(default_factory=dict)  # perplexity and more on the held-out set
-    card: dict[str, Any] = field(default_factory=dict)  # what it was made from and how
-    history: list[dict[str, Any]] = field(default_factory=list)  # rows of its training
-    remap: Remap | None = None  # of the vocabulary, by the fine-tuning that made it
+    card: dict[str, Any] = field(default_factory=dict)  # training texts and how it was trained
+    history: list[dict[str, Any]] = field(default_factory=list)  # rows of the training log
+    remap: Remap | None = None  # of the vocabulary, if it was fine-tuned

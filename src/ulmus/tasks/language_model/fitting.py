@@ -1,4 +1,4 @@
-"""Texts -> a fitted language model: from nothing, or from one that is fine-tuned.
+"""Texts -> a fitted language model: trained from scratch, or fine-tuned from another one.
 
 Each step is one call of the four pillars: text -> ids -> batches -> network -> loop. Knows no labels.
 Source: Merity et al. 2017 (model, training); Howard & Ruder 2018, sections 3.1 and 3.2 (pretraining, fine-tuning).
@@ -41,12 +41,12 @@ __all__ = ["fine_tune", "fit", "loop_config", "measure", "stages", "training_bat
 
 @dataclass(frozen=True)
 class Job:
-    """One training: on what, how, and what its card shall say."""
+    """One training: its texts, its settings and entries for its card."""
 
     texts: RunTexts
     settings: RunSettings
-    about: Mapping[str, Any] = field(default_factory=dict)  # what the user says of the texts
-    made_from: Mapping[str, Any] = field(default_factory=dict)  # the card of the model that it goes on from
+    about: Mapping[str, Any] = field(default_factory=dict)  # the user's description of the texts
+    made_from: Mapping[str, Any] = field(default_factory=dict)  # the card of the model that it starts from
     tuning: bool = False
     decay_steps: int | None = None
 
@@ -54,7 +54,7 @@ class Job:
 def untrained(
     config: LMConfig, texts: RunTexts, settings: RunSettings, *, start: FittedLanguageModel | None = None
 ) -> FittedLanguageModel:
-    """A tokenizer for the texts and a network with random weights, or with what `start` knows."""
+    """A tokenizer for the texts and a network with random weights, or with the weights of `start`. Raises DataError."""
     tokenizer = texts.tokenizer(config.tokenizer)
     network = build(config, len(tokenizer), seed=settings.seed)
     if start is not None:
@@ -72,11 +72,11 @@ def fit(
     start: FittedLanguageModel | None = None,
     decay_steps: int | None = None,
 ) -> FittedLanguageModel:
-    """Train from nothing. Perplexity is measured on `valid`, or on up to 500 held-out documents.
+    """Train from scratch. Perplexity is measured on `valid`, or on up to 500 held-out documents.
 
-    `about` is what the user says of the texts, for the card. `start` is a model of the same shape whose weights are
-    the first ones. With `decay_steps` a run that is under way resumes from its checkpoint, and the rate falls to
-    nothing over so many steps; the run itself can still go on without it.
+    `about` is the user's description of the texts, for the card. `start` is a model of the same shape that provides the
+    initial weights. `decay_steps` branches off a run under way: from its checkpoint the learning rate decays to 0 over
+    so many steps; the run itself can still resume without a decay.
     Raises DataError: no texts; ConfigError: another shape; UsageError: a decay without a checkpoint.
     """
     job = Job(texts, settings, about=about or {}, decay_steps=decay_steps)
@@ -93,11 +93,11 @@ def fine_tune(
     valid: Iterable[str] | None = None,
     about: Mapping[str, Any] | None = None,
 ) -> FittedLanguageModel:
-    """Go on with other texts: a word vocabulary is that of the texts, filled up with the words known before.
+    """Continue training on other texts. A word vocabulary is built from them and filled up with words of the old one.
 
-    Known words keep their rows. First the rows of the vocabulary alone, then all layers at discriminative rates
-    (Howard & Ruder 2018, 3.2), lower ones for few texts. `start` stays as it is.
-    Raises ConfigError where its config is of another shape than its network.
+    Known words keep their rows. First the rows of the vocabulary train alone, then all layers at discriminative rates
+    (Howard & Ruder 2018, 3.2), which are lower for few texts. `start` is not modified.
+    Raises ConfigError: its config has another shape than its network; DataError: no texts.
     """
     _check_shape(start)
     if start.config.tokenizer.kind == "word":
@@ -116,13 +116,13 @@ def _check_shape(start: FittedLanguageModel) -> None:
     shape = start.config.encoder(len(start.tokenizer))
     if shape != start.network.encoder.config:
         raise ConfigError(
-            f"the settings are those of another shape ({shape}) than the model's ({start.network.encoder.config}). "
-            "Fine-tuning changes no shape; leave embedding, hidden, layers and cell out."
+            f"the settings have another shape ({shape}) than the model ({start.network.encoder.config}). "
+            "Fine-tuning cannot change the shape: remove embedding, hidden, layers and cell from the settings."
         )
 
 
 def _train(start: FittedLanguageModel, job: Job, valid: Iterable[str] | None) -> FittedLanguageModel:
-    """Train the network of `start`, whose tokenizer is made for the texts."""
+    """Train the network of `start`, whose tokenizer is the one for these texts."""
     texts, settings, tuning = job.texts, job.settings, job.tuning
     check_minutes(settings.minutes)
     config, tokenizer, network = start.config, start.tokenizer, start.network
@@ -131,23 +131,23 @@ def _train(start: FittedLanguageModel, job: Job, valid: Iterable[str] | None) ->
     train, held = np.arange(len(lengths)), np.arange(0)
     if valid is None:
         train, held = hold_back(lengths, settings.seed)
-        judged = held_out_batches(config, store, held) if len(held) else None
+        evaluated = held_out_batches(config, store, held) if len(held) else None
     else:
-        measured = RunTexts(valid, settings.folder, name="lm-valid-ids")
-        judged = held_out_batches(config, measured.ids(tokenizer))
+        valid_texts = RunTexts(valid, settings.folder, name="lm-valid-ids")
+        evaluated = held_out_batches(config, valid_texts.ids(tokenizer))
     batches = training_batches(config, store, train, seed=settings.seed)
     trainer = Trainer(
         network,
         stages(config, batches.tokens, minutes=settings.minutes, tuning=tuning, decay_steps=job.decay_steps),
         train=batches,
-        valid=judged,
-        config=loop_config(config, settings, judged=judged is not None, keep=job.decay_steps is None),
-        callbacks=settings.watching("tokens"),
+        valid=evaluated,
+        config=loop_config(config, settings, evaluated=evaluated is not None, keep=job.decay_steps is None),
+        callbacks=settings.all_callbacks("tokens"),
         checkpoint=checkpoint(
             settings.folder,
             "lm-tuning" if tuning else "lm",
             network,
-            batches=[batches, judged],
+            batches=[batches, evaluated],
             settings=[toml.to_dict(config), settings.seed, settings.precision, settings.minutes is None],
             branch=job.decay_steps is not None,
         ),
@@ -160,44 +160,47 @@ def _train(start: FittedLanguageModel, job: Job, valid: Iterable[str] | None) ->
     described = card(job.about, texts.to_learn, tokenizer, history, device=device) | dict(job.made_from)
     metrics = {"tokens": int(lengths.sum()), "documents": len(lengths), "vocabulary": len(tokenizer)}
     fitted = dataclasses.replace(start, card=described, history=history, metrics=metrics)
-    if judged is None:
+    if evaluated is None:
         return fitted
-    found = _measured(fitted, judged, texts.rows(held) if valid is None else valid, settings.device)
-    return dataclasses.replace(fitted, metrics=metrics | found)
+    scores = _scores(fitted, evaluated, texts.rows(held) if valid is None else valid, settings.device)
+    return dataclasses.replace(fitted, metrics=metrics | scores)
 
 
 def measure(model: FittedLanguageModel, texts: Iterable[str], *, device: str = "auto") -> dict[str, float]:
-    """perplexity a token and bits a character (which compares across tokenizers), on `texts`. Raises DataError."""
-    return _measured(model, held_out_batches(model.config, tokenized(texts, model.tokenizer)), texts, device)
+    """Perplexity per token and bits per character (comparable across tokenizers) on `texts`.
+
+    Raises DataError: no texts, or fewer than two tokens.
+    """
+    return _scores(model, held_out_batches(model.config, tokenized(texts, model.tokenizer)), texts, device)
 
 
-def _measured(
-    model: FittedLanguageModel, judged: LMBatches, texts: Iterable[str], device: str
+def _scores(
+    model: FittedLanguageModel, batches: LMBatches, texts: Iterable[str], device: str
 ) -> dict[str, float]:
-    """What `judged`, the batches of `texts`, cost; the letters of unknown words are in the bits."""
-    found = evaluate(model.network, judged, device=device, precision="float32")
+    """Scores on the batches of `texts`; the bits include the spelling of unknown words."""
+    result = evaluate(model.network, batches, device=device, precision="float32")
     characters = max(sum(map(len, texts)), 1)
-    bits = bits_per_char(found["loss"] * found["n"], characters)
+    bits = bits_per_char(result["loss"] * result["n"], characters)
     return {
-        "perplexity": perplexity(found["loss"]),
+        "perplexity": perplexity(result["loss"]),
         "bits_per_character": bits + spelling_bits(model.tokenizer, texts) / characters,
-        "held_back_tokens": found["n"],
+        "held_back_tokens": result["n"],
     }
 
 
 def loop_config(
-    config: LMConfig, settings: RunSettings, *, judged: bool = False, keep: bool = True
+    config: LMConfig, settings: RunSettings, *, evaluated: bool = False, keep: bool = True
 ) -> LoopConfig:
-    """The training loop's settings; averaging by evaluations needs something to evaluate on.
+    """The settings of the training loop; `evaluated` says whether there is a held-out set, which NT-ASGD needs.
 
-    `keep` the checkpoint of a run that has ended; a decay does not: the next one begins where the run is then.
+    `keep` keeps the checkpoint after the end; a decay does not, so that the next one starts from the run as it is then.
     """
     return settings.loop(
         clip=config.clip,
         optimizer=config.optimizer,
         ema=config.ema,
-        nt_asgd=config.nt_asgd if judged else None,
-        keep_best=judged,
+        nt_asgd=config.nt_asgd if evaluated else None,
+        keep_best=evaluated,
         keep_checkpoint=keep,
     )
 
@@ -210,26 +213,38 @@ def stages(
     tuning: bool = False,
     decay_steps: int | None = None,
 ) -> list[Stage]:
-    """The recipe for a corpus of `tokens`: one stage from nothing, two when fine-tuning."""
+    """The stages for a corpus of so many tokens: one from scratch, two for fine-tuning."""
     c = config
     epochs = c.epochs_for(None if minutes else tokens, tuning=tuning)
     if not tuning:
-        stage = Stage("language model", epochs, c.schedule, weight_decay=c.weight_decay)
+        stage = Stage("language model", epochs=epochs, schedule=c.schedule, weight_decay=c.weight_decay)
         return [dataclasses.replace(stage, minutes=minutes, decay_steps=decay_steps)]
     first, then = (Schedule("one_cycle", peak=share * c.tune_rate(tokens), turn=0.1) for share in (2, 1))
     parts = (
         [None, None] if minutes is None else [SHARES.new_words * minutes, (1 - SHARES.new_words) * minutes]
     )
     return [
-        Stage("new words", 1, first, unfreeze=1, weight_decay=c.weight_decay, minutes=parts[0]),
         Stage(
-            "all layers", epochs, then, factor=c.tune_factor, weight_decay=c.weight_decay, minutes=parts[1]
+            "new words",
+            epochs=1,
+            schedule=first,
+            unfreeze=1,
+            weight_decay=c.weight_decay,
+            minutes=parts[0],
+        ),
+        Stage(
+            "all layers",
+            epochs=epochs,
+            schedule=then,
+            factor=c.tune_factor,
+            weight_decay=c.weight_decay,
+            minutes=parts[1],
         ),
     ]
 
 
 def training_batches(config: LMConfig, store: IdStore, documents: np.ndarray, *, seed: int) -> LMBatches:
-    """Parallel streams of documents of the store, fewer where there is little text."""
+    """Parallel streams of the `documents` (N,) of the store, fewer if there is little text."""
     tokens = int(store.lengths[documents].sum())
     return LMBatches(
         store,
@@ -242,10 +257,13 @@ def training_batches(config: LMConfig, store: IdStore, documents: np.ndarray, *,
 
 
 def held_out_batches(config: LMConfig, store: IdStore, documents: np.ndarray | None = None) -> LMBatches:
-    """Held-out documents in their order, in streams long enough to have a past. Raises DataError: not two tokens."""
+    """Held-out documents (N,) (None: all) in order, in streams long enough to give context.
+
+    Raises DataError: fewer than two tokens.
+    """
     tokens = int(store.lengths.sum() if documents is None else store.lengths[documents].sum())
     if tokens < 2:
-        raise DataError("expected texts to measure the perplexity on, got not even two tokens.")
+        raise DataError("expected texts to measure the perplexity on, got fewer than two tokens.")
     return LMBatches(
         store,
         batch_size=max(1, min(32, tokens // 1000)),

@@ -3,8 +3,8 @@
     lm = LanguageModel(size="small", minutes=30).fit(texts)
     lm.perplexity(held_out); lm.generate("The film", words=20); lm.save("lm.ulmus")
 
-It holds settings and, once fitted, one frozen `FittedLanguageModel`; the steps are functions of `fitting`, `generation`
-and `file`. With a `work_dir` a run that was stopped resumes. Knows no labels.
+It holds settings and, once fitted, one frozen `FittedLanguageModel`; the work is done by functions of `fitting`,
+`generation` and `file`. With a `work_dir` a run that was stopped resumes. Knows no labels.
 Source: Merity et al. 2017 (model, training); Howard & Ruder 2018, sections 3.1 and 3.2 (pretraining, fine-tuning).
 """
 
@@ -38,13 +38,13 @@ __all__ = ["LanguageModel"]
 class LanguageModel:
     """A language model of the user's texts. `fit` or `load` first; learned state ends in `_`.
 
-    config: all settings; without it `size` ("small" or "base"), `tokenizer` (word, unigram, bpe, char) and `backwards`
-    choose them. minutes: time budget of one `fit` or `fine_tune`, kept. work_dir: folder for ids and checkpoints.
-    about: what the card says of the texts (name, language, corpus, licence). start: a model of the same shape whose
-    weights `fit` begins with. decay_steps: `fit` resumes from the checkpoint in work_dir for so many steps, in which
-    the rate falls to nothing; the run itself can still go on without it.
-    After fitting: fitted_, and of it tokenizer_, network_, metrics_ (perplexity and more on the held-out set), history_
-    (rows), remap_, card_ (what it was made from and how).
+    config: all settings; without it `size` ("small" or "base"), `tokenizer` (word, unigram, bpe, char), `cell` and
+    `backwards` choose them. minutes: time budget of one `fit` or `fine_tune`. work_dir: folder for ids and checkpoints.
+    about: entries for the card on the texts (name, language, corpus, licence). start: a model of the same shape that
+    provides the initial weights of `fit`. decay_steps: `fit` branches off the run in work_dir: from its checkpoint the
+    learning rate decays to 0 over so many steps; the run itself can still resume without a decay.
+    After fitting: fitted_, and its parts tokenizer_, network_, metrics_ (perplexity and more on the held-out set),
+    history_ (rows), remap_, card_ (training texts and how it was trained). Raises ConfigError: an unknown choice.
     """
 
     def __init__(
@@ -76,8 +76,8 @@ class LanguageModel:
         c = self.config
         state = "not fitted"
         if "fitted_" in self.__dict__:
-            found = self.metrics_.get("perplexity")
-            score = f", perplexity {found:.1f}" if isinstance(found, float) else ""
+            value = self.metrics_.get("perplexity")
+            score = f", perplexity {value:.1f}" if isinstance(value, float) else ""
             state = f"fitted: vocabulary of {len(self.tokenizer_):,}{score}"
         return (
             f"<LanguageModel({c.cell}, {c.layers} layers of {c.hidden}, {c.tokenizer.kind} tokens), {state}>"
@@ -86,9 +86,10 @@ class LanguageModel:
     # -- training ------------------------------------------------------------------------------------------------
 
     def fit(self, texts: Iterable[str], valid: Iterable[str] | None = None) -> LanguageModel:
-        """Train from nothing on `texts` (anything that can be iterated several times, each a document).
+        """Train from scratch on `texts`, one document each (any iterable that can be iterated several times).
 
-        Perplexity is measured on `valid`, or on up to 500 held-out documents. Raises DataError: no texts.
+        Perplexity is measured on `valid`, or on up to 500 held-out documents.
+        Raises DataError: no texts; UsageError: unusable texts; UlmusError: the training diverged.
         """
         self.fitted_ = fitting.fit(
             self.config,
@@ -102,9 +103,10 @@ class LanguageModel:
         return self
 
     def fine_tune(self, texts: Iterable[str], valid: Iterable[str] | None = None) -> LanguageModel:
-        """Go on with other texts: a word vocabulary is that of the texts, filled up with the words known before.
+        """Fine-tune on other texts. A word vocabulary is built from them and filled up with words of the old one.
 
-        The model changes when all is done: interrupted, it is what it was. Raises UsageError when it is not fitted.
+        The model changes only when all is done; after an interruption it is what it was before.
+        Raises UsageError: not fitted, or unusable texts; DataError: no texts; UlmusError: the training diverged.
         """
         start = dataclasses.replace(self._fitted(), config=self.config)
         self.fitted_ = fitting.fine_tune(
@@ -113,14 +115,14 @@ class LanguageModel:
         return self
 
     def stages(self, tokens: int, *, tuning: bool = False) -> list[Stage]:
-        """The recipe for a corpus of `tokens`: one stage from nothing, two when fine-tuning."""
+        """The stages for a corpus of so many tokens: one from scratch, two for fine-tuning."""
         return fitting.stages(self.config, tokens, minutes=self.minutes, tuning=tuning)
 
     def lr_find(self, texts: Iterable[str], *, steps: int = 100) -> LRFind:
         """Range test of the learning rate on `texts`: its curve (`.plot(path)`) and a suggested peak.
 
-        A model that is not fitted begins one for these texts, as `fit` would; the weights stay as they are.
-        Source: Smith 2017, section 3.3.
+        A model that is not fitted is initialised for these texts, as by `fit`; the weights are not changed.
+        Source: Smith 2017, section 3.3. Raises DataError: no texts.
         """
         settings, own = self._settings(), RunTexts(readable(texts), work_folder(self.work_dir), name="lm-ids")
         model = getattr(self, "fitted_", None) or fitting.untrained(self.config, own, settings)
@@ -132,44 +134,47 @@ class LanguageModel:
     # -- use -----------------------------------------------------------------------------------------------------
 
     def perplexity(self, texts: Iterable[str]) -> float:
-        """exp of the mean loss a token on `texts`, all tokens of the rules included."""
+        """exp of the mean loss per token on `texts`, marker tokens included. Raises DataError."""
         return float(self.evaluate(texts)["perplexity"])
 
     def evaluate(self, texts: Iterable[str]) -> dict[str, float]:
-        """perplexity a token and bits a character (which compares across tokenizers), on `texts`."""
+        """Perplexity per token and bits per character (comparable across tokenizers) on `texts`. Raises DataError."""
         return fitting.measure(self._fitted(), readable(texts), device=self.device)
 
     def generate(self, prompt: str = "", **how: Any) -> list[str]:
-        """Texts that begin with `prompt` and go on.
+        """The prompt with its continuations, one text per sample.
 
-        `how`: words (40 tokens), temperature (0.75; 0 takes the likeliest), top_k (0: all), top_p (1.0), no_unk (True),
-        samples (1), seed. Raises UsageError for a model that reads backwards, or for values out of range.
+        `how`: words (40 tokens), temperature (0.75; 0 takes the most likely token), top_k (0: all), top_p (1.0), no_unk
+        (True), samples (1), seed. Raises UsageError: a backward model, values out of range, or not fitted.
         """
         sampling = Sampling(**how)
         return generate(self._fitted(), prompt, sampling, device=self.device, precision=self.precision)
 
     def describe(self, **entries: Any) -> LanguageModel:
-        """Add entries to the card, such as samples of what the model writes."""
+        """Add entries to the card, such as samples of generated text. Raises UsageError: not fitted."""
         fitted = self._fitted()
         self.fitted_ = dataclasses.replace(fitted, card=fitted.card | entries)
         return self
 
     def save(self, path: str | Path, *, weights: str = "float32") -> None:
-        """Write the model to one `.ulmus` file; with bf16 `weights` it has half the size. Raises StorageError."""
+        """Write the model to one `.ulmus` file; bf16 `weights` halve its size.
+
+        Raises StorageError; ConfigError: an unknown type of weights; UsageError: not fitted.
+        """
         file.save(self._fitted(), path, weights=weights)
 
     @classmethod
     def load(cls, path: str | Path, **settings: Any) -> LanguageModel:
-        """The model in a `.ulmus` file, or the installed one of a name; `settings` as for a new one (device, ...).
+        """The model in a `.ulmus` file, or the installed one of that name; `settings` as for `__init__` (device, ...).
 
-        Raises BundleError.
+        Raises BundleError: a missing or damaged file, or one of another kind.
         """
         fitted = file.load(path)
         model = cls(fitted.config, **settings)
         model.fitted_ = fitted
         return model
 
-    # -- what is fitted ------------------------------------------------------------------------------------------
+    # -- learned state -----------------------------------------------------------------------------------------------
 
     fitted_: FittedLanguageModel
 
@@ -190,21 +195,21 @@ class LanguageModel:
 
     @property
     def card_(self) -> dict[str, Any]:
-        """What it was made from and how."""
+        """Training texts, how it was trained, and more (`card.py`)."""
         return self._fitted().card
 
     @property
     def history_(self) -> list[dict[str, Any]]:
-        """Rows of its training, one an epoch."""
+        """Rows of the training log, one per epoch."""
         return self._fitted().history
 
     @property
     def remap_(self) -> Remap | None:
-        """Which rows of the vocabulary went where in the last fine-tuning."""
+        """How the last fine-tuning mapped the rows of the vocabulary; None without one."""
         return self._fitted().remap
 
     def check_fitted(self) -> None:
-        """Raises UsageError for a model that was neither trained nor loaded."""
+        """Raise UsageError if the model is neither trained nor loaded."""
         self._fitted()
 
     def _fitted(self) -> FittedLanguageModel:
@@ -214,7 +219,7 @@ class LanguageModel:
             )
         return self.fitted_
 
-    # -- pieces --------------------------------------------------------------------------------------------------
+    # -- helpers -----------------------------------------------------------------------------------------------------
 
     def _texts(self, texts: Iterable[str]) -> RunTexts:
         folder = work_folder(self.work_dir)

@@ -1,6 +1,6 @@
-"""Encoder and decoder wired into what the training loop asks for: a batch of streams in, a `Step` out.
+"""Encoder and decoder behind the interface of the training loop: a batch of streams in, a `Step` out.
 
-It predicts the next token and carries its state from batch to batch. Knows no strings and no files.
+The network predicts the next token and carries its state from batch to batch. Knows no strings and no files.
 Axes: B batch, T time, E embedding, V vocabulary.
 """
 
@@ -19,7 +19,7 @@ __all__ = ["LMNetwork", "build"]
 
 
 class LMNetwork(nn.Module):
-    """Language model: `LMBatch(x, y)` (B, T) -> Step with the mean loss in nats a token.
+    """Language model: `LMBatch(x, y)` (B, T) -> Step with the mean loss in nats per token.
 
     `alpha` and `beta` weigh activation and temporal-activation regularisation (Merity et al. 2017, section 4.6).
     """
@@ -33,7 +33,7 @@ class LMNetwork(nn.Module):
         self._state: State | None = None
 
     def forward(self, batch: tuple[Tensor, Tensor]) -> Step:
-        """Reads on from where the batch before ended."""
+        """Loss of the batch `(x, y)`, both (B, T); the streams continue those of the batch before."""
         x, y = batch
         if self._state is not None and self._state[0][0].shape[0] != x.shape[0]:
             self._state = None
@@ -49,11 +49,11 @@ class LMNetwork(nn.Module):
         return Step(loss, nll.detach(), y.numel())
 
     def reset(self) -> None:
-        """Forget what was read."""
+        """Discard the carried state."""
         self._state = None
 
     def carried(self) -> dict[str, Tensor]:
-        """The state as named tensors, for a checkpoint."""
+        """The state of each layer as named tensors (B, width of the layer), for a checkpoint."""
         return {
             f"{k}.{name}": t
             for k, pair in enumerate(self._state or [])
@@ -61,18 +61,18 @@ class LMNetwork(nn.Module):
         }
 
     def carry(self, tensors: dict[str, Tensor]) -> None:
-        """Put back what `carried` gave."""
+        """Restore the state that `carried` returned."""
         layers = range(len(tensors) // 2)
         self._state = [(tensors[f"{k}.h"], tensors[f"{k}.c"]) for k in layers] or None
 
     def layer_groups(self) -> list[list[nn.Parameter]]:
-        """LSTM layers from the bottom, then embedding and decoder: new words' rows must train first of all."""
+        """LSTM layers from the bottom, then embedding and decoder: the rows of new words must train first."""
         embedding, *layers = self.encoder.layer_groups()
         return [*layers, [*embedding, *self.decoder.parameters()]]
 
 
 def build(settings: LMConfig, vocab_size: int, *, seed: int | None = None) -> LMNetwork:
-    """A network with random weights; with a `seed` always the same ones, and torch's random state is left alone."""
+    """A network with random weights; a `seed` makes them reproducible and leaves torch's random state alone."""
     if seed is not None:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)

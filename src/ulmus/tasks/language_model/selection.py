@@ -1,8 +1,8 @@
-"""Which installed language model knows the language of some texts.
+"""Which installed language model matches the language of some texts.
 
-Each model's tokenizer says how many bits a byte the texts need, beside the model's own (`text/familiar.py`); the
-nearest model is taken if it is near enough. So every language has its detector as soon as it has a model.
-Costs some tens of milliseconds a model. Loads no weights.
+Each model's tokenizer gives the bits per byte of the texts, compared with the model's own texts (`text/familiar.py`);
+the nearest model is chosen if it is near enough. A language can be detected as soon as there is a model of it.
+Costs some tens of milliseconds per model. Loads no weights.
 """
 
 from __future__ import annotations
@@ -18,40 +18,40 @@ from ulmus.tasks.language_model.file import KIND
 from ulmus.text.familiar import bits_per_byte, foreign_letters
 from ulmus.text.tokenizer import Tokenizer
 
-__all__ = ["familiar"]
+__all__ = ["matching_model"]
 
-SAME_LANGUAGE = 1.9  # times the bits of a model's own texts: up to there, texts are in its language
-OTHER_SCRIPT = 0.3  # of the letters may be of scripts that the model has seen less of
-AS_GOOD = 1.15  # times those of the nearest model: up to there, kind and size decide
+SAME_LANGUAGE = 1.9  # largest distance at which texts count as being in the model's language
+OTHER_SCRIPT = 0.3  # largest fraction of letters of scripts that are rarer in the model's texts
+AS_GOOD = 1.15  # times the smallest distance: among models up to there, tokenizer type and size decide
 
 
 class Candidate(NamedTuple):
-    """A model and how far from its own texts the given ones are; the best one is the smallest."""
+    """A model and the distance of the given texts from its own; candidates sort from best to worst."""
 
-    other_kind: bool  # than words
-    other_size: bool  # than small
-    distance: float  # 1 is like its own texts
+    other_kind: bool  # tokens other than words
+    other_size: bool  # size other than small
+    distance: float  # bits per byte of the texts, relative to the model's own texts; 1: the same
     name: str
     language: str
     kind: str
     size: str | None
 
 
-def familiar(
+def matching_model(
     texts: list[str], *, kind: str | None, size: str | None, say: Callable[[str], None]
 ) -> str | None:
-    """The name of the installed language model that knows the language of `texts`; None where there is none.
+    """The name of the installed language model that matches the language of `texts`; None if there is none.
 
-    `kind` of tokens and `size` leave out all others. Pieces fit a related language nearly as well as their own, words
-    do not: a language whose words are not those of the texts is not theirs. What was found is told with `say`.
+    `kind` (tokenizer type) and `size` exclude all others. Subwords fit a related language nearly as well as their own,
+    words do not: a language whose word model does not fit the texts is excluded. The choice is reported with `say`.
     """
-    known = list(_candidates(texts, say))
-    others = {one.language for one in known if not one.other_kind and one.distance > SAME_LANGUAGE}
+    candidates = list(_candidates(texts, say))
+    excluded = {one.language for one in candidates if not one.other_kind and one.distance > SAME_LANGUAGE}
     near = [
         one
-        for one in known
+        for one in candidates
         if one.distance <= SAME_LANGUAGE
-        and one.language not in others
+        and one.language not in excluded
         and kind in (None, one.kind)
         and size in (None, one.size)
     ]
@@ -60,14 +60,14 @@ def familiar(
     best = min(one.distance for one in near)
     chosen = min(one for one in near if one.distance <= AS_GOOD * best)
     say(
-        f"The texts look like those of {chosen.name} (language {chosen.language}; distance {chosen.distance:.2f}, "
-        f"1 is none). Starting from it; --language-model says otherwise."
+        f"Starting from the language model {chosen.name} (language {chosen.language}), which matches the texts: "
+        f"{chosen.distance:.2f} times the bits per byte of its own. Use --language-model to choose another."
     )
     return chosen.name
 
 
 def _candidates(texts: list[str], say: Callable[[str], None]) -> Iterator[Candidate]:
-    """The installed models that read forwards and know the script of the texts."""
+    """The installed forward models that know the script of the texts."""
     for name, path in installed().items():
         try:
             manifest = read_manifest(path)
@@ -87,6 +87,6 @@ def _candidates(texts: list[str], say: Callable[[str], None]) -> Iterator[Candid
 
 
 def _size(config: dict[str, Any]) -> str | None:
-    """The name of the size that a language model of this config has."""
+    """The name of the size with the shape of this config; None if there is none."""
     shape = [config["embedding"], config["hidden"], config["layers"]]
     return next((n for n, c in SIZES.items() if [c.embedding, c.hidden, c.layers] == shape), None)

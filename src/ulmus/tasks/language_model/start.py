@@ -1,4 +1,4 @@
-"""What a classifier's encoder starts from: an installed or given language model, one trained on the texts, or none.
+"""The language model that a classifier starts from: installed, given, trained on the texts, or none.
 
 Knows no label and no layer.
 """
@@ -23,13 +23,16 @@ from ulmus.text.vocab import UNK
 
 __all__ = ["check_given", "sample_of", "starting_model"]
 
-FAMILIAR = 1.3  # times its own perplexity: up to there, texts are of the kind a language model was made from
-UNKNOWN = 0.1  # share of unknown words above which texts are new to a language model
-SAMPLE, CHARACTERS = 200, 4_000  # texts that tell, and what is read of each
+FAMILIAR = 1.3  # times its own perplexity: up to there, a language model needs no fine-tuning
+UNKNOWN = 0.1  # fraction of unknown words above which it does
+SAMPLE, CHARACTERS = 200, 4_000  # texts in a sample, and the length of each
 
 
 def check_given(given: Any) -> None:
-    """Raise now rather than after counting words: UsageError for an untrained model, BundleError for a wrong file."""
+    """Check a given language model before any other work.
+
+    Raises UsageError: it is not fitted; BundleError: a missing or damaged file, or one of another kind.
+    """
     if isinstance(given, LanguageModel):
         given.check_fitted()
     elif given not in (None, "new", "none"):
@@ -39,10 +42,10 @@ def check_given(given: Any) -> None:
 def starting_model(
     given: Any, config: LMConfig, texts: RunTexts, settings: RunSettings, *, tune: str
 ) -> FittedLanguageModel:
-    """A language model for `texts`: given and fine-tuned where they are new to it, trained on them, or untrained.
+    """A language model for `texts`: the given one (fine-tuned if it does not fit), one trained on them, or untrained.
 
-    `given` is a `LanguageModel`, a path or a name; None or "new" trains one of this `config`, "none" trains none.
-    `tune` is auto, always or none.
+    `given` is a `LanguageModel`, a path or a name; None or "new" trains one with this `config`, "none" trains none.
+    `tune` is auto, always or none. Raises BundleError, DataError.
     """
     if given is None or (isinstance(given, str) and given == "new"):
         settings.say("Training a language model on all texts.")
@@ -50,22 +53,22 @@ def starting_model(
     if isinstance(given, str) and given == "none":
         return fitting.untrained(config, texts, settings)
     model = given.fitted_ if isinstance(given, LanguageModel) else load(given)
-    if tune == "none" or (tune == "auto" and _knows(model, sample_of(texts.to_learn), settings)):
+    if tune == "none" or (tune == "auto" and _fits(model, sample_of(texts.to_learn), settings)):
         return model
     settings.say("Fine-tuning the language model on all texts.")
     return fitting.fine_tune(model, texts, settings)
 
 
 def sample_of(texts: Iterable[str]) -> list[str]:
-    """The beginnings of some of the texts, always the same."""
+    """The beginnings of a fixed random sample of the texts."""
     known = texts if isinstance(texts, list) else list(texts)
     return [known[i][:CHARACTERS] for i in np.random.default_rng(0).permutation(len(known))[:SAMPLE]]
 
 
-def _knows(model: FittedLanguageModel, sample: list[str], settings: RunSettings) -> bool:
-    """Whether the texts are no harder for the model than those it was measured on when it was made.
+def _fits(model: FittedLanguageModel, sample: list[str], settings: RunSettings) -> bool:
+    """Whether the model's perplexity on the texts is close to its own, on the texts it was evaluated on after training.
 
-    Words it does not know are easy for it: they are all the same token. So there must be few of them.
+    Unknown words lower the perplexity, because they are all the same token; so there must be few of them.
     """
     own = model.metrics.get("perplexity")
     unknown = float(np.mean(np.concatenate(model.tokenizer.encode_batch(sample)) == UNK))
