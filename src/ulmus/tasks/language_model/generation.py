@@ -105,7 +105,7 @@ def _reading(network: LMNetwork, samples: int, precision: str) -> Callable[[Tens
     if network.encoder.embedding.device.type == "cpu":
         reader = for_inference(network.encoder, precision)
         state = reader.start(samples)
-        return lambda ids: reader.read(ids.t().flatten(), [samples] * ids.shape[1], state)[-1][
+        return lambda ids: reader.forward(ids.t().flatten(), [samples] * ids.shape[1], state)[-1][
             -samples:
         ].float()
     kept: list[State | None] = [None]
