@@ -1,4 +1,4 @@
-"""A checkpoint with a byte that was flipped is said to be damaged, and no run goes on from it."""
+"""A checkpoint with a changed byte is reported as damaged, and no run resumes from it."""
 
 from __future__ import annotations
 

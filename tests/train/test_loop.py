@@ -53,7 +53,7 @@ def test_the_reported_loss_is_that_of_evaluate(new_model, new_batches):
 
 
 def test_stages_run_in_order_with_their_own_batches(new_model, new_batches):
-    """Each stage trains on its entry of `train`, for its epochs, and is judged on its entry of `valid`."""
+    """Each stage trains on its entry of `train`, for its epochs, and is evaluated on its entry of `valid`."""
     teach, true, watch = new_batches(3), new_batches(2, seed=1), _Watch()
     history = Trainer(
         new_model(), [Stage("teach", 1), Stage("true", 2)], train=[teach, true], valid=[None, new_batches(1)],
@@ -140,7 +140,7 @@ def test_a_warm_up_multiplies_the_rates_of_the_schedule(new_model, new_batches):
 
 
 def test_a_decay_ends_the_stage_after_its_steps(new_model, new_batches):
-    """Across epochs, its rate falling; the last weights are judged."""
+    """Across epochs, with a falling rate; the last weights are evaluated."""
     watch = _Watch(lambda s: s.lr)
     stage = Stage("all", 100, Schedule("constant", 0.5), decay_steps=4)
     history = Trainer(
@@ -166,7 +166,7 @@ def test_the_rate_follows_the_length_of_a_random_bptt_batch(new_model, new_batch
 
 
 class _Clock:
-    """A clock on which every look takes a second."""
+    """A clock that advances by one second per reading."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -210,7 +210,9 @@ def test_evaluations_take_no_more_than_their_share_of_a_time_budget(new_model, n
 
 
 @pytest.mark.parametrize("seconds", range(60, 140, 4))
-def test_weights_at_the_end_of_a_time_budget_are_always_judged(new_model, new_batches, monkeypatch, seconds):
+def test_weights_at_the_end_of_a_time_budget_are_always_evaluated(
+    new_model, new_batches, monkeypatch, seconds
+):
     """Also when the time runs out in the last step of an epoch: the best weights are never those of long before."""
     clock = _Clock()
     monkeypatch.setattr("ulmus.train.stage.time", clock)
@@ -220,7 +222,7 @@ def test_weights_at_the_end_of_a_time_budget_are_always_judged(new_model, new_ba
     assert "loss" in history.rows[-1]
 
 
-def test_what_the_clock_cut_short_is_over_although_the_evaluation_took_less_than_was_kept_for_it(
+def test_a_stage_ended_by_its_time_budget_stays_ended_when_the_evaluation_took_less_than_was_reserved(
     new_model, new_batches, monkeypatch
 ):
     """The rate is down by then: more steps would teach nothing, and one more evaluation would tell nothing."""
@@ -323,7 +325,7 @@ def test_patience_ends_a_stage_and_not_the_run(new_model, new_batches):
     assert [row["stage"] for row in history.rows] == ["a"] * 4 + ["b"]
 
 
-def test_averaged_weights_are_judged_and_kept(new_model, new_batches):
+def test_averaged_weights_are_evaluated_and_kept(new_model, new_batches):
     """With ema the loss in the history is that of the averaged weights, which the stage ends with."""
     model, valid = new_model(), new_batches(4, seed=1)
     config = LoopConfig(device="cpu", ema=0.9)
@@ -364,7 +366,7 @@ def test_averaging_begins_when_the_loss_no_longer_falls(new_model, new_batches, 
 
 
 @pytest.mark.parametrize(
-    ("make", "told"),
+    ("make", "message"),
     [
         (lambda: Stage("s", 0), "epochs must be at least 1"),
         (lambda: Stage("s", minutes=0), "minutes must be above 0"),
@@ -373,10 +375,10 @@ def test_averaging_begins_when_the_loss_no_longer_falls(new_model, new_batches, 
         (lambda: LoopConfig(clip=0), "clip"),
         (lambda: LoopConfig(ema=1), "between 0 and 1"),
         (lambda: LoopConfig(nt_asgd=-1), "nt_asgd"),
-        (lambda: LoopConfig(nt_asgd=5, ema=0.9), "no ema beside it"),
+        (lambda: LoopConfig(nt_asgd=5, ema=0.9), "without ema"),
         (lambda: LoopConfig(optimizer="adam"), "adamw or sgd, got 'adam'"),
         (lambda: LoopConfig(patience=0), "at least 1 evaluation"),
-        (lambda: Trainer(None, [], train=SimpleNamespace()), "at least one stage"),
+        (lambda: Trainer(None, [], train=SimpleNamespace()), "stages: expected at least one"),
         (lambda: Trainer(None, [Stage("s")], train=[1, 2]), "each of the 1 stages, got 2"),
         (
             lambda: Trainer(None, [Stage("s")], train=[1], config=LoopConfig(keep_best=True)),
@@ -384,9 +386,9 @@ def test_averaging_begins_when_the_loss_no_longer_falls(new_model, new_batches, 
         ),
     ],
 )
-def test_what_cannot_be_is_refused_before_training(make, told):
-    """Impossible stages and settings are ConfigErrors that say what was expected."""
-    with pytest.raises(ConfigError, match=told):
+def test_invalid_settings_are_refused_before_training(make, message):
+    """Invalid stages and settings are ConfigErrors that say what was expected."""
+    with pytest.raises(ConfigError, match=message):
         make()
 
 

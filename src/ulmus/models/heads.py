@@ -91,7 +91,7 @@ def start_pooling(batch: int, widths: Sequence[int], like: Tensor) -> list[Poole
 
 
 def pool(pooled: Sequence[Pooled], outputs: Sequence[Tensor], start: int, lengths: Tensor) -> list[Pooled]:
-    """Add `outputs` (B, T, D) of each layer, tokens `start`..`start + T` of documents of `lengths` (B,); the new pooling."""
+    """The pooling with `outputs` (B, T, D) of each layer added: from token `start`, documents of `lengths` (B,)."""
     return [_pool(*one, start, lengths) for one in zip(pooled, outputs, strict=True)]
 
 
