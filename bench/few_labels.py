@@ -1,14 +1,14 @@
-"""What pretraining is worth: accuracy against the number of labels, on four data sets, in seven ways.
+"""The effect of pretraining: accuracy against the number of labels, on four data sets, in seven ways.
 
     python bench/few_labels.py run [--sets imdb trec ...] [--labels 100 1000 0] [--seeds 3] [--jobs 2]
-    python bench/few_labels.py table          Markdown of what is done      python bench/few_labels.py plot FILE.png
+    python bench/few_labels.py table       Markdown of the finished runs      python bench/few_labels.py plot FILE.png
 
-Ways: word counts alone; with LSA of all texts; the encoder from nothing; pretrained; pretrained and fine-tuned on the
-texts; the same with word counts as its teacher; that combined with the counts. 0 labels means all there are.
-Each set's training file is split once (seed 0): at most 5,000 texts, and at most three tenths, are only judged on and
-are in no training, with or without label. The labels of a seed are drawn from the rest, which is unlabelled text
-otherwise. One process and one core a training, --jobs side by side. A run that is in --out already is not repeated; one
-that was stopped goes on from its checkpoint. Needs $ULMUS_DATA (default ../shared/data); a day on 2 cores for all.
+Ways: word counts alone; with LSA of all texts; the encoder from random weights; pretrained; pretrained and fine-tuned
+on the texts; the same with word counts as its teacher; that combined with the counts. 0 labels means all.
+Each set's training file is split once (seed 0): at most 5,000 texts, and at most three tenths, are the test set and
+never used for training, with or without label. The labels of a seed are drawn from the rest, which otherwise serves as
+unlabelled text. Each training is one process on one core, --jobs in parallel. A run that is in --out is not repeated;
+one that was stopped resumes from its checkpoint. Needs $ULMUS_DATA (default ../shared/data); a day on 2 cores for all.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ def chosen(run: Run, texts: Texts) -> tuple[list[str], list[str], list[str]]:
 
 
 def tuned(name: str, work: Path, share: float) -> dict[str, Any]:
-    """Fine-tune the language model of a set on all its texts but the judged ones."""
+    """Fine-tune the language model of a set on all its texts except the test set."""
     from ulmus import LanguageModel
 
     texts = load(name)
