@@ -26,7 +26,7 @@ def run(new_model, new_batches):
     def train(*callbacks):
         return Trainer(
             new_model(),
-            [Stage("head", 1, unfreeze=1), Stage("all layers", 2)],
+            [Stage("head", epochs=1, unfreeze=1), Stage("all layers", epochs=2)],
             train=new_batches(3),
             valid=new_batches(2),
             config=LoopConfig(device="cpu"),
@@ -81,7 +81,7 @@ def test_a_stage_ended_by_its_time_budget_reports_the_steps_done(new_model, new_
         out = io.StringIO()
         Trainer(
             new_model(),
-            [Stage("hurried", 4, minutes=minutes)],
+            [Stage("hurried", epochs=4, minutes=minutes)],
             train=new_batches(3),
             config=LoopConfig(device="cpu"),
             callbacks=[Progress(stream=out)],

@@ -24,7 +24,10 @@ from ulmus.train.checkpoint import CheckpointFile, load_model, model_tensors
 from ulmus.train.loop import History, Interrupted, LoopConfig, Stage, Trainer
 from ulmus.train.schedules import Schedule
 
-STAGES = [Stage("head", 1, Schedule("slanted_triangular", 0.05), unfreeze=1), Stage("all", 2)]
+STAGES = [
+    Stage("head", epochs=1, schedule=Schedule("slanted_triangular", 0.05), unfreeze=1),
+    Stage("all", epochs=2),
+]
 CONFIG = LoopConfig(device="cpu", clip=1.0, ema=0.8, keep_best=True)
 NT_ASGD = LoopConfig(device="cpu", optimizer="sgd", nt_asgd=0)
 STEPS = 10  # 4 in the first stage, 2 x 3 in the second
@@ -90,7 +93,11 @@ def _equal(a: Any, b: Any) -> bool:
 @given(st.lists(st.integers(1, STEPS), min_size=1, max_size=3), st.sampled_from([CONFIG, NT_ASGD]))
 def test_a_run_killed_anywhere_ends_with_the_same_weights(train, outcome, kills, config):
     """Killed after any steps, any number of times, resumed: weights and history are those of one go, bit by bit."""
-    stages = STAGES if config is CONFIG else [STAGES[0], Stage("all", 6, Schedule("constant", 1.0))]
+    stages = (
+        STAGES
+        if config is CONFIG
+        else [STAGES[0], Stage("all", epochs=6, schedule=Schedule("constant", 1.0))]
+    )
     with tempfile.TemporaryDirectory() as folder, ALWAYS:
         path = Path(folder) / "run.checkpoint"
         for k in kills:
@@ -170,7 +177,7 @@ def test_stopped_in_the_last_evaluation_of_a_time_budget_that_evaluation_is_made
     train, new_batches, tmp_path, monkeypatch
 ):
     """The time may be up: an epoch under way is still brought to its end."""
-    path, stages = tmp_path / "run.checkpoint", [Stage("all", 9, minutes=1)]
+    path, stages = tmp_path / "run.checkpoint", [Stage("all", epochs=9, minutes=1)]
     ours = {"stages": stages, "train": [new_batches(4)], "valid": [new_batches(2)]}
 
     def stop(_run: Any, **_asked: Any) -> Any:
@@ -239,7 +246,7 @@ def test_the_file_is_plain_safetensors_with_shared_weights_once(train, tmp_path)
 @pytest.mark.parametrize(
     ("changes", "different"),
     [
-        ({"stages": [STAGES[0], Stage("all", 3)]}, "the stages"),
+        ({"stages": [STAGES[0], Stage("all", epochs=3)]}, "the stages"),
         ({"config": LoopConfig(device="cpu", seed=1)}, "the settings of the loop"),
         ({"model": torch.nn.Linear(1, 1)}, "the model"),
     ],

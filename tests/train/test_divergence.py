@@ -32,12 +32,12 @@ def test_a_loss_that_is_no_number_ends_the_run(new_model, new_batches):
     batches = new_batches(3)
     batches.x[:] = math.nan
     with pytest.raises(UlmusError, match=MESSAGE):
-        Trainer(new_model(), [Stage("all", 1)], train=batches, config=CPU).run()
+        Trainer(new_model(), [Stage("all", epochs=1)], train=batches, config=CPU).run()
 
 
 def test_a_learning_rate_out_of_all_proportion_ends_the_run(new_model, new_batches):
     """Found by the loss, whatever becomes of the weights."""
-    stage = Stage("all", 3, Schedule("constant", 1e38))
+    stage = Stage("all", epochs=3, schedule=Schedule("constant", 1e38))
     with pytest.raises(UlmusError, match=MESSAGE):
         Trainer(new_model(), [stage], train=new_batches(3), config=CPU).run()
 
@@ -49,4 +49,4 @@ def test_a_last_step_that_spoils_the_weights_ends_the_run(new_model, new_batches
     valid = new_batches(1) if validated else None
     how = {"valid": valid, "config": CPU, "callbacks": [_Spoil(model, 3)]}
     with pytest.raises(UlmusError, match=MESSAGE):
-        Trainer(model, [Stage("all", 1)], train=new_batches(3), **how).run()
+        Trainer(model, [Stage("all", epochs=1)], train=new_batches(3), **how).run()

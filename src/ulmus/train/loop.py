@@ -1,6 +1,6 @@
 """THE training loop: stages in order, each with its epochs, evaluations and rows of history.
 
-    Trainer(model, [Stage("head", 1, unfreeze=1), Stage("all", 3)], train=batches, valid=held_out).run()
+    Trainer(model, [Stage("head", epochs=1, unfreeze=1), Stage("all", epochs=3)], train=batches, valid=held_out).run()
 
 `train` and `valid` serve all stages, or are lists with one entry per stage. A run begins at the current epoch of its
 training batches and leaves them at the one after its last: a second `Trainer` with the same batches uses another order
