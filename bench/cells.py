@@ -1,9 +1,9 @@
 """LSTM or QRNN for `small`? At equal time on IMDb: `python bench/cells.py [NAME ...] [--minutes 30] [--threads N]`.
 
-Each candidate is a language model from nothing on the 75,000 training reviews (500 held back, the same for all), with
-the vocabulary, softmax, dropouts and learning rates of `small`; they differ in the layers alone. What counts is the
-perplexity after the same minutes, not after the same tokens. With --at-once all run side by side, each on as many
-threads, so that whatever else the machine does slows all of them. Needs $ULMUS_DATA (default ../shared/data).
+Each candidate is a language model trained from scratch on the 75,000 training reviews (the same 500 are held out), with
+the vocabulary, softmax, dropouts and learning rates of `small`; only the layers differ. The measure is the perplexity
+after the same minutes, not after the same tokens. With --at-once all run in parallel with the same number of threads,
+so that other load on the machine slows all of them alike. Needs $ULMUS_DATA (default ../shared/data).
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ def trained(name: str, minutes: float, threads: int) -> dict[str, Any]:
     config = dataclasses.replace(lm_config("small"), **CANDIDATES[name])
     model = LanguageModel(config, minutes=minutes, verbose=False).fit(reviews()[0])
     last = model.history_[-1]
-    read = last["steps"] * config.batch_size * config.bptt
+    seen = last["steps"] * config.batch_size * config.bptt
     return {
         "name": name,
         "layers": f"{config.cell} {config.embedding}/{config.hidden}/{config.layers}",
         "perplexity": model.metrics_["perplexity"],
-        "million_tokens": read / 1e6,
+        "million_tokens": seen / 1e6,
         "minutes": last["seconds"] / 60,
         "threads": threads,
     }

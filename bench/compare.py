@@ -8,9 +8,9 @@ stands in its docstring in `rows_fastai.py` and `rows_ulmus.py`. For each row in
 again, every measurement in a fresh process on all cores; the table has medians. fastai is the newest release with its
 own defaults, in an environment of its own (`bench/.peer`, made here on first use with the same torch) or in --peer's.
 Inputs are the same files (`prepare.py`), made from the IMDb reviews in $ULMUS_DATA (default ../shared/data).
-Of the reviews that are predicted each repeat reads other ones, both libraries the same.
-"Times" is how many times as fast Ulmus is; "of limit" the share of what large matrix products reach (`limits.py`).
-Knows neither library: it starts processes and reads one JSON line of each.
+Each repeat predicts other reviews, the same for both libraries.
+"Times" is how many times as fast Ulmus is; "of limit" the fraction of the speed of large products (`limits.py`).
+Knows neither library: it starts processes and reads one JSON line from each.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What pretraining is worth: accuracy against the number of labels, on four data sets, in eight ways.
 
     python bench/few_labels.py run [--sets imdb trec ...] [--labels 100 1000 0] [--seeds 3] [--jobs 2]
-    python bench/few_labels.py table          Markdown of what is done      python bench/few_labels.py plot FILE.png
+    python bench/few_labels.py table       Markdown of the finished runs      python bench/few_labels.py plot FILE.png
 
 Ways: word counts alone; with LSA of all texts, in a classifier; as `WordCounts` learns from all texts (`--trainings
 counter`: minutes for each set); the encoder from nothing; pretrained; pretrained and fine-tuned on the
@@ -98,7 +98,7 @@ def chosen(run: Run, texts: Texts) -> tuple[list[str], list[str], list[str]]:
 
 
 def tuned(name: str, work: Path, share: float) -> dict[str, Any]:
-    """Fine-tune the language model of a set on all its texts but the judged ones."""
+    """Fine-tune the language model of a set on all its texts except the test set."""
     from ulmus import LanguageModel
 
     texts = load(name)

@@ -6,7 +6,7 @@
 #   there   gpu_pretrain.sh measure 64 128 256 512   tokens a second at these batch sizes, before minutes are planned
 #   there   gpu_pretrain.sh train NAME MINUTES OUT   NAME: en, or en-bwd, which reads backwards. Leaves the model in OUT,
 #                                                    in pieces of 15 MB. Stops after $CALL seconds (540) with exit code
-#                                                    130, and goes on when it is called again: minutes count together
+#                                                    130, and resumes when it is called again: minutes add up
 #   here    gpu_pretrain.sh join NAME FOLDER         its pieces in FOLDER -> packages/ulmus-en/src/ulmus_en/NAME.ulmus
 #
 # "There" needs this checkout and a $PYTHON (python3) with what pyproject.toml names; nothing is downloaded. It is

@@ -2,10 +2,10 @@
 
     python bench/imdb.py split|lm|train|table [--labels 20000|1000|100] [--seed 0] [--out runs/imdb]
 
-The 25,000 labelled training reviews are split once (seed 0): 5,000 are only judged on, 20,000 are the pool that labels
-are drawn from. Reviews that are judged on are in no training text, with or without label. Everything runs through the
-commands that users type; `split` writes their files, `train` adds a line to results.jsonl, `table` prints the means.
-Needs $ULMUS_DATA (default ../shared/data). Hours on 2 cores for everything; each step minutes to an hour.
+The 25,000 labelled training reviews are split once (seed 0): 5,000 are the test set, 20,000 the pool from which labels
+are drawn. Reviews of the test set are in no training text, with or without label. Everything runs through the command
+line; `split` writes the input files, `train` adds a line to results.jsonl, `table` prints the means.
+Needs $ULMUS_DATA (default ../shared/data). Takes hours on 2 cores, each step minutes to an hour.
 """
 
 import argparse
@@ -61,7 +61,7 @@ def ulmus(*arguments: object) -> dict[str, object]:
 
 
 def lm(out: Path, minutes: float) -> None:
-    """One language model of all texts that are not judged on."""
+    """Fine-tune one language model on all texts except the test set."""
     found = ulmus(
         "pretrain",
         out / "unsup.csv",
@@ -78,7 +78,7 @@ def lm(out: Path, minutes: float) -> None:
 
 
 def train(out: Path, labels: int, seed: int) -> None:
-    """One classifier, judged on the 5,000; the result goes to results.jsonl."""
+    """Train one classifier and evaluate it on the test set; the result goes to results.jsonl."""
     model = out / f"{labels}-{seed}.ulmus"
     unlabeled = [] if labels == 20_000 else ["--unlabeled", out / f"rest-{labels}-{seed}.csv"]
     began = time.time()

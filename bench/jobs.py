@@ -1,4 +1,4 @@
-"""Trainings of a benchmark side by side, one process and one core each; a result is kept as soon as it is there.
+"""Runs the trainings of a benchmark in parallel, one process and one core each, and saves each result at once.
 
 A child is the benchmark's own script with `child` and what it is to do; the last line that it prints is its result, a
 JSON object, which becomes a line of the file of results. Nothing in that file is done again.

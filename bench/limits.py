@@ -1,7 +1,7 @@
-"""What this machine can do at most, for `compare.py`: `python limits.py [quick]` prints one JSON line, GFLOP/s a name.
+"""The limits of this machine, for `compare.py`: `python limits.py [quick]` prints one JSON line, GFLOP/s by name.
 
-float32, bf16, int8: products of large square matrices, the most that training and reading side by side could reach.
-The int8 product is the operator that `models/matmul.py` uses; None where the processor or the torch has none.
+float32, bf16, int8: products of large square matrices, an upper limit for training and batched inference. The int8
+product is the operator of `models/matmul.py`; None if the processor or the torch build has none.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def whole(size: int) -> Callable[[], Any]:
 
 
 def gflops(size: int, make: Callable[[], Callable[[], Any]]) -> float | None:
-    """GFLOP/s of the product that `make` gives; None where there is no such product."""
+    """GFLOP/s of the product that `make` returns; None if it is not available."""
     try:
         work = make()
         took = measure.median_s(work, times=5, warm=2)

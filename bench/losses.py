@@ -84,7 +84,7 @@ def run(name: str, seed: int, steps: int, data: tuple[IdStore, IdStore, int]) ->
         network.decoder = decoder
     batches = Some(train, seed=seed)
     batches.steps = steps
-    stage = Stage("lm", 1, Schedule("one_cycle", peak=5e-3))
+    stage = Stage("lm", epochs=1, schedule=Schedule("one_cycle", peak=5e-3))
     loop = LoopConfig(seed=seed, device="cpu", precision=precision, clip=1.0)
     began = time.perf_counter()
     Trainer(network, [stage], train=batches, config=loop).run()

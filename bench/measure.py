@@ -131,7 +131,7 @@ def texts(folder: Path, name: str) -> list[str]:
 
 
 def share(raw: list[str]) -> list[str]:
-    """The texts of this repeat: with three of them each reads another third, and together they read all."""
+    """The texts of this repeat: each of three repeats uses another third."""
     part, parts = map(int, os.environ.get(PART, "1/1").split("/"))
     return raw[(part - 1) * len(raw) // parts : part * len(raw) // parts]
 

@@ -7,7 +7,7 @@ Each language model is `small`, word tokens, made from articles drawn at random 
 draws are in the larger ones), which it reads once or several times. The classifiers are those of `few_labels.py`, way
 "pretrained": no fine-tuning of the language model, no teacher, the same splits, draws and minutes. Its own results are
 the two ends: nothing, and `en-small`, which has read all there is once. One process and one core a training, --jobs
-side by side. What is in --out is not repeated; what was stopped goes on from its checkpoint. Needs $ULMUS_DATA
+in parallel. A run that is in --out is not repeated; one that was stopped resumes from its checkpoint. Needs $ULMUS_DATA
 (default ../shared/data); hours on 2 cores for all.
 """
 

@@ -1,4 +1,4 @@
-"""How fast, on this machine: cutting texts, training a language model, counting words, predicting.
+"""Speed on this machine: tokenizing, training a language model, counting words, predicting.
 
     make bench            or: python bench/speed.py [SECONDS]      (time for each training, default 20)
 

@@ -1,7 +1,7 @@
 """Where the time of a training step or of predictions goes: `python bench/where.py DATA_FOLDER [WORK ...]`.
 
 DATA_FOLDER is what `compare.py --data-folder` keeps. Works: lm, lm-adaptive, classifier, predict-bf16, predict-int8.
-Every operation of torch is counted under one heading by its own time; what is left of the clock is Python and waiting.
+The own time of every torch operation is counted under one heading; the remaining wall-clock time is Python and waiting.
 """
 
 from __future__ import annotations

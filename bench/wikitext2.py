@@ -8,8 +8,8 @@ Tokens are the words between spaces, `<eos>` at the end of each line, all 33,278
 with those of papers. `published` is the recipe of Merity et al. 2017: 400/1150/3, their dropouts, batches of 80, SGD at
 30, NT-ASGD. The others have the small shape and the library's usual dropouts, and read the text as often as each other:
 AdamW in one cycle, the same with a moving average of the weights, SGD with a moving average, SGD with NT-ASGD (which
-there waits for 2 evaluations instead of 5). Judged are the averaged weights of the best epoch; texts are read in one
-stream, in float32. A run that was stopped goes on from its checkpoint. Needs $ULMUS_DATA (default ../shared/data).
+there waits for 2 evaluations instead of 5). The averaged weights of the best epoch are evaluated, each text as one
+stream, in float32. A run that was stopped resumes from its checkpoint. Needs $ULMUS_DATA (default ../shared/data).
 """
 
 from __future__ import annotations

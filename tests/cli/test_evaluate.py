@@ -12,7 +12,7 @@ import pytest
 from typer.testing import Result
 
 from ulmus.cli import evaluate as command
-from ulmus.evaluation.per_class import judged
+from ulmus.evaluation.per_class import evaluation_report
 
 Run = Callable[..., Result]
 Reviews = Callable[[int, int], list[list[str]]]
@@ -213,7 +213,9 @@ def test_of_many_classes_the_most_frequent_mistakes_are_shown(capsys: pytest.Cap
     guess = np.where(np.arange(120) % 2 == 0, target, 0)
     proba = np.eye(60)[guess]
     command._tell(
-        judged(target, {"lm": proba}, {"lm": 0.5}, [f"c{k}" for k in range(60)]) | {"seconds": 1.0}, "m"
+        evaluation_report(target, {"lm": proba}, {"lm": 0.5}, [f"c{k}" for k in range(60)])
+        | {"seconds": 1.0},
+        "m",
     )
     told = capsys.readouterr().out
     assert "the 40 of 60 classes with the most texts" in told

@@ -10,7 +10,7 @@ import pytest
 
 from ulmus.errors import DataError
 from ulmus.evaluation.objectives import objective_of
-from ulmus.evaluation.per_class import by_class, caveats, confusion, judged, unmeasured
+from ulmus.evaluation.per_class import by_class, caveats, confusion, evaluation_report, unmeasured
 
 HALVES = {"combined": 0.5, "counts": 0.5}
 
@@ -62,7 +62,7 @@ def test_all_that_evaluate_says() -> None:
     """Scores of the first part stand on top, those of all under `parts`."""
     target = np.array([0, 1, 1, 0])
     parts = {"combined": sure([0, 1, 1, 1], 3), "counts": sure([1, 1, 1, 1], 3)}
-    found = judged(target, parts, HALVES, ["a", "b", "c"])
+    found = evaluation_report(target, parts, HALVES, ["a", "b", "c"])
     assert found["parts"]["combined"] == objective_of(target).report(target, parts["combined"])
     assert (found["accuracy"], found["parts"]["counts"]["accuracy"], found["n"]) == (0.75, 0.5, 4)
     assert found["classes"]["b"]["support"] == 2
@@ -75,7 +75,7 @@ def test_all_that_evaluate_says() -> None:
 def test_a_class_that_the_model_does_not_know_is_always_wrong(several: bool) -> None:
     """It has a row of its own and is never predicted; what needs its probability is left out."""
     target = np.array([0, 1, 2])
-    found = judged(
+    found = evaluation_report(
         np.eye(3, dtype=np.int64)[target] if several else target,
         {"combined": sure([0, 1, 1], 2)},
         HALVES,
@@ -90,7 +90,7 @@ def test_a_class_that_the_model_does_not_know_is_always_wrong(several: bool) -> 
 def test_fewer_names_than_classes_are_refused() -> None:
     """With how many there should be."""
     with pytest.raises(DataError, match="a name for each of 3 classes, got 2"):
-        judged(np.array([0]), {"combined": sure([0], 3)}, HALVES, ["a", "b"])
+        evaluation_report(np.array([0]), {"combined": sure([0], 3)}, HALVES, ["a", "b"])
 
 
 @pytest.mark.parametrize(
@@ -106,12 +106,12 @@ def test_a_class_without_a_document_is_unmeasured(target: np.ndarray, names: Any
     assert unmeasured(target, names) == missing
 
 
-def test_a_verdict_says_what_was_not_measured_and_what_was_left_out() -> None:
-    """And nothing where there is nothing to say."""
+def test_a_verdict_names_classes_without_scores_and_documents_left_out() -> None:
+    """And has no caveat when there is none."""
     found = caveats("Good.", np.array([0, 0]), ["ham", "spam"], 3)
-    assert found["verdict"].startswith("Good. How well 'spam' can be found was not measured")
-    assert "3 documents given to measure on were left out" in found["verdict"]
+    assert found["verdict"].startswith("Good. There are no scores for 'spam'")
+    assert "3 evaluation documents were left out" in found["verdict"]
     assert (found["unmeasured"], found["repeated"]) == (["spam"], 3)
     many = caveats("Good.", np.array([0]), [f"class {k}" for k in range(20)], 0)
-    assert "'class 8' and 11 more can be found" in many["verdict"]
+    assert "'class 8' and 11 more: no held-out" in many["verdict"]
     assert caveats("Good.", np.array([0, 1]), ["ham", "spam"], 0)["verdict"] == "Good."

@@ -142,7 +142,9 @@ def trained_beside(
     assert len(batches) == steps
     reference = Reference(network.state_dict())
     losses = Losses()
-    stage = Stage("one epoch", 1, Schedule("constant", peak=rate), factor=FACTOR, weight_decay=DECAY)
+    stage = Stage(
+        "one epoch", epochs=1, schedule=Schedule("constant", peak=rate), factor=FACTOR, weight_decay=DECAY
+    )
     config = LoopConfig(device="cpu", clip=CLIP)
     Trainer(network, [stage], train=batches, config=config, callbacks=[losses]).run()
 

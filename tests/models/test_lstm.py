@@ -18,7 +18,7 @@ def reference(layer: LSTMLayer, x: Tensor, state: tuple[Tensor, Tensor]) -> tupl
 
 
 def gradients(outputs: tuple[Tensor, ...], wanted: list[Tensor]) -> list[Tensor]:
-    """Gradients of a sum of all outputs in which each has its own weight."""
+    """Gradients of a weighted sum of all outputs with respect to `wanted`, in the shapes of `wanted`."""
     loss = sum((k * out.float().sin()).sum() for k, out in enumerate(outputs, 1))
     return list(torch.autograd.grad(loss, wanted))
 
@@ -62,8 +62,8 @@ def test_under_autocast_gradients_are_within_the_rounding_of_bf16() -> None:
         assert (mine - theirs).norm() < 0.03 * theirs.norm()
 
 
-def test_frozen_weights_get_no_gradient_and_cost_none() -> None:
-    """What lies below the lowest trained group passes nothing down."""
+def test_frozen_weights_get_no_gradient_but_pass_one_to_the_input() -> None:
+    """A frozen layer above a trained one still back-propagates."""
     layer = LSTMLayer(3, 4).requires_grad_(False)
     x, state = inputs(2, 5, 3, 4)
     out, _ = layer(x, state)
@@ -73,18 +73,18 @@ def test_frozen_weights_get_no_gradient_and_cost_none() -> None:
 
 
 def test_without_gradients_the_numbers_are_the_same() -> None:
-    """Reading takes torch's own layer; it comes to the same outputs."""
+    """Inference uses the fused layer of oneDNN or cuDNN; its outputs are the same."""
     layer = LSTMLayer(3, 4)
     x, state = inputs(2, 5, 3, 4)
     with torch.no_grad():
-        read, (h, c) = layer(x, state)
+        inferred, (h, c) = layer(x, state)
     out, (trained_h, trained_c) = layer(x, state)
-    for mine, theirs in zip((read, h, c), (out, trained_h, trained_c), strict=True):
+    for mine, theirs in zip((inferred, h, c), (out, trained_h, trained_c), strict=True):
         torch.testing.assert_close(mine, theirs)
 
 
 def test_gradients_of_many_steps_are_summed_in_parts(monkeypatch) -> None:
-    """Whatever the number of rows that one product takes."""
+    """The result does not depend on the number of rows per product."""
     torch.manual_seed(0)
     layer = LSTMLayer(5, 6)
     x, state = inputs(3, 11, 5, 6)

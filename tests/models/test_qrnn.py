@@ -50,7 +50,7 @@ def test_outputs_and_all_gradients_are_those_of_the_equations(window, B, T, E, D
         torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5)
 
 
-def test_a_split_sequence_gives_what_the_whole_one_gives() -> None:
+def test_a_split_sequence_gives_the_outputs_of_the_whole_one() -> None:
     """The state carries the last input and the cell."""
     layer = QRNNLayer(3, 4, window=2)
     x, state = inputs(2, 11, 3, 4)

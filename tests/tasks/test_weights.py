@@ -86,7 +86,7 @@ def test_networks_of_another_shape_are_not_mixed() -> None:
     wider = LMNetwork(AWDLSTM(EncoderConfig(len(vocab), 8, 20, 2), Dropouts()), TiedDecoder(len(vocab), 8))
     deeper = LMNetwork(AWDLSTM(EncoderConfig(len(vocab), 8, 16, 3), Dropouts()), TiedDecoder(len(vocab), 8))
     for other in (wider, deeper):
-        with pytest.raises(ConfigError, match="another shape"):
+        with pytest.raises(ConfigError, match="differ in shape"):
             remapped(network_for(vocab), remap(vocab, vocab), other)
 
 

@@ -26,7 +26,7 @@ def run(new_model, new_batches):
     def train(*callbacks):
         return Trainer(
             new_model(),
-            [Stage("head", 1, unfreeze=1), Stage("all layers", 2)],
+            [Stage("head", epochs=1, unfreeze=1), Stage("all layers", epochs=2)],
             train=new_batches(3),
             valid=new_batches(2),
             config=LoopConfig(device="cpu"),
@@ -61,7 +61,7 @@ def test_perplexity_is_for_tokens_only(run):
 
 
 def test_a_terminal_gets_a_bar_and_keeps_a_line_per_epoch(run, monkeypatch):
-    """The bar is taken away in the end, also when training fails."""
+    """The bar is removed at the end, also when training fails."""
     monkeypatch.setenv("TERM", "xterm")
     out = _Terminal()
     progress = Progress(stream=out)
@@ -71,22 +71,22 @@ def test_a_terminal_gets_a_bar_and_keeps_a_line_per_epoch(run, monkeypatch):
     assert progress._bar is None
 
 
-def test_what_the_clock_cut_short_is_said(new_model, new_batches):
-    """How many of the planned steps were done; nothing where all of them were."""
+def test_a_stage_ended_by_its_time_budget_reports_the_steps_done(new_model, new_batches):
+    """Out of the planned ones; nothing is reported when all of them were done."""
     for minutes, said in (
-        (1e-6, ["hurried: the time was up after 1 of 12 steps (8%)"]),
+        (1e-6, ["hurried: time budget used up after 1 of 12 steps (8%)"]),
         (60.0, []),
         (None, []),
     ):
         out = io.StringIO()
         Trainer(
             new_model(),
-            [Stage("hurried", 4, minutes=minutes)],
+            [Stage("hurried", epochs=4, minutes=minutes)],
             train=new_batches(3),
             config=LoopConfig(device="cpu"),
             callbacks=[Progress(stream=out)],
         ).run()
-        assert [line for line in out.getvalue().splitlines() if "time was up" in line] == said
+        assert [line for line in out.getvalue().splitlines() if "time budget" in line] == said
 
 
 def test_progress_goes_to_stderr(run, capsys):

@@ -1,4 +1,4 @@
-"""A run that was stopped, killed or broken off goes on where it was."""
+"""A run that was stopped, killed or failed resumes where it was."""
 
 from __future__ import annotations
 
@@ -24,7 +24,10 @@ from ulmus.train.checkpoint import CheckpointFile, load_model, model_tensors
 from ulmus.train.loop import History, Interrupted, LoopConfig, Stage, Trainer
 from ulmus.train.schedules import Schedule
 
-STAGES = [Stage("head", 1, Schedule("slanted_triangular", 0.05), unfreeze=1), Stage("all", 2)]
+STAGES = [
+    Stage("head", epochs=1, schedule=Schedule("slanted_triangular", 0.05), unfreeze=1),
+    Stage("all", epochs=2),
+]
 CONFIG = LoopConfig(device="cpu", clip=1.0, ema=0.8, keep_best=True)
 NT_ASGD = LoopConfig(device="cpu", optimizer="sgd", nt_asgd=0)
 STEPS = 10  # 4 in the first stage, 2 x 3 in the second
@@ -90,7 +93,11 @@ def _equal(a: Any, b: Any) -> bool:
 @given(st.lists(st.integers(1, STEPS), min_size=1, max_size=3), st.sampled_from([CONFIG, NT_ASGD]))
 def test_a_run_killed_anywhere_ends_with_the_same_weights(train, outcome, kills, config):
     """Killed after any steps, any number of times, resumed: weights and history are those of one go, bit by bit."""
-    stages = STAGES if config is CONFIG else [STAGES[0], Stage("all", 6, Schedule("constant", 1.0))]
+    stages = (
+        STAGES
+        if config is CONFIG
+        else [STAGES[0], Stage("all", epochs=6, schedule=Schedule("constant", 1.0))]
+    )
     with tempfile.TemporaryDirectory() as folder, ALWAYS:
         path = Path(folder) / "run.checkpoint"
         for k in kills:
@@ -103,7 +110,7 @@ def test_a_run_killed_anywhere_ends_with_the_same_weights(train, outcome, kills,
 
 
 def test_kill_9_loses_nothing_but_the_step_under_way(train, outcome, tmp_path):
-    """A process that is really killed leaves a checkpoint that another process goes on from."""
+    """A process that is killed leaves a checkpoint from which another process resumes."""
     script = f"""if True:
         import os, runpy, signal, sys
         import torch
@@ -128,10 +135,10 @@ def test_kill_9_loses_nothing_but_the_step_under_way(train, outcome, tmp_path):
 
 
 def test_ctrl_c_saves_and_says_how_to_go_on(train, outcome, tmp_path):
-    """The step under way is finished and saved, the message names the file, and the next run goes on from it."""
+    """The current step is finished and saved, the message names the file, and the next run resumes from it."""
     path = tmp_path / "run.checkpoint"
     handler = signal.getsignal(signal.SIGINT)
-    with pytest.raises(Interrupted, match=r"run\.checkpoint: the same command goes on from there"):
+    with pytest.raises(Interrupted, match=r"run\.checkpoint\. Run the same command again to resume"):
         train(path, _At(6, _ctrl_c))
     assert signal.getsignal(signal.SIGINT) is handler
     steps: list[int] = []
@@ -142,7 +149,7 @@ def test_ctrl_c_saves_and_says_how_to_go_on(train, outcome, tmp_path):
 
 
 def test_ctrl_c_during_an_evaluation_loses_nothing(train, outcome, new_batches, tmp_path):
-    """Stopped while evaluating, a run goes on with that evaluation; averaged weights are taken off first."""
+    """A run stopped during an evaluation resumes with that evaluation; the model's own weights are saved."""
 
     class Stopping(type(new_batches(1))):  # type: ignore[misc]
         def __iter__(self):
@@ -170,7 +177,7 @@ def test_stopped_in_the_last_evaluation_of_a_time_budget_that_evaluation_is_made
     train, new_batches, tmp_path, monkeypatch
 ):
     """The time may be up: an epoch under way is still brought to its end."""
-    path, stages = tmp_path / "run.checkpoint", [Stage("all", 9, minutes=1)]
+    path, stages = tmp_path / "run.checkpoint", [Stage("all", epochs=9, minutes=1)]
     ours = {"stages": stages, "train": [new_batches(4)], "valid": [new_batches(2)]}
 
     def stop(_run: Any, **_asked: Any) -> Any:
@@ -237,27 +244,27 @@ def test_the_file_is_plain_safetensors_with_shared_weights_once(train, tmp_path)
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "different"),
     [
-        ({"stages": [STAGES[0], Stage("all", 3)]}, "the stages differ"),
-        ({"config": LoopConfig(device="cpu", seed=1)}, "the settings of the loop differ"),
-        ({"model": torch.nn.Linear(1, 1)}, "the model differ"),
+        ({"stages": [STAGES[0], Stage("all", epochs=3)]}, "the stages"),
+        ({"config": LoopConfig(device="cpu", seed=1)}, "the settings of the loop"),
+        ({"model": torch.nn.Linear(1, 1)}, "the model"),
     ],
 )
-def test_another_runs_checkpoint_is_refused(train, tmp_path, changes, told):
+def test_another_runs_checkpoint_is_refused(train, tmp_path, changes, different):
     """The message says what differs and what to do, and the file stays."""
     path = tmp_path / "run.checkpoint"
     train(path)
-    with pytest.raises(ConfigError, match=f"{told}.*delete it to start over"):
+    with pytest.raises(ConfigError, match=rf"different: {different}\).*delete it to start over"):
         train(path, **changes)
     assert path.exists()
 
 
 def test_other_training_batches_are_refused(train, new_batches, tmp_path):
-    """Batches with other settings cannot be in the same place."""
+    """A position in batches with other settings has no meaning."""
     path = tmp_path / "run.checkpoint"
     train(path)
-    with pytest.raises(ConfigError, match="the training batches differ"):
+    with pytest.raises(ConfigError, match="different: the training batches"):
         train(path, train=[new_batches(4), new_batches(5)])
 
 
@@ -276,7 +283,7 @@ def test_a_damaged_checkpoint_is_a_clear_error(train, tmp_path, damage):
     path = tmp_path / "run.checkpoint"
     train(path)
     path.write_bytes(damage(path.read_bytes()))
-    with pytest.raises(DataError, match="not a checkpoint, or a damaged one"):
+    with pytest.raises(DataError, match="not a checkpoint or is damaged"):
         train(path)
 
 
@@ -287,7 +294,7 @@ def test_a_full_disk_does_not_end_the_training(train, outcome, tmp_path, monkeyp
         raise StorageError(f"Cannot write {path}: the disk is full.")
 
     monkeypatch.setattr("ulmus.train.checkpoint.whole_file", full)
-    with pytest.warns(RuntimeWarning, match="goes on without a new checkpoint.*the disk is full"):
+    with pytest.warns(RuntimeWarning, match="continues without a new checkpoint.*the disk is full"):
         done = train(tmp_path / "run.checkpoint")
     assert _equal(outcome(*done), outcome(*train(None)))
 

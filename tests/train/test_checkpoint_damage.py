@@ -1,4 +1,4 @@
-"""A checkpoint with a byte that was flipped is said to be damaged, and no run goes on from it."""
+"""A checkpoint with a changed byte is reported as damaged, and no run resumes from it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def test_every_flipped_byte_of_a_checkpoint_is_noticed(
     def run() -> None:
         Trainer(
             new_model(),
-            [Stage("all", 1)],
+            [Stage("all", epochs=1)],
             train=new_batches(2),
             config=LoopConfig(device="cpu"),
             checkpoint=path,
@@ -44,7 +44,7 @@ def test_batches_that_stood_at_an_epoch_are_resumed_there(
 
     def second(checkpoint: Path | None, batches: Any, *, stages: int) -> Any:
         model = new_model()
-        plan = [Stage("a", 1), Stage("b", 1)]
+        plan = [Stage("a", epochs=1), Stage("b", epochs=1)]
         trainer = Trainer(model, plan, train=batches, config=config, checkpoint=checkpoint)
         if stages == 1:
             trainer._run_stage = _once(trainer._run_stage)  # type: ignore[method-assign]

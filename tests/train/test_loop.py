@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -36,7 +35,11 @@ class _Watch(Callback):
 def test_training_makes_the_loss_smaller(new_model, new_batches):
     """A tiny problem is learned, and the history says so."""
     history = Trainer(
-        new_model(), [Stage("all", 8, FAST)], train=new_batches(20), valid=new_batches(5, seed=1), config=CPU
+        new_model(),
+        [Stage("all", epochs=8, schedule=FAST)],
+        train=new_batches(20),
+        valid=new_batches(5, seed=1),
+        config=CPU,
     ).run()
     assert [row["epoch"] for row in history.rows] == list(range(1, 9))
     assert history.rows[-1]["loss"] < 0.5 * history.rows[0]["loss"]
@@ -48,15 +51,17 @@ def test_training_makes_the_loss_smaller(new_model, new_batches):
 def test_the_reported_loss_is_that_of_evaluate(new_model, new_batches):
     """The history and a later `evaluate` agree."""
     model, valid = new_model(), new_batches(5, seed=1)
-    history = Trainer(model, [Stage("all", 1)], train=new_batches(5), valid=valid, config=CPU).run()
+    history = Trainer(model, [Stage("all", epochs=1)], train=new_batches(5), valid=valid, config=CPU).run()
     assert evaluate(model, valid, device="cpu")["loss"] == history.rows[-1]["loss"]
 
 
 def test_stages_run_in_order_with_their_own_batches(new_model, new_batches):
-    """Each stage trains on its entry of `train`, for its epochs, and is judged on its entry of `valid`."""
+    """Each stage trains on its entry of `train`, for its epochs, and is evaluated on its entry of `valid`."""
     teach, true, watch = new_batches(3), new_batches(2, seed=1), _Watch()
     history = Trainer(
-        new_model(), [Stage("teach", 1), Stage("true", 2)], train=[teach, true], valid=[None, new_batches(1)],
+        new_model(),
+        [Stage("teach", epochs=1), Stage("true", epochs=2)],
+        train=[teach, true], valid=[None, new_batches(1)],
         config=CPU, callbacks=[watch],
     ).run()  # fmt: skip
     steps = [("teach", 0, 1), ("teach", 0, 2), ("teach", 0, 3)]
@@ -68,7 +73,7 @@ def test_stages_run_in_order_with_their_own_batches(new_model, new_batches):
 def test_each_epoch_resets_the_model_and_shuffles_anew(new_model, new_batches):
     """set_epoch counts through the whole run, so stages that share batches do not see one order twice."""
     model, batches = new_model(), new_batches(2)
-    Trainer(model, [Stage("a", 2), Stage("b", 2)], train=batches, config=CPU).run()
+    Trainer(model, [Stage("a", epochs=2), Stage("b", epochs=2)], train=batches, config=CPU).run()
     assert list(dict.fromkeys(batches.epochs)) == [0, 1, 2, 3, 4]
     assert model.resets == 4
 
@@ -81,13 +86,13 @@ def test_a_second_run_on_the_same_batches_repeats_neither_order_nor_dropout(
     for _ in range(3):
         model = new_model()
         model.drop.register_forward_hook(lambda _m, _in, out: masks.append((out == 0).tolist()))
-        Trainer(model, [Stage("a", 2)], train=batches, config=CPU, callbacks=[watch]).run()
+        Trainer(model, [Stage("a", epochs=2)], train=batches, config=CPU, callbacks=[watch]).run()
     assert watch.seen == [0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5]
     drawn = torch.tensor(masks).float()  # (12, B, D)
     assert all(not torch.equal(drawn[0], later) for later in drawn[1:])
     fresh = [new_model(), new_model()]
     for model in fresh:
-        Trainer(model, [Stage("a", 2)], train=new_batches(2), config=CPU).run()
+        Trainer(model, [Stage("a", epochs=2)], train=new_batches(2), config=CPU).run()
     assert same(*map(weights, fresh))
 
 
@@ -106,7 +111,7 @@ def test_an_epoch_whose_time_is_up_before_its_first_step_tells_the_last_loss(
         clock.now += 40 * epoch
 
     batches.set_epoch = slow
-    stage = Stage("all", 9, FAST, minutes=1)
+    stage = Stage("all", epochs=9, schedule=FAST, minutes=1)
     history = Trainer(new_model(), [stage], train=batches, config=CPU, callbacks=[watch]).run()
     assert history.rows[-1]["steps"] == history.rows[-2]["steps"] == len(watch.seen)
     assert history.rows[-1]["train_loss"] == watch.seen[-1] > 0
@@ -115,7 +120,9 @@ def test_an_epoch_whose_time_is_up_before_its_first_step_tells_the_last_loss(
 def test_frozen_groups_keep_their_weights(new_model, new_batches):
     """With unfreeze=1 only the top group moves."""
     model, fresh = new_model(), new_model()
-    Trainer(model, [Stage("head", 1, FAST, unfreeze=1)], train=new_batches(5), config=CPU).run()
+    Trainer(
+        model, [Stage("head", epochs=1, schedule=FAST, unfreeze=1)], train=new_batches(5), config=CPU
+    ).run()
     assert torch.equal(model.low.weight, fresh.low.weight)
     assert torch.equal(model.middle.weight, fresh.middle.weight)
     assert not torch.equal(model.top.weight, fresh.top.weight)
@@ -124,7 +131,7 @@ def test_frozen_groups_keep_their_weights(new_model, new_batches):
 def test_the_schedule_runs_through_the_epochs_of_a_stage(new_model, new_batches):
     """Rates are the schedule's at (epoch + step) / total, and momentum cycles with them."""
     watch = _Watch(lambda s: (s.lr, s.beta1))
-    stage = Stage("all", 2, FAST)
+    stage = Stage("all", epochs=2, schedule=FAST)
     Trainer(new_model(), [stage], train=new_batches(4), config=CPU, callbacks=[watch]).run()
     lrs, beta1s = zip(*watch.seen, strict=True)
     assert lrs == pytest.approx([FAST(k / 8) for k in range(8)])
@@ -134,15 +141,15 @@ def test_the_schedule_runs_through_the_epochs_of_a_stage(new_model, new_batches)
 def test_a_warm_up_multiplies_the_rates_of_the_schedule(new_model, new_batches):
     """A quarter, a half, three quarters, all of a constant rate."""
     watch = _Watch(lambda s: s.lr)
-    stage = Stage("all", 2, Schedule("constant", 0.8, warmup_steps=4))
+    stage = Stage("all", epochs=2, schedule=Schedule("constant", 0.8, warmup_steps=4))
     Trainer(new_model(), [stage], train=new_batches(3), config=CPU, callbacks=[watch]).run()
     assert watch.seen == pytest.approx([0.2, 0.4, 0.6, 0.8, 0.8, 0.8])
 
 
 def test_a_decay_ends_the_stage_after_its_steps(new_model, new_batches):
-    """Across epochs, its rate falling; the last weights are judged."""
+    """Across epochs, with a falling rate; the last weights are evaluated."""
     watch = _Watch(lambda s: s.lr)
-    stage = Stage("all", 100, Schedule("constant", 0.5), decay_steps=4)
+    stage = Stage("all", epochs=100, schedule=Schedule("constant", 0.5), decay_steps=4)
     history = Trainer(
         new_model(),
         [stage],
@@ -161,12 +168,12 @@ def test_the_rate_follows_the_length_of_a_random_bptt_batch(new_model, new_batch
     batches, rates = new_batches(3), []
     batches.bptt = 8  # each batch's first array is (B, 4)
     monkeypatch.setattr("ulmus.train.stage.set_rates", lambda _optimizer, lr, _beta1: rates.append(lr))
-    Trainer(new_model(), [Stage("all", 1, FAST)], train=batches, config=CPU).run()
+    Trainer(new_model(), [Stage("all", epochs=1, schedule=FAST)], train=batches, config=CPU).run()
     assert rates == pytest.approx([0.5 * FAST(k / 3) for k in range(3)])
 
 
 class _Clock:
-    """A clock on which every look takes a second."""
+    """A clock that advances by one second per reading."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -180,7 +187,7 @@ def test_a_time_budget_is_kept_and_the_schedule_complete(new_model, new_batches,
     """With minutes for a fraction of the epochs the stage ends in time, its rate down at the end of the schedule."""
     clock, watch = _Clock(), _Watch(lambda s: s.lr)
     monkeypatch.setattr("ulmus.train.stage.time", clock)
-    stage = Stage("all", 1000, FAST, minutes=5)
+    stage = Stage("all", epochs=1000, schedule=FAST, minutes=5)
     history = Trainer(
         new_model(), [stage], train=new_batches(30), valid=new_batches(2), config=CPU, callbacks=[watch]
     ).run()
@@ -192,7 +199,9 @@ def test_a_time_budget_is_kept_and_the_schedule_complete(new_model, new_batches,
 
 def test_an_epoch_that_is_done_before_the_time_ends_the_stage(new_model, new_batches):
     """`minutes` is a limit: the epochs may be done sooner."""
-    history = Trainer(new_model(), [Stage("all", 2, minutes=60)], train=new_batches(3), config=CPU).run()
+    history = Trainer(
+        new_model(), [Stage("all", epochs=2, minutes=60)], train=new_batches(3), config=CPU
+    ).run()
     assert history.rows[-1]["steps"] == 6
 
 
@@ -201,7 +210,7 @@ def test_evaluations_take_no_more_than_their_share_of_a_time_budget(new_model, n
     clock = _Clock()
     monkeypatch.setattr("ulmus.train.stage.time", clock)
     monkeypatch.setattr("ulmus.train.stage.evaluate", lambda *_a, **_k: slow_evaluation(clock))
-    stage = Stage("all", 1000, FAST, minutes=10)
+    stage = Stage("all", epochs=1000, schedule=FAST, minutes=10)
     history = Trainer(new_model(), [stage], train=new_batches(3), valid=new_batches(1), config=CPU).run()
     evaluated = ["loss" in row for row in history.rows]
     assert evaluated[-1]
@@ -210,24 +219,26 @@ def test_evaluations_take_no_more_than_their_share_of_a_time_budget(new_model, n
 
 
 @pytest.mark.parametrize("seconds", range(60, 140, 4))
-def test_weights_at_the_end_of_a_time_budget_are_always_judged(new_model, new_batches, monkeypatch, seconds):
+def test_weights_at_the_end_of_a_time_budget_are_always_evaluated(
+    new_model, new_batches, monkeypatch, seconds
+):
     """Also when the time runs out in the last step of an epoch: the best weights are never those of long before."""
     clock = _Clock()
     monkeypatch.setattr("ulmus.train.stage.time", clock)
     monkeypatch.setattr("ulmus.train.stage.evaluate", lambda *_a, **_k: slow_evaluation(clock))
-    stage = Stage("all", 1000, FAST, minutes=seconds / 60)
+    stage = Stage("all", epochs=1000, schedule=FAST, minutes=seconds / 60)
     history = Trainer(new_model(), [stage], train=new_batches(8), valid=new_batches(1), config=CPU).run()
     assert "loss" in history.rows[-1]
 
 
-def test_what_the_clock_cut_short_is_over_although_the_evaluation_took_less_than_was_kept_for_it(
+def test_a_stage_ended_by_its_time_budget_stays_ended_when_the_evaluation_took_less_than_was_reserved(
     new_model, new_batches, monkeypatch
 ):
     """The rate is down by then: more steps would teach nothing, and one more evaluation would tell nothing."""
     monkeypatch.setattr("ulmus.train.stage.time", _Clock())
     found = {"loss": 1.0, "n": 1, "outputs": None, "targets": None, "index": None}
     monkeypatch.setattr("ulmus.train.stage.evaluate", lambda *_a, **_k: dict(found))
-    stage = Stage("all", 1000, FAST, minutes=5)
+    stage = Stage("all", epochs=1000, schedule=FAST, minutes=5)
     history = Trainer(new_model(), [stage], train=new_batches(1000), valid=new_batches(100), config=CPU).run()
     assert len(history.rows) == 1
 
@@ -242,7 +253,9 @@ def test_bf16_trains_under_autocast(new_model, new_batches):
     """The forward pass runs in bf16, the weights stay float32."""
     model = new_model()
     config = LoopConfig(device="cpu", precision="bf16", clip=1.0)
-    history = Trainer(model, [Stage("all", 4, FAST)], train=new_batches(10), config=config).run()
+    history = Trainer(
+        model, [Stage("all", epochs=4, schedule=FAST)], train=new_batches(10), config=config
+    ).run()
     assert all(model.autocast)
     assert all(p.dtype == torch.float32 for p in model.parameters())
     assert history.rows[-1]["train_loss"] < history.rows[0]["train_loss"]
@@ -260,7 +273,7 @@ def test_gradients_are_clipped(new_model, new_batches, monkeypatch):
 
     monkeypatch.setattr(torch.optim.AdamW, "step", step)
     config = LoopConfig(device="cpu", clip=0.01)
-    Trainer(new_model(), [Stage("all", 1)], train=new_batches(5), config=config).run()
+    Trainer(new_model(), [Stage("all", epochs=1)], train=new_batches(5), config=config).run()
     assert max(norms) <= 0.01 * (1 + 1e-4)
 
 
@@ -271,7 +284,7 @@ def test_the_same_seed_gives_the_same_weights(new_model, new_batches, weights, s
         model = new_model()
         torch.rand(len(ends) + 1)
         Trainer(
-            model, [Stage("all", 2)], train=new_batches(4), config=LoopConfig(device="cpu", seed=seed)
+            model, [Stage("all", epochs=2)], train=new_batches(4), config=LoopConfig(device="cpu", seed=seed)
         ).run()
         ends.append(weights(model))
     assert same(ends[0], ends[1])
@@ -281,7 +294,7 @@ def test_the_same_seed_gives_the_same_weights(new_model, new_batches, weights, s
 def test_the_callers_random_state_is_left_alone(new_model, new_batches):
     """A run draws from its own seed."""
     before = torch.get_rng_state()
-    Trainer(new_model(), [Stage("all", 1)], train=new_batches(3), config=CPU).run()
+    Trainer(new_model(), [Stage("all", epochs=1)], train=new_batches(3), config=CPU).run()
     assert torch.equal(before, torch.get_rng_state())
 
 
@@ -317,17 +330,19 @@ def test_patience_ends_a_stage_and_not_the_run(new_model, new_batches):
     """Two evaluations in a row that are no better end the stage; the next one starts afresh."""
     config = LoopConfig(device="cpu", monitor="score", patience=2)
     history = Trainer(
-        new_model(), [Stage("a", 9), Stage("b", 1)], train=new_batches(2), valid=new_batches(1), config=config,
+        new_model(),
+        [Stage("a", epochs=9), Stage("b", epochs=1)],
+        train=new_batches(2), valid=new_batches(1), config=config,
         callbacks=[_Scripted(5, 4, 4, 6, 7)],
     ).run()  # fmt: skip
     assert [row["stage"] for row in history.rows] == ["a"] * 4 + ["b"]
 
 
-def test_averaged_weights_are_judged_and_kept(new_model, new_batches):
+def test_averaged_weights_are_evaluated_and_kept(new_model, new_batches):
     """With ema the loss in the history is that of the averaged weights, which the stage ends with."""
     model, valid = new_model(), new_batches(4, seed=1)
     config = LoopConfig(device="cpu", ema=0.9)
-    stage = Stage("all", 2, Schedule("constant", 0.05))
+    stage = Stage("all", epochs=2, schedule=Schedule("constant", 0.05))
     history = Trainer(model, [stage], train=new_batches(10), valid=valid, config=config).run()
     assert evaluate(model, valid, device="cpu")["loss"] == history.rows[-1]["loss"]
     plain = new_model()
@@ -346,7 +361,7 @@ def test_averaging_begins_when_the_loss_no_longer_falls(new_model, new_batches, 
 
     monkeypatch.setattr("ulmus.train.stage.evaluate", scripted)
     config = LoopConfig(device="cpu", optimizer="sgd", nt_asgd=2)
-    stage = Stage("all", 7, Schedule("constant", 0.05))
+    stage = Stage("all", epochs=7, schedule=Schedule("constant", 0.05))
     ends: list[torch.Tensor] = []
 
     class Steps(Callback):
@@ -361,33 +376,6 @@ def test_averaging_begins_when_the_loss_no_longer_falls(new_model, new_batches, 
     assert len(ends) == 6
     torch.testing.assert_close(kept[-1], torch.stack(ends).mean(0))
     torch.testing.assert_close(model.top.bias.detach(), kept[-1])
-
-
-@pytest.mark.parametrize(
-    ("make", "told"),
-    [
-        (lambda: Stage("s", 0), "epochs must be at least 1"),
-        (lambda: Stage("s", minutes=0), "minutes must be above 0"),
-        (lambda: Stage("s", factor=0), "factor must be above 0"),
-        (lambda: Stage("s", decay_steps=0), "decay_steps must be at least 1"),
-        (lambda: LoopConfig(clip=0), "clip"),
-        (lambda: LoopConfig(ema=1), "between 0 and 1"),
-        (lambda: LoopConfig(nt_asgd=-1), "nt_asgd"),
-        (lambda: LoopConfig(nt_asgd=5, ema=0.9), "no ema beside it"),
-        (lambda: LoopConfig(optimizer="adam"), "adamw or sgd, got 'adam'"),
-        (lambda: LoopConfig(patience=0), "at least 1 evaluation"),
-        (lambda: Trainer(None, [], train=SimpleNamespace()), "at least one stage"),
-        (lambda: Trainer(None, [Stage("s")], train=[1, 2]), "each of the 1 stages, got 2"),
-        (
-            lambda: Trainer(None, [Stage("s")], train=[1], config=LoopConfig(keep_best=True)),
-            "validation batches",
-        ),
-    ],
-)
-def test_what_cannot_be_is_refused_before_training(make, told):
-    """Impossible stages and settings are ConfigErrors that say what was expected."""
-    with pytest.raises(ConfigError, match=told):
-        make()
 
 
 def test_a_monitor_that_nobody_measures_is_an_error(new_model, new_batches):

@@ -66,7 +66,7 @@ def test_the_plot_is_a_picture(tmp_path):
     assert [file.name for file in tmp_path.iterdir()] == ["lr.png"]
 
 
-def test_what_cannot_be_is_refused(new_model, new_batches):
+def test_invalid_arguments_are_refused(new_model, new_batches):
     """A span that does not grow, too few steps, a loss that is no number from the start."""
     with pytest.raises(ConfigError, match="0 < low < high"):
         lr_find(new_model(), new_batches(2), span=(1, 1), config=CPU)
@@ -74,5 +74,5 @@ def test_what_cannot_be_is_refused(new_model, new_batches):
         lr_find(new_model(), new_batches(2), steps=2, config=CPU)
     batches = new_batches(2)
     batches.x[:] = math.nan
-    with pytest.raises(ConfigError, match="not a number at the lowest rate"):
+    with pytest.raises(ConfigError, match="not finite even at the lowest rate"):
         lr_find(new_model(), batches, config=CPU)

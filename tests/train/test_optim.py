@@ -93,11 +93,11 @@ def test_nothing_to_train_is_an_error():
     """An empty top group cannot be the only one that trains."""
     groups = [[nn.Parameter(torch.ones(2))], []]
     freeze_to(groups, 1)
-    with pytest.raises(ConfigError, match="nothing to train"):
+    with pytest.raises(ConfigError, match="Nothing to train"):
         make_optimizer(groups)
 
 
-def test_an_optimizer_goes_on_from_its_tensors():
+def test_an_optimizer_resumes_from_its_tensors():
     """Two steps equal one step, a move into a new optimizer, and one more step, to the last bit."""
     ends = []
     for moved in (False, True):

@@ -13,7 +13,10 @@ import torch
 from ulmus.train.loop import LoopConfig, Stage, Trainer
 from ulmus.train.schedules import Schedule
 
-STAGES = [Stage("head", 1, unfreeze=1), Stage("all", 2, Schedule("one_cycle", 0.05), minutes=60)]
+STAGES = [
+    Stage("head", epochs=1, unfreeze=1),
+    Stage("all", epochs=2, schedule=Schedule("one_cycle", 0.05), minutes=60),
+]
 SCRIPT = """
 import runpy, sys
 here, folder = sys.argv[1:]

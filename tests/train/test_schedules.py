@@ -112,18 +112,18 @@ def test_a_turn_at_the_border_is_allowed():
 
 
 @pytest.mark.parametrize(
-    ("wrong", "told"),
+    ("wrong", "message"),
     [
         ({"name": "cyclic"}, "one_cycle, slanted_triangular"),
         ({"peak": 0.0}, "peak must be above 0"),
         ({"peak": math.nan}, "peak must be above 0"),
-        ({"turn": 1.5}, "from 0 to 1"),
+        ({"turn": 1.5}, "0 to 1, got 1.5"),
         ({"ratio": -1.0}, "ratio must be above 0"),
-        ({"warmup_steps": -1}, "warmup_steps must be 0 or more"),
+        ({"warmup_steps": -1}, "warmup_steps must be at least 0"),
         ({"beta1_low": 0.99}, "beta1_low <= beta1_high"),
     ],
 )
-def test_what_cannot_be_is_refused(wrong: dict, told: str):
-    """A wrong field is a ConfigError that says what was expected."""
-    with pytest.raises(ConfigError, match=told):
+def test_invalid_fields_are_refused(wrong: dict, message: str):
+    """An invalid field is a ConfigError that says what was expected."""
+    with pytest.raises(ConfigError, match=message):
         Schedule(**wrong)

@@ -1,1 +1,1 @@
-"""Numbers about predictions: metrics, splits, combination, comparison. Knows no text and no model."""
+"""Evaluation of predictions: metrics, splits, combination, comparison. Knows no text and no model."""

@@ -1,10 +1,10 @@
-"""Two opinions -> one: how much to trust the language model and how much the word counts.
+"""Combines the probabilities of the language model and the word counts, each with a relative weight.
 
 How: each part's probabilities are first sharpened or flattened by one exponent fitted to held-out documents
 (temperature scaling, Guo et al. 2017), then mixed as a weighted geometric mean: log p = a log p_lm +
-b log p_counts, normalised. Both steps are convex; both are pulled towards "change nothing" and the prior weight
-by a penalty that counts as much as a few documents' evidence, so ten documents hardly move it and a thousand
-decide. a or b can be exactly 0: a part that adds nothing is left out.
+b log p_counts, normalised. Both steps are convex. A penalty worth the evidence of a few documents pulls the exponents
+towards 1 and the weight towards its prior: ten documents hardly change them, a thousand decide. a or b can be exactly
+0: a part that adds nothing is left out.
 Costs: milliseconds. Knows no text and no model: probabilities (N, C) in and out. N documents, C classes.
 """
 
@@ -24,18 +24,19 @@ from ulmus.evaluation.objectives import MULTI_LABEL, SINGLE_LABEL, Objective, ob
 __all__ = ["Combination", "counts_alone", "fit_weight"]
 
 Floats = NDArray[np.float64]
-NEGLIGIBLE = 0.02  # a part with less of the say than this is left out: it need not even be run
-LARGEST = 400.0  # exponent that `fit_weight` can find
-FLOOR = 1e-6  # probabilities are kept this far from 0 and 1: one boundless mistake must not decide a weight
+NEGLIGIBLE = 0.02  # a part with a smaller relative weight is left out and need not be computed
+LARGEST = 400.0  # upper limit of the exponents that `fit_weight` returns
+FLOOR = 1e-6  # distance that probabilities keep from 0 and 1: one unbounded loss must not decide a weight
 
 
 @dataclass(frozen=True)
 class Combination:
     """log p = exponent_lm * log p_lm + exponent_counts * log p_counts, normalised over the classes.
 
-    With several labels a document the same is done to each label's log odds. `weight` is the language model's share
-    of the say, 0 (word counts only) .. 1 (language model only): how far it spreads the classes' scores, of how far
-    both do. Plain numbers: `dataclasses.asdict` stores it, `Combination(**d)` brings it back.
+    For multi-label targets the same is done with each label's log odds. `weight` is the language model's relative
+    weight, 0 (word counts only) .. 1 (language model only): its part of the spread of the classes' combined scores.
+    Plain numbers: `dataclasses.asdict` stores it, `Combination(**d)` restores it. Raises ConfigError for a number out
+    of range.
     """
 
     weight: float = 0.5
@@ -49,11 +50,11 @@ class Combination:
 
     @property
     def objective(self) -> Objective:
-        """Whose probabilities are mixed."""
+        """The objective whose probabilities are combined."""
         return MULTI_LABEL if self.multi_label else SINGLE_LABEL
 
     def combine(self, p_lm: ArrayLike, p_counts: ArrayLike) -> Floats:
-        """Probabilities (N, C) float64 of the mix; rows sum to 1 unless multi-label.
+        """Combined probabilities (N, C) float64 of two parts (N, C); rows sum to 1 unless multi-label.
 
         Raises DataError when the shapes of the parts differ.
         """
@@ -63,7 +64,7 @@ class Combination:
 
 
 def counts_alone(combination: Combination) -> Combination:
-    """The combination without its language model: word counts as they are."""
+    """The combination without its language model: the word counts' probabilities unchanged."""
     return Combination(0.0, 0.0, 1.0, combination.multi_label)
 
 
@@ -75,12 +76,12 @@ def fit_weight(
     prior: float = 0.5,
     prior_strength: float = 20.0,
 ) -> Combination:
-    """The mix with the lowest log loss on held-out documents, pulled towards `prior`.
+    """The combination with the lowest log loss on held-out documents, regularised towards `prior`.
 
     `p_lm` and `p_counts` (N, C) must come from models that did not see these documents' labels (held out or out
-    of fold). `y` holds class numbers (N,), or zeros and ones (N, C) for several labels a document. `prior` is
-    the weight of the language model before anything was seen, `prior_strength` the nats of log loss it costs to
-    move one weight by 1. Raises DataError when the shapes differ or prior is not in 0..1.
+    of fold). `y` holds class numbers (N,), or zeros and ones (N, C) if multi-label. `prior` is the language model's
+    weight without any evidence, `prior_strength` the penalty, in nats of log loss, for moving one weight by 1.
+    Raises DataError when the shapes differ or `prior` is not in 0..1.
     """
     target = np.asarray(y)
     objective = objective_of(target)
@@ -89,7 +90,9 @@ def fit_weight(
         raise DataError(f"The prior weight of the language model must be between 0 and 1, got {prior}.")
     lm, counts = _scores(p_lm, p_counts, objective)
     if len(target) != len(lm) or (target.ndim == 2 and target.shape != lm.shape):
-        raise DataError(f"Expected one target for each of {len(lm)} documents, got shape {target.shape}.")
+        raise DataError(
+            f"Expected one target for each of {len(lm)} documents, got targets of shape {target.shape}."
+        )
     if len(target) == 0:
         return Combination(prior, prior, 1.0 - prior, multi)
     s_lm, s_counts = (_sharpness(part, target, objective, prior_strength) for part in (lm, counts))
@@ -98,10 +101,10 @@ def fit_weight(
         start=np.array([prior, 1.0 - prior]),
         strength=prior_strength,
     ) * [s_lm, s_counts]
-    say_lm, say_counts = a * objective.spread(lm), b * objective.spread(counts)
-    if say_lm + say_counts <= 0:  # neither part knows anything: an even guess
+    spread_lm, spread_counts = a * objective.spread(lm), b * objective.spread(counts)
+    if spread_lm + spread_counts <= 0:  # neither part is informative: predict a uniform distribution
         return Combination(prior, 0.0, 0.0, multi)
-    weight = say_lm / (say_lm + say_counts)
+    weight = spread_lm / (spread_lm + spread_counts)
     if weight < NEGLIGIBLE:
         return Combination(0.0, 0.0, s_counts, multi)
     if weight > 1 - NEGLIGIBLE:
@@ -110,25 +113,28 @@ def fit_weight(
 
 
 def _sharpness(scores: Floats, target: NDArray[np.generic], objective: Objective, strength: float) -> float:
-    """The exponent that makes one part's probabilities right on average; 1 for the prior, never negative."""
+    """The exponent that calibrates one part's probabilities, from its scores (N, C); prior 1, never negative."""
     (value,) = _minimum(lambda v: objective.loss(v[0] * scores, target), start=np.ones(1), strength=strength)
     return float(value)
 
 
 def _minimum(loss: Callable[[Floats], float], *, start: Floats, strength: float) -> Floats:
-    """The non-negative weights with the lowest loss + strength * squared distance from the start; convex."""
-    found = minimize(
+    """Non-negative weights (n,) with the lowest loss + strength * squared distance from `start` (n,); convex."""
+    result = minimize(
         lambda v: loss(v) + strength * float(((v - start) ** 2).sum()),
         start,
         method="L-BFGS-B",
         bounds=[(0.0, 20.0)] * len(start),
     )
-    best: Floats = found.x
+    best: Floats = result.x
     return best
 
 
 def _scores(p_lm: ArrayLike, p_counts: ArrayLike, objective: Objective) -> tuple[Floats, Floats]:
-    """Probabilities -> log probabilities, or log odds when multi-label, both (N, C)."""
+    """Probabilities (N, C) of both parts -> log probabilities (N, C), or log odds if multi-label.
+
+    Raises DataError when the shapes differ.
+    """
     parts = [np.clip(np.asarray(p, np.float64), FLOOR, 1 - FLOOR) for p in (p_lm, p_counts)]
     if parts[0].shape != parts[1].shape or parts[0].ndim != 2:
         raise DataError(

@@ -1,6 +1,6 @@
-"""What came out, side by side: language model, word counts, their combination, and whether the difference is real.
+"""Compares language model, word counts and their combination, and tests whether the difference is significant.
 
-All numbers are of documents that no part had been trained on when they were taken. Knows no model.
+All numbers are of held-out documents. Knows no model.
 Axes: N documents, C classes.
 """
 
@@ -21,7 +21,8 @@ def compare(
 ) -> dict[str, Any]:
     """Scores of each part, and the paired bootstrap of the combination against word counts, with a verdict.
 
-    `thresholds` of the parts, as `best_threshold` finds them; several labels a document are compared by its F1.
+    `target` is (N,) or (N, C), `parts` are probabilities (N, C) by name, `thresholds` theirs by `best_threshold`.
+    Multi-label predictions are compared by each document's F1. Raises DataError when there is no document.
     """
     objective = objective_of(target)
     report: dict[str, Any] = {"n": len(target)} | {

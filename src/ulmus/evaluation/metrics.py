@@ -1,7 +1,8 @@
-"""How good predictions are: accuracy, F1, log loss, perplexity, calibration error, paired bootstrap.
+"""Metrics of predictions: accuracy, F1, log loss, perplexity, calibration error, paired bootstrap.
 
-Everything takes and gives plain numpy arrays and floats. N documents, C classes; probabilities are (N, C),
-targets are class numbers (N,) or, for several labels a document, zeros and ones (N, C).
+All functions take and return numpy arrays and floats, and raise DataError for shapes that differ or no documents.
+N documents, C classes; probabilities are (N, C), targets are class numbers (N,) or, if multi-label, zeros and ones
+(N, C).
 Costs: milliseconds; scikit-learn is imported by the F1 functions only. Knows no model, no text, no tensor.
 """
 
@@ -35,7 +36,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Interval:
-    """A difference (of accuracies, as a fraction of 1) and the ends of its interval."""
+    """A difference of accuracies (as a fraction of 1) and its confidence interval."""
 
     difference: float
     low: float
@@ -43,21 +44,21 @@ class Interval:
 
 
 def correct(target: ArrayLike, predicted: ArrayLike) -> NDArray[np.bool_]:
-    """Which documents (N,) are right; with several labels a document: all of its labels are."""
+    """Whether each document (N,) is right; if multi-label: whether all of its labels are."""
     t, p = _pair(target, predicted)
     right: NDArray[np.bool_] = np.asarray(t == p)
     return np.asarray(right.all(axis=1)) if right.ndim == 2 else right
 
 
 def accuracy(target: ArrayLike, predicted: ArrayLike) -> float:
-    """Share of documents that are right (with several labels a document: exactly right), 0..1."""
+    """Fraction of documents that are right (multi-label: whose labels are exactly right), 0..1."""
     return float(correct(target, predicted).mean())
 
 
 def macro_f1(target: ArrayLike, predicted: ArrayLike) -> float:
     """Mean of the classes' F1, 0..1; a class that is neither true nor predicted is left out.
 
-    With several labels a document every column is a class, and one that is never true nor predicted counts 0.
+    Multi-label: every column is a class, and one that is neither true nor predicted counts as 0.
     """
     from sklearn.metrics import f1_score
 
@@ -66,7 +67,7 @@ def macro_f1(target: ArrayLike, predicted: ArrayLike) -> float:
 
 
 def micro_f1(target: ArrayLike, predicted: ArrayLike) -> float:
-    """F1 of all decisions together, 0..1; for one label a document it is the accuracy."""
+    """F1 of all decisions together, 0..1; single-label: the accuracy."""
     from sklearn.metrics import f1_score
 
     t, p = _pair(target, predicted)
@@ -74,20 +75,20 @@ def micro_f1(target: ArrayLike, predicted: ArrayLike) -> float:
 
 
 def _average(target: NDArray[Any], several: str) -> str:
-    """One column is a yes/no question: its F1 is that of yes (scikit-learn would average yes and no)."""
+    """The averaging method: a single column is a binary question, whose F1 is that of the positive class."""
     return "binary" if target.ndim == 2 and target.shape[1] == 1 else several
 
 
 def decision_scores(target: ArrayLike, predicted: ArrayLike) -> dict[str, float]:
-    """accuracy (multi-label: of the whole set), macro_f1, micro_f1 (multi-label)."""
-    found = {"accuracy": accuracy(target, predicted), "macro_f1": macro_f1(target, predicted)}
-    return found | ({"micro_f1": micro_f1(target, predicted)} if np.ndim(target) == 2 else {})
+    """accuracy (multi-label: of the whole label set), macro_f1, micro_f1 (multi-label only)."""
+    scores = {"accuracy": accuracy(target, predicted), "macro_f1": macro_f1(target, predicted)}
+    return scores | ({"micro_f1": micro_f1(target, predicted)} if np.ndim(target) == 2 else {})
 
 
 def log_loss(target: ArrayLike, proba: ArrayLike, *, floor: float = 1e-12) -> float:
-    """Mean negative log probability of the truth, in nats a document.
+    """Mean negative log probability of the targets, in nats per document.
 
-    One label: target (N,) class numbers. Several: target (N, C) zeros and ones, summed over the C decisions.
+    Single-label: `target` (N,) class numbers. Multi-label: `target` (N, C) zeros and ones, summed over the C decisions.
     """
     t, p = np.asarray(target), np.clip(np.asarray(proba, np.float64), floor, 1.0)
     _check_rows(t, p)
@@ -98,21 +99,24 @@ def log_loss(target: ArrayLike, proba: ArrayLike, *, floor: float = 1e-12) -> fl
 
 
 def perplexity(nll: float) -> float:
-    """exp of the mean negative log likelihood in nats a token; inf where it overflows."""
+    """exp of the mean negative log-likelihood in nats per token; inf if that overflows."""
     return math.exp(nll) if nll < 700 else math.inf
 
 
 def bits_per_char(nll_sum: float, characters: int) -> float:
-    """Bits a character of a text whose tokens cost `nll_sum` nats together: comparable between tokenizers."""
+    """Bits per character of a text whose tokens have a total nll of `nll_sum` nats: comparable between tokenizers.
+
+    Raises DataError for a text without characters.
+    """
     if characters <= 0:
-        raise DataError(f"Bits per character need a text: expected at least 1 character, got {characters}.")
+        raise DataError(f"Bits per character: expected a text of at least 1 character, got {characters}.")
     return nll_sum / math.log(2) / characters
 
 
 def calibration_error(target: ArrayLike, proba: ArrayLike, *, bins: int = 15) -> float:
-    """Expected calibration error, 0..1 (Guo et al. 2017, section 2): how far confidence is from accuracy.
+    """Expected calibration error, 0..1 (Guo et al. 2017, section 2): the gap between confidence and accuracy.
 
-    One label: the confidence of the predicted class. Several: every one of the N * C decisions by itself.
+    Single-label: the confidence of the predicted class. Multi-label: each of the N * C decisions counts separately.
     """
     t, p = np.asarray(target), np.asarray(proba, np.float64)
     _check_rows(t, p)
@@ -128,11 +132,11 @@ def calibration_error(target: ArrayLike, proba: ArrayLike, *, bins: int = 15) ->
 def paired_bootstrap(
     correct_a: ArrayLike, correct_b: ArrayLike, *, seed: int = 0, samples: int = 10_000, level: float = 0.95
 ) -> Interval:
-    """How much better a is than b on the same documents, with the interval of resampled documents.
+    """The difference between a and b on the same documents, with its bootstrap confidence interval at `level`.
 
-    `correct_a` and `correct_b` (N,) are scores of the documents, e.g. right or not. Only the differences matter,
-    so a resample is a multinomial draw over their few distinct values: thousands cost milliseconds.
-    Efron & Tibshirani 1993, percentile interval.
+    `correct_a` and `correct_b` (N,) are scores of the documents, e.g. right or wrong. Only the differences matter,
+    so a resample is a multinomial draw over their few distinct values: thousands take milliseconds.
+    Source: Efron & Tibshirani 1993, percentile interval.
     """
     a, b = _pair(correct_a, correct_b)
     values, counts = np.unique(a.astype(np.float64) - b.astype(np.float64), return_counts=True)
@@ -150,9 +154,9 @@ def paired_bootstrap(
 def _pair(one: ArrayLike, other: ArrayLike) -> tuple[NDArray[np.generic], NDArray[np.generic]]:
     a, b = np.asarray(one), np.asarray(other)
     if a.shape != b.shape:
-        raise DataError(f"Two answers for the same documents are needed: got shapes {a.shape} and {b.shape}.")
+        raise DataError(f"Expected two arrays for the same documents, got shapes {a.shape} and {b.shape}.")
     if a.size == 0:
-        raise DataError("There is nothing to measure: expected at least one document, got none.")
+        raise DataError("Nothing to evaluate: expected at least one document, got none.")
     return a, b
 
 
@@ -162,4 +166,4 @@ def _check_rows(target: NDArray[np.generic], proba: Floats) -> None:
             f"Expected probabilities (N, C) and targets (N,) or (N, C), got {proba.shape} and {target.shape}."
         )
     if len(target) == 0:
-        raise DataError("There is nothing to measure: expected at least one document, got none.")
+        raise DataError("Nothing to evaluate: expected at least one document, got none.")

@@ -1,8 +1,8 @@
-"""What a classifier decides of each document: one class of several, or any number of labels.
+"""The objective of a classifier: exactly one class per document, or any number of labels.
 
-One value, `SINGLE_LABEL` or `MULTI_LABEL`, holds all that follows from that: how scores become probabilities and
-probabilities a decision, what a wrong decision costs, which numbers are reported. Nothing else asks which it is.
-Targets are class numbers (N,) or, for several labels a document, zeros and ones (N, C).
+One value, `SINGLE_LABEL` or `MULTI_LABEL`, defines everything that depends on it: the activation, the decision, the
+loss and the metrics. No other code distinguishes the two cases.
+Targets are class numbers (N,) or, if multi-label, zeros and ones (N, C).
 Costs: milliseconds. Knows no text, no model, no tensor. Axes: N documents, C classes, K outputs of a linear model.
 """
 
@@ -23,13 +23,13 @@ Floats = NDArray[np.float64]
 Target = NDArray[Any]
 HALF = 0.5
 THRESHOLDS = np.arange(0.05, 0.96, 0.01)
-CAUTION = 50  # documents that speak for a half
-ROUNDS = 20  # in which soft labels find the weights of their classes
+CAUTION = 50  # documents: weight of the default threshold, a half, in `best_threshold`
+ROUNDS = 20  # iterations that fit the class weights of soft labels
 FLOOR = 1e-12
 
 
 class Objective(Protocol):
-    """What single-label and multi-label classification have in common; both are stateless values."""
+    """The interface of single-label and multi-label classification; both are stateless values."""
 
     @property
     def name(self) -> str:
@@ -41,26 +41,26 @@ class Objective(Protocol):
 
     @property
     def fewest_classes(self) -> int:
-        """With fewer there is nothing to decide."""
+        """The smallest number of classes with which there is something to decide."""
 
     # -- targets -------------------------------------------------------------------------------------------------
 
     def target(self, members: list[list[int]], classes: int) -> NDArray[np.int64]:
-        """Class numbers of each document -> its target."""
+        """Class numbers of each of N documents -> targets (N,) or (N, C) int64."""
 
     def hot(self, target: Target, classes: int) -> NDArray[np.float32]:
         """Targets -> (N, C): 1 for the classes of a document, else 0."""
 
     def counts(self, target: Target, classes: int) -> NDArray[np.int64]:
-        """How many documents each class has, (C,)."""
+        """Number of documents of each class, (C,)."""
 
     def balanced(self, target: Target, classes: int) -> Floats:
-        """Weights of the classes (C,) that make all of them weigh the same, as scikit-learn's "balanced"."""
+        """Class weights (C,) that give all classes the same total weight, as scikit-learn's "balanced"."""
 
     # -- probabilities -------------------------------------------------------------------------------------------
 
     def probabilities(self, scores: Floats) -> Floats:
-        """Scores (N, K) -> probabilities (N, C); K is 1 where two classes have one score between them."""
+        """Scores (N, K) -> probabilities (N, C); K is 1 if two classes share one score."""
 
     def scores(self, proba: Floats) -> Floats:
         """Probabilities (N, C) strictly between 0 and 1 -> scores (N, C): logarithms, or log odds."""
@@ -69,40 +69,39 @@ class Objective(Protocol):
         """Log loss of scores (N, C) in nats, summed over the documents (and labels)."""
 
     def spread(self, scores: Floats) -> float:
-        """How far scores (N, C) tell the classes apart (or yes from no), on average over the documents."""
+        """Mean spread of the scores (N, C): how strongly they separate the classes (multi-label: yes from no)."""
 
     def confidence(self, proba: Floats) -> Floats:
-        """How sure probabilities (N, C) are of each document (N,): only the order means something."""
+        """Confidence (N,) of probabilities (N, C), for ranking documents: only the order is meaningful."""
 
     def likeliest(self, proba: Floats) -> NDArray[np.int64]:
-        """The class (N,) in whose name a document counts; always 0 where it may have several."""
+        """The most probable class (N,); always 0 if multi-label."""
 
     def soft_labels(self, proba: Floats, power: float) -> NDArray[np.float32]:
-        """Probabilities (N, C) sharpened: to the power, normalised over the classes (or over yes and no).
+        """Probabilities (N, C) raised to `power` and normalised over the classes (multi-label: over yes and no).
 
-        Each class has a weight by which it stays as frequent as it was: without, a frequent class would swallow the
-        others, since what little is known of a document leans to it (iterative proportional fitting: Deming & Stephan
-        1940).
+        Class weights keep each class as frequent as before; without them the most frequent class would absorb the
+        others, because uncertain documents lean towards it (iterative proportional fitting: Deming & Stephan 1940).
         """
 
     # -- decisions -----------------------------------------------------------------------------------------------
 
     def decide(self, proba: Floats, threshold: float = HALF) -> NDArray[np.int64]:
-        """The likeliest class (N,), or zeros and ones (N, C): the labels with at least the threshold's probability."""
+        """The most probable class (N,); multi-label: zeros and ones (N, C), 1 from a probability of `threshold` on."""
 
     def best_threshold(self, target: Target, proba: Floats) -> float:
-        """The probability from which on to give a label, for the highest micro F1; 0.5 for a single label.
+        """The threshold, 0..1, with the highest micro F1; single-label: 0.5.
 
-        Where labels are rare, right probabilities are mostly below a half, and the best F1 needs labels that are
-        likelier wrong than right (Lipton et al. 2014). One number for all labels, and nearer to a half the fewer
+        If labels are rare, calibrated probabilities are mostly below a half, and the best F1 requires labels that are
+        more likely wrong than right (Lipton et al. 2014). One number for all labels, closer to a half the fewer
         documents there are.
         """
 
     def right(self, target: Target, decided: Target) -> Floats:
-        """How right each document is, (N,): 0 or 1, or the F1 of its labels (1 for none where there are none)."""
+        """Score of each document, (N,): 0 or 1; multi-label: the F1 of its labels, 1 if none are expected or given."""
 
     def report(self, target: Target, proba: Floats, threshold: float = HALF) -> dict[str, float]:
-        """accuracy (multi-label: of the whole set), macro_f1, micro_f1 (multi-label), log loss, calibration error."""
+        """`metrics.decision_scores`, and log_loss and calibration_error."""
 
 
 @dataclass(frozen=True)
@@ -172,7 +171,7 @@ class _SingleLabel:
 
 @dataclass(frozen=True)
 class _MultiLabel:
-    """Each label is a question of its own; a document may have none."""
+    """Each label is a separate yes/no decision; a document may have none."""
 
     name: str = "multi-label"
     multi_label: bool = True
@@ -195,7 +194,7 @@ class _MultiLabel:
         return np.asarray((len(target) - counts) / counts)
 
     def probabilities(self, scores: Floats) -> Floats:
-        with np.errstate(over="ignore"):  # exp(1,000) is inf, and 1 / inf is the 0 that is meant
+        with np.errstate(over="ignore"):  # exp(1,000) is inf, and 1 / inf is 0, as intended
             return np.asarray(1 / (1 + np.exp(-scores)))
 
     def scores(self, proba: Floats) -> Floats:
@@ -251,15 +250,15 @@ MULTI_LABEL: Objective = _MultiLabel()
 
 
 def objective_of(target: Target) -> Objective:
-    """The objective of which these are targets: class numbers (N,) or zeros and ones (N, C)."""
+    """The objective of targets: single-label for class numbers (N,), multi-label for zeros and ones (N, C)."""
     return MULTI_LABEL if target.ndim == 2 else SINGLE_LABEL
 
 
 def _between(share: Floats) -> Floats:
-    """Shares strictly between 0 and 1."""
+    """Fractions clipped to lie strictly between 0 and 1, any shape."""
     return np.asarray(np.clip(share, FLOOR, 1 - FLOOR))
 
 
 def _sharpened(proba: Floats, power: float) -> Floats:
-    """Probabilities, none of them 0, to a power."""
+    """Probabilities, none of them 0, raised to a power; any shape."""
     return np.asarray(np.maximum(proba, FLOOR) ** power)

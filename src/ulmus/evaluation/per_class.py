@@ -1,7 +1,7 @@
-"""Targets and probabilities -> all that `evaluate` says: scores of each part and class, and what is taken for what.
+"""Targets and probabilities -> the report of `evaluate`: scores of each part and class, and the confusion matrix.
 
-Targets are class numbers (N,) or, for several labels a document, zeros and ones (N, C + U); the last U classes are
-unknown to the model, which can only be wrong about them. scikit-learn does the counting.
+Targets are class numbers (N,) or, if multi-label, zeros and ones (N, C + U); the last U classes are unknown to the
+model, whose predictions for them are always wrong. scikit-learn does the counting.
 Costs: milliseconds. Knows no text and no model. Axes: N documents, C classes of the model.
 """
 
@@ -16,12 +16,12 @@ from ulmus.errors import DataError
 from ulmus.evaluation.metrics import decision_scores
 from ulmus.evaluation.objectives import objective_of
 
-__all__ = ["by_class", "caveats", "confusion", "judged", "unmeasured"]
+__all__ = ["by_class", "caveats", "confusion", "evaluation_report", "unmeasured"]
 
-NAMED = 8  # classes that a sentence names
+NAMED = 8  # classes, at most, that a sentence names
 
 
-def judged(
+def evaluation_report(
     target: np.ndarray,
     parts: Mapping[str, np.ndarray],
     thresholds: Mapping[str, float],
@@ -30,7 +30,7 @@ def judged(
     """Scores of the first part, n, `parts` (scores of each), and of the first part classes, confusion, unmeasured.
 
     `parts` holds probabilities (N, C) by name, `names` the C + U classes. Log loss and calibration error are left out
-    where a document has a class that is unknown. Raises DataError for fewer names than classes, and for no document.
+    if there are unknown classes. Raises DataError for fewer names than classes and for no documents.
     """
     main = next(iter(parts))
     unknown = len(names) - parts[main].shape[1]
@@ -57,10 +57,10 @@ def judged(
 
 
 def by_class(target: np.ndarray, guess: np.ndarray, names: Sequence[Any]) -> dict[Any, dict[str, float]]:
-    """precision, recall and f1 (0..1), support and predicted (documents) of each class.
+    """precision, recall and f1 (0..1), support and predicted (numbers of documents) of each class.
 
-    NaN where there is nothing to divide by: the precision of a class that is never predicted, the recall of one
-    without a document, the F1 of one that is neither.
+    `target` and `guess` are (N,) or (N, C). Undefined values are NaN: the precision of a class that is never
+    predicted, the recall of one without documents, the F1 of one with neither.
     """
     from sklearn.metrics import precision_recall_fscore_support
 
@@ -81,7 +81,7 @@ def by_class(target: np.ndarray, guess: np.ndarray, names: Sequence[Any]) -> dic
 
 
 def confusion(target: np.ndarray, guess: np.ndarray, classes: int) -> np.ndarray:
-    """Documents of class i that are predicted as j, (C, C); several labels: [[tn, fp], [fn, tp]] of each class."""
+    """Number of documents of class i predicted as j, (C, C); multi-label: [[tn, fp], [fn, tp]] per class, (C, 2, 2)."""
     from sklearn.metrics import confusion_matrix, multilabel_confusion_matrix
 
     every = np.arange(classes)
@@ -90,21 +90,22 @@ def confusion(target: np.ndarray, guess: np.ndarray, classes: int) -> np.ndarray
 
 
 def unmeasured(target: np.ndarray, names: Sequence[Any]) -> list[Any]:
-    """The classes that no document has: nothing is known of how well they are found."""
+    """The classes without documents, for which there are no scores; `target` is (N,) or (N, C)."""
     support = target.sum(axis=0) if target.ndim == 2 else np.bincount(target, minlength=len(names))
     return [name for name, n in zip(names, support, strict=True) if n == 0]
 
 
 def caveats(verdict: str, target: np.ndarray, names: Sequence[Any], repeated: int) -> dict[str, Any]:
-    """What a verdict must not hide: `unmeasured` classes, `repeated` documents (left out), and the verdict with both.
+    """The verdict with its caveats, and as keys: `unmeasured` classes, `repeated` documents (left out).
 
-    `target` of the documents that were measured, `repeated` the number of those that had been trained on.
+    `target` (N,) or (N, C) is that of the evaluated documents, `repeated` the number of those left out because they are
+    in the training set.
     """
     missing = unmeasured(target, names)
     if missing:
         more = f" and {len(missing) - NAMED} more" if len(missing) > NAMED else ""
         named = ", ".join(repr(name) for name in missing[:NAMED]) + more
-        verdict += f" How well {named} can be found was not measured: no held-out document has that label."
+        verdict += f" There are no scores for {named}: no held-out document has that label."
     if repeated:
-        verdict += f" {repeated:,} documents given to measure on were left out: they are trained on."
+        verdict += f" {repeated:,} evaluation documents were left out because they are in the training set."
     return {"verdict": verdict, "unmeasured": missing, "repeated": repeated}

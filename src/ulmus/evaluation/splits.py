@@ -1,6 +1,6 @@
-"""Which documents to train on and which to measure on: held-out sets and folds.
+"""Splits of documents into training and held-out sets and into folds.
 
-Knows numbers only: targets, lengths, and texts as keys of what is equal. Axes: N documents, C classes.
+Works on targets and lengths; texts serve only to recognise duplicates. Axes: N documents, C classes.
 """
 
 from __future__ import annotations
@@ -13,21 +13,21 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["held_out", "hold_back", "repeats", "share_seen", "sketch", "spread_folds"]
+__all__ = ["held_out", "held_out_for_perplexity", "repeats", "share_seen", "sketch", "spread_folds"]
 
-MOST_HELD = 2_000  # documents
-SKETCHED = 256  # texts that are remembered by their hashes
-FEWEST_LABELS = 200  # with fewer, what could be held back would measure nothing
-HELD_BACK = 500  # documents, at most, that measure the perplexity when no others are given
+MOST_HELD = 2_000  # documents, at most, in the held-out set of a classifier
+SKETCHED = 256  # hashes in a sketch
+FEWEST_LABELS = 200  # documents; with fewer, a held-out set would be too small for useful scores
+MOST_FOR_PERPLEXITY = 500  # documents, at most, in the held-out set of a language model
 
 
-def hold_back(lengths: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Document numbers to train on and to measure on: 1 in 50, at most 500; none of fewer than 10.
+def held_out_for_perplexity(lengths: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Document numbers of the training and the held-out set: 1 in 50, at most 500; none of fewer than 10.
 
-    None either when those drawn have no two tokens, of `lengths` (N,), to measure anything on.
+    None either if the documents drawn have fewer than two tokens together, by their `lengths` (N,).
     """
     documents = len(lengths)
-    held = min(documents // 50, HELD_BACK) or int(documents >= 10)
+    held = min(documents // 50, MOST_FOR_PERPLEXITY) or int(documents >= 10)
     order = np.random.default_rng(seed).permutation(documents)
     if lengths[order[:held]].sum() < 2:
         held = 0
@@ -37,10 +37,10 @@ def hold_back(lengths: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
 def held_out(
     target: NDArray[np.int64], seed: int, texts: Sequence[str] = ()
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Document numbers to train on and to hold out: a fifth, at most 2,000; none of fewer than 200.
+    """Document numbers of the training and the held-out set: a fifth, at most 2,000; none of fewer than 200.
 
-    `target` holds class numbers (N,) or zeros and ones (N, C). Single labels are held out class by class; the only
-    example of a class is never held out. Documents whose `texts` are the same stay together.
+    `target` holds class numbers (N,) or zeros and ones (N, C). Single-label sets are stratified by class; the only
+    example of a class is never held out. Documents with the same text stay together.
     """
     n = len(target)
     everything = np.arange(n)
@@ -66,23 +66,23 @@ def held_out(
 
 
 def repeats(texts: Sequence[str], known: Sequence[str]) -> NDArray[np.bool_]:
-    """Which of N `texts` (N,) are among the `known` ones too: whoever learnt those has seen their answers."""
+    """Whether each of N `texts`, (N,), is also among the `known` ones: a model trained on those has seen its label."""
     seen = {text.strip() for text in known}
     return np.array([text.strip() in seen for text in texts], bool)
 
 
 def sketch(texts: Iterable[str]) -> list[int]:
-    """The smallest 256 hashes (48 bits) of different texts: a fair sample of them, for `share_seen` to recognise.
+    """The 256 smallest hashes (48 bits) of distinct texts: an unbiased sample of them, for `share_seen`.
 
-    They are what a model file keeps of its training texts. Source: Broder 1997, bottom-k sketches.
+    A model file stores the sketch of its training texts. Source: Broder 1997, bottom-k sketches.
     """
     return heapq.nsmallest(SKETCHED, {_hash(text) for text in texts})
 
 
 def share_seen(texts: Sequence[str], known: Sequence[int]) -> float | None:
-    """About which share of `texts`, 0..1, is among those that the `known` sketch was made of; None without a sketch.
+    """Estimated fraction of `texts`, 0..1, that are among the texts of the `known` sketch; None without a sketch.
 
-    Exact where the sketch is of at most 256 texts; else the estimate of those texts that would be in the sample.
+    Exact for a sketch of at most 256 texts; otherwise estimated from those `texts` that fall into the sample.
     """
     if not known:
         return None
@@ -97,7 +97,7 @@ def _hash(text: str) -> int:
 
 
 def _only_there(target: NDArray[np.int64], held: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Whether a document (N,) has a label that no document outside `held` (N,) has."""
+    """Whether each document, (N,), has a label that no document outside `held` (N,) has."""
     if target.ndim == 2:
         missing = target[~held].sum(axis=0) == 0
         return np.asarray(target[:, missing].any(axis=1))
@@ -113,7 +113,7 @@ def spread_folds(
     """
     rng = np.random.default_rng(seed)
     order = rng.permutation(len(target))
-    if target.ndim == 2:  # by the rarest label of the document, so that rare labels are spread too
+    if target.ndim == 2:  # by the document's rarest label, so that rare labels are spread evenly too
         rarity = np.argsort(np.argsort(-target.sum(axis=0), kind="stable"))  # common 0 .. rare C - 1
         key = (target * (rarity + 1)).max(axis=1, initial=0)
     else:

@@ -1,4 +1,4 @@
-"""The recurrent encoder: token ids -> one vector per token, with its state passed in and handed back.
+"""The recurrent encoder: token ids -> one vector per token; the caller passes the state in and receives the next one.
 
 Embedding -> L LSTM (or QRNN) layers; the last one has the embedding's width, so that the decoder can share its matrix.
 Under bf16 autocast the matrices of a layer are cast once per call; master weights stay float32. Knows no text, no loss.
@@ -44,7 +44,7 @@ class AWDLSTM(nn.Module):
         self.set_dropouts(dropouts)
 
     def set_dropouts(self, dropouts: Dropouts) -> None:
-        """Changes all five dropouts; the same weights serve the language model and the classifier."""
+        """Change all five dropouts; the same weights serve the language model and the classifier."""
         self.dropouts = dropouts
         names = ["input"] + ["hidden"] * (self.config.layers - 1) + ["output"]
         for module, name in zip(self.between, names, strict=True):
@@ -60,16 +60,19 @@ class AWDLSTM(nn.Module):
         return cast("list[RecurrentLayer]", list(self.layers))
 
     def weights_per_token(self) -> int:
-        """How many weights a token is multiplied with: those of all layers."""
+        """Number of weights that each token is multiplied by: those of all layers."""
         return sum(p.numel() for p in self.layers.parameters())
 
     def initial_state(self, batch: int) -> State:
-        """A state of zeros for `batch` sequences."""
+        """A state of zeros for `batch` sequences: L x ((B, wide), (B, D)), widths as in `state_widths`."""
         zeros = self.embedding.new_zeros
         return [(zeros(batch, wide), zeros(batch, width)) for wide, width in self.state_widths()]
 
     def forward(self, ids: Tensor, state: State | None = None) -> Encoded:
-        """Reads `ids` (B, T) on from `state` (zeros if none). Gradients flow into `state` where it has any."""
+        """Encode `ids` (B, T), starting from `state` (default: zeros), into L outputs (B, T, D) and the next state.
+
+        Gradients flow back into `state` if it requires them.
+        """
         state = self.initial_state(ids.shape[0]) if state is None else state
         x = embedding_dropout(self.embedding, ids, self.dropouts.scaled("embedding"), self.training)
         x = self.between[0](x)
@@ -84,12 +87,12 @@ class AWDLSTM(nn.Module):
 
     @contextmanager
     def one_draw(self) -> Iterator[None]:
-        """Inside the block all calls have the same dropped recurrent weights: those of one batch."""
+        """Inside the block all calls share one DropConnect mask: for several calls on the same batch."""
         with ExitStack() as stack:
             for layer in self._recurrent():
                 stack.enter_context(layer.one_draw())
             yield
 
     def layer_groups(self) -> list[list[nn.Parameter]]:
-        """Embedding first, then one group per LSTM layer."""
+        """The embedding first, then one group per recurrent layer."""
         return [[self.embedding], *(list(layer.parameters()) for layer in self.layers)]

@@ -1,9 +1,9 @@
-"""Softmax, cross-entropy and the matrix before them as one step that never holds all logits.
+"""The output matrix, softmax and cross-entropy as one operation that never holds all logits.
 
-For a slice of rows at a time: logits, softmax in place, gradients of inputs and weights, next slice. The gradients are
-made in the forward pass, where the probabilities are at hand, so that logits exist once, for one slice, in the type of
-the products (bf16 under autocast) and not three times in float32: a third of the time of the plain way at 30,000
-words, and a tenth of the memory. Sums and weight gradients are float32. Knows no layer and no vocabulary.
+For one slice of rows at a time: logits, softmax in place, gradients of inputs and weights. The gradients are computed
+in the forward pass, while the probabilities are available, so that logits exist once, for one slice, in the type of
+the products (bf16 under autocast), not three times in float32. At 30,000 words this takes a third of the time and a
+tenth of the memory of the unfused version. Sums and weight gradients are float32. Knows no layer and no vocabulary.
 Axes: N rows, E width, V classes.
 """
 
@@ -19,13 +19,14 @@ from ulmus.models.matmul import Packed
 
 __all__ = ["linear_cross_entropy"]
 
-SLICE_BYTES = 96 << 20  # of the logits that exist at a time
+SLICE_BYTES = 96 << 20  # size of the logits that exist at one time
 
 
 def linear_cross_entropy(h: Tensor, weight: Tensor, bias: Tensor, targets: Tensor) -> Tensor:
     """Summed negative log-likelihood () float32, in nats, of `targets` (N,) with logits h W^T + b.
 
-    `h` (N, E) says in which type to multiply; `weight` (V, E) and `bias` (V,) may be of a finer one.
+    Products are computed in the type of `h` (N, E); `weight` (V, E) and `bias` (V,) may have a higher precision.
+    The gradients can be used once: a second backward pass raises RuntimeError.
     """
     if torch.is_grad_enabled() and any(t.requires_grad for t in (h, weight, bias)):
         total: Tensor = _LinearCrossEntropy.apply(h, weight, bias, targets)  # type: ignore[no-untyped-call]
@@ -64,7 +65,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        """The kept gradients, times that of the loss; they are changed in place, so there is no second time."""
+        """The stored gradients times that of the loss, in place; a second backward pass is therefore impossible."""
         gradients, ctx.gradients = ctx.gradients, None
         if gradients is None:
             raise RuntimeError("the gradients of linear_cross_entropy were freed by the first backward pass")
@@ -72,5 +73,5 @@ class _LinearCrossEntropy(torch.autograd.Function):
 
 
 def _rows(h: Tensor, classes: int) -> int:
-    """Rows of logits that exist at a time."""
+    """Number of rows whose logits fit into `SLICE_BYTES`."""
     return max(1, SLICE_BYTES // (classes * h.element_size()))

@@ -1,7 +1,7 @@
-"""Three dropouts of the AWD-LSTM: of recurrent weights, of whole features over time, of whole words.
+"""The three kinds of dropout of the AWD-LSTM: recurrent weights, features (the same at every time step), whole words.
 
-One mask is drawn per call and shared along the axis that matters: time for activations, all uses of a word for
-embeddings, all time steps for a weight matrix. Each costs one multiplication. Knows no layer and no vocabulary.
+One mask is drawn per call and shared: over time for activations, over all occurrences of a word for embeddings, over
+all time steps for a weight matrix. Each costs one multiplication. Knows no layer and no vocabulary.
 Source: Merity et al. 2017, sections 2 (weights), 4.2 (variational) and 4.3 (embedding).
 Axes: B batch, T time, D features, V vocabulary, E embedding.
 """
@@ -22,19 +22,19 @@ class VariationalDropout(nn.Module):
         self.p = p
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, T, D) -> (B, T, D); nothing happens outside training."""
+        """(B, T, D) -> (B, T, D); the identity outside training."""
         if not self.training or self.p == 0:
             return x
         mask = x.new_empty(x.shape[0], 1, x.shape[2]).bernoulli_(1 - self.p).div_(1 - self.p)  # (B, 1, D)
         return x * mask
 
     def extra_repr(self) -> str:
-        """What print shows."""
+        """The parameters shown by `print`."""
         return f"p={self.p}"
 
 
 def weight_dropout(weight: Tensor, p: float, training: bool) -> Tensor:
-    """DropConnect on a recurrent matrix: one mask for all time steps of a call, (4D, D) -> (4D, D).
+    """DropConnect on a weight matrix: one mask for all time steps of a call, same shape in and out, e.g. (4D, D).
 
     Source: Merity et al. 2017, section 2.
     """
@@ -44,9 +44,9 @@ def weight_dropout(weight: Tensor, p: float, training: bool) -> Tensor:
 
 
 def random_mask(like: Tensor, p: float) -> Tensor:
-    """A bool tensor of the shape of `like`, False with probability `p` (to 1 in 65,536).
+    """A bool tensor of the shape of `like`, False with probability `p` (rounded to a multiple of 1/65,536).
 
-    On a CPU four 16-bit numbers are cut from each random 64-bit one: a fifth of the time of `bernoulli_`.
+    On a CPU each random 64-bit number is split into four 16-bit ones: a fifth of the time of `bernoulli_`.
     """
     if like.device.type != "cpu":
         return torch.empty(like.shape, device=like.device).bernoulli_(1 - p).bool()
@@ -55,7 +55,7 @@ def random_mask(like: Tensor, p: float) -> Tensor:
 
 
 def embedding_dropout(weight: Tensor, ids: Tensor, p: float, training: bool) -> Tensor:
-    """Looks up `ids` (B, T) in `weight` (V, E) -> (B, T, E); a dropped word is dropped wherever it stands.
+    """Look up `ids` (B, T) in `weight` (V, E) -> (B, T, E); a dropped word is dropped wherever it occurs.
 
     The mask is drawn over the V words but applied to the looked-up rows, so the (V, E) matrix is never copied.
     Source: Merity et al. 2017, section 4.3.

@@ -1,6 +1,6 @@
-"""What an encoder is to everything above it: ids in, outputs of its layers out, a state carried from chunk to chunk.
+"""The interface of an encoder: ids in, outputs of its layers out, a state carried from chunk to chunk.
 
-`Encoder` is the interface that classifiers, language models, probes and model files name; `encoders` makes one.
+Classifiers, language models, probes and model files depend on `Encoder` alone; `encoders` builds one from a config.
 Axes: B batch, T time, E embedding, D hidden, L layers, F features of a document, V vocabulary.
 """
 
@@ -18,15 +18,17 @@ from ulmus.errors import ConfigError
 
 __all__ = ["CELLS", "Dropouts", "Encoded", "Encoder", "EncoderConfig", "State", "detach"]
 
-State = list[
-    tuple[Tensor, Tensor]
-]  # L x (hidden (B, D), cell (B, D)); QRNN: (last input (B, E), cell (B, D))
+# L x (hidden (B, D), cell (B, D)); QRNN: (last input (B, E), cell (B, D))
+State = list[tuple[Tensor, Tensor]]
 CELLS = ("lstm", "qrnn")
 
 
 @dataclass(frozen=True)
 class Dropouts:
-    """The five dropouts; `mult` scales them all. The defaults are those published for the language model."""
+    """The five dropout probabilities; `mult` scales them all. The defaults are those published for the language model.
+
+    Raises ConfigError for a probability outside 0..1 or a negative `mult`.
+    """
 
     input: float = 0.25  # features of the embedded words
     hidden: float = 0.15  # features between the layers
@@ -40,19 +42,19 @@ class Dropouts:
         check_range(self, "mult", 0)
 
     def scaled(self, name: str) -> float:
-        """The probability to use for `name`, at most 0.95."""
+        """The probability of the dropout `name` times `mult`, at most 0.95."""
         return min(float(getattr(self, name)) * self.mult, 0.95)
 
 
 @dataclass(frozen=True)
 class EncoderConfig:
-    """Shape of the encoder. `base` is the published one: 400 / 1150 / 3."""
+    """Shape of the encoder; the defaults are as published: 400 / 1150 / 3. Raises ConfigError for another cell."""
 
     vocab_size: int
     embedding: int = 400  # E: width of embeddings and of the last layer
     hidden: int = 1150  # D: width of the other layers
     layers: int = 3  # L
-    cell: str = "lstm"  # or "qrnn": cheaper layers, of which a few more are wanted
+    cell: str = "lstm"  # or "qrnn": its layers are cheaper, but the same quality needs a few more of them
 
     def __post_init__(self) -> None:
         if self.cell not in CELLS:
@@ -63,16 +65,16 @@ class EncoderConfig:
         return [self.hidden] * (self.layers - 1) + [self.embedding]
 
     def pooled(self) -> int:
-        """F, the features of a document: the last output of the top layer, maximum and mean of every layer."""
+        """F, the number of features of a document: the top layer's last output, and each layer's maximum and mean."""
         return self.embedding + 2 * sum(self.widths())
 
 
 class Encoded(NamedTuple):
-    """What the encoder gives for B x T tokens."""
+    """The encoder's results for B x T tokens."""
 
     outputs: list[Tensor]  # (B, T, D) of each layer, after its dropout
-    raw: Tensor  # (B, T, E) last layer, before it
-    state: State
+    raw: Tensor  # (B, T, E) of the last layer, before its dropout
+    state: State  # after the last token
 
     @property
     def output(self) -> Tensor:
@@ -81,28 +83,28 @@ class Encoded(NamedTuple):
 
 
 class Encoder(Protocol):
-    """A module that encodes ids, chunk after chunk. Its weights are what a language model and a classifier share."""
+    """A module that encodes ids chunk by chunk. A language model and a classifier share its weights."""
 
     config: EncoderConfig
     embedding: nn.Parameter  # (V, E)
 
     def __call__(self, ids: Tensor, state: State | None = None) -> Encoded:
-        """Encode `ids` (B, T), going on from `state`. Gradients flow into `state` where it has any."""
+        """Encode `ids` (B, T), starting from `state`. Gradients flow back into `state` if it requires them."""
 
     def initial_state(self, batch: int) -> State:
-        """The state of `batch` sequences of which nothing was seen yet."""
+        """The state of `batch` sequences before their first token."""
 
     def one_draw(self) -> AbstractContextManager[None]:
-        """Inside the block all calls have the same dropped weights: those of one batch."""
+        """Inside the block all calls share one DropConnect mask: for several calls on the same batch."""
 
     def set_dropouts(self, dropouts: Dropouts) -> None:
-        """Change all dropouts; the same weights serve language model and classifier."""
+        """Change all five dropouts; the same weights serve the language model and the classifier."""
 
     def layer_groups(self) -> list[list[nn.Parameter]]:
         """Parameters from the bottom up, for gradual unfreezing and discriminative learning rates."""
 
     def weights_per_token(self) -> int:
-        """How many weights a token is multiplied with: what a forward pass costs."""
+        """Number of weights that each token is multiplied by: the cost of a forward pass."""
 
     def parameters(self) -> Iterator[nn.Parameter]:
         """All parameters."""
@@ -112,5 +114,5 @@ class Encoder(Protocol):
 
 
 def detach(state: State) -> State:
-    """The same numbers without their history: truncated back-propagation through time."""
+    """The same state without its gradient history, for truncated back-propagation through time."""
     return [(h.detach(), c.detach()) for h, c in state]

@@ -1,4 +1,4 @@
-"""Which encoder a config asks for, and its form for inference. The only place that knows them by name."""
+"""Builds the encoder of a config, and its form for inference. The only module that names encoder classes."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ from typing import cast
 
 from ulmus.models.awd_lstm import AWDLSTM
 from ulmus.models.encoder import Dropouts, Encoder, EncoderConfig
-from ulmus.models.inference import Reader
+from ulmus.models.inference import PackedEncoder
 
 __all__ = ["for_inference", "make_encoder"]
 
 
 def make_encoder(config: EncoderConfig, dropouts: Dropouts) -> Encoder:
-    """An encoder of this shape with random weights."""
+    """An encoder of the config's shape with random weights."""
     return AWDLSTM(config, dropouts)
 
 
-def for_inference(encoder: Encoder, precision: str) -> Reader:
+def for_inference(encoder: Encoder, precision: str) -> PackedEncoder:
     """The encoder with packed weights, on a CPU, in float32, bf16 or int8. Raises ConfigError for another precision.
 
-    Later changes of the encoder's weights are not seen.
+    Later changes to the encoder's weights have no effect on it.
     """
-    return Reader(cast(AWDLSTM, encoder), precision)
+    return PackedEncoder(cast(AWDLSTM, encoder), precision)

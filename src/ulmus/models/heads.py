@@ -1,10 +1,10 @@
-"""Two heads on an encoder: the decoder that names the next token, the pooled classifier that names the class.
+"""The two heads of an encoder: the decoder, which predicts the next token, and the classifier on pooled outputs.
 
 The decoder shares the embedding matrix (Press & Wolf 2017; Merity et al. 2017, section 4.5). With `cutoffs` it is an
-adaptive softmax (Grave et al. 2017) over a vocabulary sorted by frequency, with full-width tied tails: rare words are
-compared only among each other, which costs a sixth of the full softmax at 20,000 words and is still a distribution
-over all of them. The loss never holds all logits (`cross_entropy`). The classifier's
-pooling reads a long document piece by piece, in memory that does not grow with it. Knows no text and no training.
+adaptive softmax (Grave et al. 2017) over a vocabulary sorted by frequency, with full-width tied tails: rare words
+compete only with each other, which costs a sixth of the full softmax at 20,000 words and is still a distribution over
+the whole vocabulary. The loss never holds all logits (`cross_entropy`). The classifier's pooling processes a long
+document chunk by chunk, in memory that does not grow with its length. Knows no text and no training.
 Axes: B batch, T time, N tokens (B*T), E embedding, D features of a layer, F of a document, V vocabulary, K tail
 clusters, C classes.
 """
@@ -22,17 +22,16 @@ from ulmus.models.cross_entropy import linear_cross_entropy
 class TiedDecoder(nn.Module):
     """Hidden vectors (N, E) -> losses or log-probabilities over V tokens, with the embedding matrix as weights.
 
-    `cutoffs` are the first ids of the tail clusters, e.g. (2000, 8000); none means the full softmax.
+    `cutoffs` are the first ids of the tail clusters, e.g. (2000, 8000); empty means the full softmax.
     """
 
     def __init__(self, vocab_size: int, width: int, cutoffs: Sequence[int] = ()) -> None:
         super().__init__()
         inner = sorted({c for c in cutoffs if 0 < c < vocab_size})
-        self.bounds = [0, *inner, vocab_size]  # K + 2 borders: head, then K tails
+        self.bounds = [0, *inner, vocab_size]  # K + 2 bounds: of the head, then of K tails
         self.bias = nn.Parameter(torch.zeros(vocab_size))
-        self.clusters = nn.Parameter(
-            torch.zeros(len(inner), width)
-        )  # one row a tail, beside the head's words
+        # one row per tail: the head predicts it beside its own words
+        self.clusters = nn.Parameter(torch.zeros(len(inner), width))
 
     @property
     def tails(self) -> int:
@@ -40,7 +39,7 @@ class TiedDecoder(nn.Module):
         return len(self.bounds) - 2
 
     def _parts(self, h: Tensor, embedding: Tensor) -> tuple[Tensor, list[tuple[Tensor, Tensor]]]:
-        """`h` in the type to multiply in, and rows and biases of the head and of each tail."""
+        """`h` (N, E) in the type of the products; rows (V_k, E) and biases (V_k,) of the head and of each tail."""
         sizes = [high - low for low, high in zip(self.bounds, self.bounds[1:], strict=False)]
         weights, biases = list(torch.split(embedding, sizes)), list(torch.split(self.bias, sizes))
         if self.tails:
@@ -51,7 +50,7 @@ class TiedDecoder(nn.Module):
         return h, list(zip(weights, biases, strict=True))
 
     def loss(self, h: Tensor, embedding: Tensor, targets: Tensor) -> Tensor:
-        """Mean negative log-likelihood in nats of `targets` (N,) given `h` (N, E)."""
+        """Mean negative log-likelihood () in nats of `targets` (N,), given `h` (N, E) and `embedding` (V, E)."""
         h, parts = self._parts(h, embedding)
         tail_of = torch.bucketize(
             targets.contiguous(), torch.tensor(self.bounds[1:-1], device=targets.device), right=True
@@ -65,7 +64,7 @@ class TiedDecoder(nn.Module):
         return total / len(h)
 
     def log_probs(self, h: Tensor, embedding: Tensor) -> Tensor:
-        """Log-probabilities of all tokens: (N, E) -> (N, V) float32."""
+        """Log-probabilities of all tokens: `h` (N, E), `embedding` (V, E) -> (N, V) float32."""
         h, parts = self._parts(h, embedding)
         parts = [(weight.to(h.dtype), bias.to(h.dtype)) for weight, bias in parts]
         head = F.log_softmax(F.linear(h, *parts[0]).float(), dim=1)
@@ -78,26 +77,26 @@ class TiedDecoder(nn.Module):
 
 
 class Pooled(NamedTuple):
-    """Running concat pooling of one layer over the real tokens read so far."""
+    """Running concat pooling of one layer over the tokens encoded so far, without padding."""
 
-    last: Tensor  # (B, D) output at the last real token, zeros while it is not reached
+    last: Tensor  # (B, D) output at a document's last token; zeros until it is reached
     max: Tensor  # (B, D)
     sum: Tensor  # (B, D)
 
 
 def start_pooling(batch: int, widths: Sequence[int], like: Tensor) -> list[Pooled]:
-    """The pooling of nothing, for layers of these widths."""
+    """The pooling of `batch` documents before their first token, for layers of these widths, on `like`'s device."""
     zeros = [like.new_zeros(batch, width, dtype=torch.float32) for width in widths]
     return [Pooled(zero, torch.full_like(zero, -torch.inf), torch.zeros_like(zero)) for zero in zeros]
 
 
 def pool(pooled: Sequence[Pooled], outputs: Sequence[Tensor], start: int, lengths: Tensor) -> list[Pooled]:
-    """Takes in `outputs` (B, T, D) of each layer: tokens `start` to `start + T` of documents of `lengths` (B,)."""
+    """The pooling with `outputs` (B, T, D) of each layer added: from token `start`, documents of `lengths` (B,)."""
     return [_pool(*one, start, lengths) for one in zip(pooled, outputs, strict=True)]
 
 
 def _pool(pooled: Pooled, output: Tensor, start: int, lengths: Tensor) -> Pooled:
-    """The same of one layer, without padding."""
+    """`pool` for one layer: `output` (B, T, D)."""
     output = output.float()
     t = torch.arange(start, start + output.shape[1], device=output.device)
     real = (t[None, :] < lengths[:, None]).unsqueeze(2)  # (B, T, 1)
@@ -113,10 +112,10 @@ def _pool(pooled: Pooled, output: Tensor, start: int, lengths: Tensor) -> Pooled
 
 
 def concat(pooled: Sequence[Pooled], lengths: Tensor) -> Tensor:
-    """(B, F): last output of the top layer, max and mean over real tokens of each; zeros for a document without any.
+    """Features (B, F): the top layer's last output, each layer's maximum and mean; zeros for a document without tokens.
 
-    Source: Howard & Ruder 2018, section 3.3, who pool the top layer; lower ones say more of words and their order
-    (Peters et al. 2018, section 5.3), and with few labels they are worth points.
+    Source: Howard & Ruder 2018, section 3.3, who pool the top layer only; lower layers carry more lexical and syntactic
+    information (Peters et al. 2018, section 5.3), which improves accuracy when labels are few.
     """
     n = lengths.unsqueeze(1)  # (B, 1)
     tops = [one.max.masked_fill(n == 0, 0.0) for one in pooled]

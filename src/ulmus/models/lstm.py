@@ -1,9 +1,9 @@
-"""One LSTM layer with DropConnect, and its gradients by hand: (B, T, E) -> (B, T, D).
+"""One LSTM layer with DropConnect and hand-written gradients: (B, T, E) -> (B, T, D).
 
-On a CPU the input's part of all gates is one product over all time steps; the recurrent part one product a step, with
-the matrix packed once a call; the weight gradients are again one product over all steps. That is two fifths faster
-than torch's own backward pass, and works in float32 and bf16 alike: products in the type of `x`, the cell state and
-its gradient in float32. On a GPU the layer is cuDNN's. Knows no text, no loss, no other layer.
+On a CPU the input's part of the gates is computed `STEPS` time steps at a time; the recurrent part is one product per
+step, with the matrix packed once per call; the weight gradients are one product over all steps. That is two fifths
+faster than torch's own backward pass and works in float32 and bf16 alike: products in the type of `x`, the cell state
+and its gradient in float32. On a GPU the layer is cuDNN's. Knows no text, no loss, no other layer.
 Source: Hochreiter & Schmidhuber 1997; Gers et al. 2000 (forget gate); Merity et al. 2017, section 2 (DropConnect).
 Axes: B batch, T time, E input features, D features. Inside, time comes first and gates stand in the order i, f, g, o.
 """
@@ -23,15 +23,15 @@ from ulmus.models.recurrent import RecurrentLayer
 
 __all__ = ["FusedLSTM", "LSTMLayer"]
 
-GAIN = 6.0  # inputs are small at first (embeddings within 0.1)
-STEPS = 8  # time steps whose input product is computed at a time: it stays in the cache
-ROWS = 4608  # steps of documents whose weight gradients are summed by one product
+GAIN = 6.0  # of the initial weights: inputs are small at first (embeddings within 0.1)
+STEPS = 8  # time steps whose input product is computed at once: it stays in the cache
+ROWS = 4608  # rows (time steps x documents), at most, of one product of the weight gradients
 sigmoid_backward = torch.ops.aten.sigmoid_backward.grad_input
 tanh_backward = torch.ops.aten.tanh_backward.grad_input
 
 
 class LSTMLayer(RecurrentLayer):
-    """One LSTM layer with DropConnect on its recurrent matrix; gates stand in the order i, f, g, o."""
+    """One LSTM layer with DropConnect on its recurrent matrix; gates are in the order i, f, g, o."""
 
     def __init__(self, width_in: int, width: int, *, weight_p: float = 0.0) -> None:
         super().__init__()
@@ -51,7 +51,7 @@ class LSTMLayer(RecurrentLayer):
         return self.width, self.width
 
     def draw(self) -> list[Tensor]:
-        """The matrices and the bias in the type to multiply in, with a new draw of the dropped weights."""
+        """Matrices (4D, E) and (4D, D) and bias (4D,) in the type of the products, with a new DropConnect mask."""
         weights: list[Tensor] = [self.weight_ih, self.weight_hh, self.bias]
         device = self.bias.device.type
         if torch.is_autocast_enabled(device):
@@ -61,7 +61,7 @@ class LSTMLayer(RecurrentLayer):
 
     @contextmanager
     def one_draw(self) -> Iterator[None]:
-        """Inside the block every call has the same dropped weights, which are made and laid out once."""
+        """Inside the block all calls share one DropConnect mask; the weights are masked and packed once."""
         self._drawn = self.draw()
         try:
             yield
@@ -71,7 +71,7 @@ class LSTMLayer(RecurrentLayer):
     def forward(self, x: Tensor, state: tuple[Tensor, Tensor]) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         """(B, T, E), 2 x (B, D) -> (B, T, D), 2 x (B, D); the cell state is float32 on a CPU."""
         weights = self._drawn or self.draw()
-        x = x.to(weights[0].dtype).transpose(0, 1)  # (B, T, E) -> (T, B, E): time is what is walked along
+        x = x.to(weights[0].dtype).transpose(0, 1)  # (B, T, E) -> (T, B, E): the loop runs over time
         h, c = state[0].to(x.dtype), state[1]
         tracked = torch.is_grad_enabled() and any(t.requires_grad for t in (x, h, c, *weights))
         if x.device.type == "cpu" and tracked:
@@ -87,9 +87,9 @@ class LSTMLayer(RecurrentLayer):
 
 
 class FusedLSTM:
-    """All steps of a layer in one call: oneDNN's on a CPU, its matrices laid out once, for reading only; or cuDNN's.
+    """All time steps of a layer in one call: oneDNN's on a CPU (inference only, matrices packed once), else cuDNN's.
 
-    On a CPU a row's result does not depend on the rows beside it, but for the last bits of float32.
+    On a CPU a row's result does not depend on the other rows, except for the last bits of float32.
     """
 
     def __init__(self, weights: list[Tensor], *, training: bool = False) -> None:
@@ -104,17 +104,17 @@ class FusedLSTM:
             out, h, c = torch.lstm(x, states, self._plain, True, 1, 0.0, self._training, False, False)
             return out, h[0], c[0]
         call, biases, mode = torch.ops.aten.mkldnn_rnn_layer, self._plain[2:], 2  # (2: LSTM)
-        reading: tuple[Any, ...] = (False, [], mode, self._width, 1, True, False, False, False)
-        out, h, c, _ = call(x.contiguous(), *self._packed, *biases, h.contiguous(), c.contiguous(), *reading)
+        options: tuple[Any, ...] = (False, [], mode, self._width, 1, True, False, False, False)
+        out, h, c, _ = call(x.contiguous(), *self._packed, *biases, h.contiguous(), c.contiguous(), *options)
         return out, h, c
 
 
 def _pack(*matrices: Tensor) -> list[Tensor] | None:
-    """The two matrices in oneDNN's own layout for this layer; None where there is no such thing."""
+    """The matrices (4D, E) and (4D, D) in oneDNN's packed layout for an LSTM; None where that is not available."""
     if matrices[0].device.type != "cpu" or matrices[0].dtype not in (torch.float32, torch.bfloat16):
         return None
     (_, wide), (_, width) = (m.shape for m in matrices)
-    try:  # private operators, those of torch's own compiler: absent or refusing means its ordinary layer
+    try:  # private operators of torch's own compiler: fall back to the ordinary layer without them
         if matrices[0].dtype == torch.bfloat16 and not torch.ops.mkldnn._is_mkldnn_bf16_supported():
             return None
         shape = (width, False, True, False, [1, 1, wide])
@@ -126,13 +126,14 @@ def _pack(*matrices: Tensor) -> list[Tensor] | None:
 class Recurrence(torch.autograd.Function):
     """x (T, B, E), h (B, D), c (B, D), weights (4D, E), (4D, D), (4D,) -> outputs (T, B, D), last c (B, D).
 
-    Between the products of a step all is float32, and as few calls as can be: tanh(z) is 2 sigmoid(2z) - 1, which is
-    three times as fast, and -2c is kept in place of c. What the backward pass multiplies by is made `STEPS` at a time.
+    The elementwise part of a step is float32 and uses as few calls as possible: tanh(z) is 2 sigmoid(2z) - 1, which is
+    three times as fast, and -2c is stored instead of c. The factors of the backward pass are computed for `STEPS` time
+    steps at once.
     """
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, h: Tensor, c: Tensor, *weights: Tensor) -> tuple[Tensor, Tensor]:
-        """All time steps."""
+        """All time steps; the input's part of the gates for `STEPS` of them at once."""
         weight_ih, weight_hh, bias = weights
         T, B, E = x.shape
         D = weight_hh.shape[1]
@@ -158,13 +159,13 @@ class Recurrence(torch.autograd.Function):
             h = after.copy_(hidden)
             own.copy_(wide)
             torch.mul(cell, -0.5, out=c_after)
-            slope.copy_(sigmoid_backward(o, squashed, grad_input=hidden))  # a quarter of d h / d c
+            slope.copy_(sigmoid_backward(o, squashed, grad_input=hidden))  # (d h / d c) / 4
         ctx.save_for_backward(x, h_0, weight_ih, weight_hh, out, gates, cells, slopes)
         return out, cell.mul_(-0.5)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        """Back through all time steps, then the weights at once."""
+        """Back through all time steps, then all weight gradients at once."""
         d_out, d_c = grads
         x, h_0, weight_ih, weight_hh, out, gates, cells, slopes = ctx.saved_tensors
         T, B, E = x.shape
@@ -183,7 +184,7 @@ class Recurrence(torch.autograd.Function):
                 d_c.mul_(forget[t - start])
                 d_h = times(own.view(B, 4 * D), add=d_out[t - 1] if t else None)
         flat = d_gates.view(T * B, 4 * D)
-        before = torch.cat([h_0[None], out[:-1]]).view(T * B, D)  # what each step was given
+        before = torch.cat([h_0[None], out[:-1]]).view(T * B, D)  # hidden state before each step
         wanted = ctx.needs_input_grad
         return (
             Packed(weight_ih.t(), T * B)(flat).view(T, B, E) if wanted[0] else None,
@@ -196,7 +197,7 @@ class Recurrence(torch.autograd.Function):
 
 
 def _summed(a: Tensor, b: Tensor) -> Tensor:
-    """a^T b of (N, M) and (N, E), in products of up to `ROWS` rows: sums of those are float32, and they are quicker."""
+    """a^T b (M, E) of `a` (N, M) and `b` (N, E), `ROWS` rows at a time: faster, and these are summed in float32."""
     if len(a) <= ROWS:
         return torch.mm(a.t(), b)
     total = a.new_zeros(a.shape[1], b.shape[1], dtype=torch.promote_types(a.dtype, torch.float32))
@@ -206,9 +207,9 @@ def _summed(a: Tensor, b: Tensor) -> Tensor:
 
 
 def _factors(gates: Tensor, before: Tensor, out: Tensor) -> Tensor:
-    """(T, B, 4, D): d i, d f, d g over d c, and d o over d h, all before their sigmoid or tanh.
+    """Derivatives (T, B, 4, D) of c with respect to i, f and g, and of h with respect to o, before their activations.
 
-    Of gates (T, B, 4D), cells before the step (T, B, D) and outputs (T, B, D).
+    From gates (T, B, 4D), cells before each step (T, B, D) and outputs (T, B, D).
     """
     i, f, g, o = gates.chunk(4, dim=2)
     found = torch.empty_like(gates).view(*out.shape[:2], 4, -1)

@@ -1,12 +1,12 @@
-"""One quasi-recurrent layer with DropConnect, and its gradients by hand: (B, T, E) -> (B, T, D).
+"""One quasi-recurrent layer with DropConnect and hand-written gradients: (B, T, E) -> (B, T, D).
 
-All matrix products are of whole blocks of time steps; only an elementwise mean runs step by step:
+All matrix products cover whole blocks of time steps; only an elementwise weighted mean runs step by step:
     z, f, o = tanh, sigmoid, sigmoid of W [x_t (, x_{t-1})] + b;   c_t = f c_{t-1} + (1 - f) z;   h_t = o c_t
-There is no recurrent matrix, so a layer costs a third of an LSTM layer of its width, and can be wider or followed by
-more layers. On a GPU the same equations run as torch operations. Knows no text, no loss, no other layer.
+There is no recurrent matrix, so a layer costs a third of an LSTM layer of the same width: the network can have wider
+or more layers. On a GPU the same equations run as torch operations. Knows no text, no loss, no other layer.
 Source: Bradbury et al. 2017, "Quasi-Recurrent Neural Networks", section 2 (fo-pooling); Merity et al. 2018, "An
 Analysis of Neural Language Modeling at Multiple Scales", section 3.1 (a window of 2 in the first layer).
-Axes: B batch, T time, E input features, D features. Inside, time comes first and gates stand in the order z, f, o.
+Axes: B batch, T time, E input features, D features. Inside, time comes first and gates are in the order z, f, o.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from ulmus.models.recurrent import RecurrentLayer
 
 __all__ = ["QRNNLayer"]
 
-GAIN = 8.0  # inputs are small at first (embeddings within 0.1), and so are outputs
-STEPS = 8  # time steps computed at a time: they stay in the cache
+GAIN = 8.0  # of the initial weights: inputs are small at first (embeddings within 0.1), and so are outputs
+STEPS = 8  # time steps computed at once: they stay in the cache
 sigmoid_backward = torch.ops.aten.sigmoid_backward.grad_input
 tanh_backward = torch.ops.aten.tanh_backward.grad_input
 
 
 class QRNNLayer(RecurrentLayer):
-    """One QRNN layer (fo-pooling) with DropConnect on its matrix, looking at `window` (1 or 2) inputs at a time."""
+    """One QRNN layer (fo-pooling) with DropConnect on its matrix, over a `window` of 1 or 2 inputs."""
 
     def __init__(self, width_in: int, width: int, *, window: int = 1, weight_p: float = 0.0) -> None:
         super().__init__()
@@ -39,14 +39,14 @@ class QRNNLayer(RecurrentLayer):
         self.weight = nn.Parameter(torch.empty(3 * width, window * width_in).uniform_(-bound, bound))
         self.bias = nn.Parameter(torch.zeros(3 * width))
         with torch.no_grad():
-            self.bias[width : 2 * width] = 1.0  # remembers at the start, as an LSTM with an open forget gate
+            self.bias[width : 2 * width] = 1.0  # forget gate open at the start, as in the LSTM
 
     def state_widths(self) -> tuple[int, int]:
         """Widths of the two parts of the state: the last input, and the cell."""
         return self.width_in, self.width
 
     def forward(self, x: Tensor, state: tuple[Tensor, Tensor]) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        """(B, T, E), ((B, E) last input, (B, D) cell) -> (B, T, D) and the state after it."""
+        """(B, T, E) and a state, last input (B, E) and cell (B, D) -> (B, T, D) and the state after the last step."""
         weight: Tensor = self.weight
         bias: Tensor = self.bias
         if torch.is_autocast_enabled(x.device.type):
@@ -65,11 +65,14 @@ class QRNNLayer(RecurrentLayer):
 
 
 class Pooling(torch.autograd.Function):
-    """x (T, B, E), c (B, D), weight (3D, E), bias (3D,) -> outputs (T, B, D), last c (B, D) float32."""
+    """x (T, B, E), c (B, D), weight (3D, E), bias (3D,) -> outputs (T, B, D), last c (B, D), float32 or finer.
+
+    With a window of 2, E counts the features of both inputs.
+    """
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, c: Tensor, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
-        """All time steps, in blocks."""
+        """All time steps, `STEPS` at once."""
         T, B, E = x.shape
         D = len(weight) // 3
         project, keep = Packed(weight, STEPS * B), any(ctx.needs_input_grad)
@@ -93,7 +96,7 @@ class Pooling(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        """Back through the blocks, then the matrix at once."""
+        """Back through the blocks, then the weight gradients at once."""
         d_out, d_c = grads
         x, c_0, weight = ctx.saved_tensors
         T, B, E = x.shape
@@ -125,7 +128,7 @@ class Pooling(torch.autograd.Function):
 
 
 def _pooling(x: Tensor, c: Tensor, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
-    """The same in torch operations: for GPUs, and what the tests compare with."""
+    """`Pooling` in torch operations, same shapes: for GPUs, and as the reference of the tests."""
     z, f, o = torch.nn.functional.linear(x, weight, bias).chunk(3, dim=2)
     f = f.sigmoid()
     new, cells = (1 - f) * z.tanh(), []

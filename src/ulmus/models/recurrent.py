@@ -1,4 +1,4 @@
-"""What the recurrent layers of an encoder have in common. Axes: B batch, T time, E width of the input, D width."""
+"""The interface of an encoder's recurrent layers. Axes: B batch, T time, E input features, D features."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ __all__ = ["RecurrentLayer"]
 
 
 class RecurrentLayer(nn.Module):
-    """A layer that carries a state of two parts along time."""
+    """A layer that carries a state of two parts from step to step."""
 
-    weight_p: float  # dropout of its weights
+    weight_p: float  # probability of DropConnect
 
     def state_widths(self) -> tuple[int, int]:
-        """Widths of the two parts of its state."""
+        """Widths of the two parts of the state."""
         raise NotImplementedError
 
     def forward(self, x: Tensor, state: tuple[Tensor, Tensor]) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        """(B, T, E) and a state -> (B, T, D) and the state after it."""
+        """(B, T, E) and the two parts of the state -> (B, T, D) and the state after the last step."""
         raise NotImplementedError
 
     @contextmanager
     def one_draw(self) -> Iterator[None]:
-        """Inside the block every call has the same dropped weights, where the layer draws them a call."""
+        """Inside the block all calls share one DropConnect mask; a layer that draws none per call needs no change."""
         yield

@@ -1,4 +1,4 @@
-"""Weights of networks <-> plain arrays of a model file; rows of one vocabulary -> rows of another.
+"""Weights of a network <-> arrays of a model file; rows of one vocabulary -> rows of another.
 
 Knows no files: `bundle` writes the arrays. Axes: V vocabulary, E embedding.
 """
@@ -21,12 +21,15 @@ Network = TypeVar("Network", bound=nn.Module)
 
 
 def numpy_tensors(network: nn.Module, prefix: str = "") -> dict[str, Any]:
-    """The weights of a network by name, as numpy arrays that share its memory where they can."""
+    """The weights of a network by name, as numpy arrays of the same shapes that share its memory where possible."""
     return {prefix + name: t.detach().cpu().contiguous().numpy() for name, t in network.state_dict().items()}
 
 
 def stored(tensors: Mapping[str, Any], weights: str) -> dict[str, Any]:
-    """The arrays as a file holds them: as they are, or matrices in bf16. Raises ConfigError for another type."""
+    """The arrays in the type of the file: unchanged for `float32`, matrices as bf16 for `bf16`; shapes are unchanged.
+
+    Raises ConfigError for another type.
+    """
     if weights not in ("float32", "bf16"):
         raise ConfigError(f"weights: expected float32 or bf16, got {weights!r}.")
     if weights == "float32":
@@ -35,36 +38,37 @@ def stored(tensors: Mapping[str, Any], weights: str) -> dict[str, Any]:
 
 
 def torch_tensors(network: nn.Module, tensors: Mapping[str, Any], prefix: str = "") -> None:
-    """Arrays named as `numpy_tensors` does become the weights of a network, which may be on `meta`.
+    """Make arrays, named as by `numpy_tensors`, the weights of a network, which may be on the `meta` device.
 
-    Those of the network's own type are not copied: they are shared with what was read of the model file. Nothing of the
-    size that a config claims is made before the arrays are known to have it. Raises BundleError when they do not fit
-    the network.
+    Arrays of the network's own type are not copied but share memory with the model file's data. Nothing of the size
+    that a config claims is allocated before the arrays are known to have that size. Raises BundleError when names,
+    shapes or values do not match the network.
     """
     own = network.state_dict()
     given = {name[len(prefix) :]: t for name, t in tensors.items() if name.startswith(prefix)}
     if given.keys() != own.keys():
         odd = ", ".join(sorted(given.keys() ^ own.keys())[:3])
         raise BundleError(
-            f"The weights do not belong to this config: {odd} are too many or missing. Train it anew."
+            f"The weights do not match the model's config (missing or unexpected: {odd}). Retrain the model."
         )
     taken = {}
     for name, t in own.items():
         array = given[name].to_float32() if isinstance(given[name], BFloat16) else np.asarray(given[name])
         if array.shape != tuple(t.shape):
             raise BundleError(
-                f"The weight {name} has shape {array.shape}, its config wants {tuple(t.shape)}. Train it anew."
+                f"The weight {name} has shape {array.shape}, the model's config expects {tuple(t.shape)}. "
+                "Retrain the model."
             )
         if name.endswith("running_var") and (array < 0).any():
-            raise BundleError(f"The weight {name} is a variance, and below 0. Train it anew.")
+            raise BundleError(f"The weight {name} is a variance with values below 0. Retrain the model.")
         taken[name] = torch.from_numpy(np.require(array, requirements=["C", "A", "W"])).to(t.dtype)
     network.load_state_dict(taken, assign=True)
 
 
 def rows_of(old: Tensor, index: np.ndarray) -> Tensor:
-    """Rows (V_old, ...) for a new vocabulary (V_new, ...): shared tokens keep theirs, new ones get the mean row.
+    """Rows (V_old, ...) -> rows (V_new, ...) of a new vocabulary: shared tokens keep theirs, new ones get the mean row.
 
-    `index` (V_new,) is the old row of each new token, or -1.
+    `index` (V_new,) int64 is the old row of each new token, or -1.
 
     Source: Howard & Ruder 2018, section 3.2.
     """
@@ -76,9 +80,9 @@ def rows_of(old: Tensor, index: np.ndarray) -> Tensor:
 
 @torch.no_grad()
 def remapped(network: nn.Module, index: np.ndarray, fresh: Network) -> Network:
-    """`fresh`, built for the new vocabulary, with all that `network` knows; `index` as for `rows_of`.
+    """`fresh`, built for the new vocabulary, with the weights of `network`; `index` (V_new,) as for `rows_of`.
 
-    Raises ConfigError for another shape.
+    Raises ConfigError when the two networks differ in anything but the vocabulary.
     """
     old, new = network.state_dict(), fresh.state_dict()
     by_word = {"encoder.embedding", "decoder.bias"}
@@ -86,11 +90,11 @@ def remapped(network: nn.Module, index: np.ndarray, fresh: Network) -> Network:
         first = 1 if name in by_word or name == "decoder.clusters" else 0
         if name not in old or name not in new or old[name].shape[first:] != new[name].shape[first:]:
             raise ConfigError(
-                f"The two models have another shape ({name}). Give both the same size and cell."
+                f"The two models differ in shape ({name}). Use the same size and cell for both."
             )
     for name, t in new.items():
         if name in by_word:
             t.copy_(rows_of(old[name], index))
-        elif t.shape == old[name].shape:  # tails of another number start anew
+        elif t.shape == old[name].shape:  # a different number of tails: their rows keep their initial values
             t.copy_(old[name])
     return fresh

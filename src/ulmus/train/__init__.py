@@ -1,1 +1,1 @@
-"""Weights get better here: schedules, layer groups, THE training loop. Knows no text and no model class."""
+"""Training: schedules, layer groups and the one training loop. Knows no text and no model class."""

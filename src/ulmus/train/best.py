@@ -1,7 +1,7 @@
-"""The best evaluation of a stage: its value, its weights, and how many evaluations ago it was.
+"""The best evaluation of a stage: its value, its weights, and the number of evaluations since.
 
 Keeping the weights costs one more copy of the model, on its device and in each checkpoint.
-Knows no loop: it is told a value and asked whether to stop.
+Knows no loop: it receives values and says when to stop.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Best:
         self.weights: dict[str, Tensor] = {}
 
     def update(self, value: float, model: Any) -> bool:
-        """Take in one evaluation; True when it is the best so far. NaN is never better."""
+        """Record one evaluation; True when it is the best so far. NaN is never better."""
         better = self.value is None or (value > self.value if self.higher_is_better else value < self.value)
         if not better or math.isnan(value):
             self.since += 1
@@ -40,7 +40,7 @@ class Best:
 
     @property
     def stop(self) -> bool:
-        """True when patience has run out."""
+        """True when `patience` evaluations in a row were no better."""
         return self.patience is not None and self.since >= self.patience
 
     def restore(self, model: Any) -> bool:

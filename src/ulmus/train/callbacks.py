@@ -1,7 +1,7 @@
-"""What watches a training run: progress on stderr and a JSON-lines log.
+"""Callbacks, which observe a training run: progress on stderr and a JSON-lines log.
 
-A callback sees the `RunState` after each step and a row (dict) after each epoch; it does not change training.
-`RunState.loss()` reads a number from the device, so callbacks ask for it now and then, not at each step.
+A callback receives the `RunState` after each step and a row (dict) after each epoch; it does not change training.
+`RunState.loss()` waits for the device, so callbacks call it every few seconds, not at each step.
 Under torchrun only the first process has callbacks. Knows no model, no text.
 """
 
@@ -21,33 +21,33 @@ __all__ = ["Callback", "JsonLog", "Progress", "RunState", "clock"]
 
 
 class Callback:
-    """Watches a run; override what you need."""
+    """Observes a run; override the methods you need."""
 
     def stage_started(self, state: RunState) -> None:
-        """Before the first step of a stage, or of the rest of one after resuming."""
+        """Before the first step of a stage, also of one that is resumed."""
 
     def step_ended(self, state: RunState) -> None:
         """After each step."""
 
     def epoch_ended(self, state: RunState, row: dict[str, Any]) -> None:
-        """After each epoch and its evaluation; `row` is what the history keeps."""
+        """After each epoch and its evaluation; `row` is the epoch's row of the history."""
 
     def measure(self, outputs: Any, targets: Any) -> dict[str, float]:  # noqa: ARG002
-        """Further columns of the row, from outputs (N, C) and targets (N,) or (N, C) of validation.
+        """Additional columns of the row, from the validation outputs (N, C) and targets (N,) or (N, C).
 
-        Overriding this makes the loop collect them: for classifiers, not for language models.
+        Overriding this makes the loop collect both: for classifiers, not for language models.
         """
         return {}
 
     def stage_ended(self, state: RunState) -> None:
-        """After the last epoch of a stage; `state.pct` is below 1 where neither steps nor time are used up."""
+        """After the last epoch of a stage; `state.pct` is below 1 if it ended before its steps or minutes did."""
 
     def run_ended(self) -> None:
         """Once, also after an error or Ctrl-C."""
 
 
 class Progress(Callback):
-    """A bar on a terminal, a line now and then elsewhere: loss, rate, speed, time left. On stderr.
+    """Loss, rate, speed and time left on stderr: a bar on a terminal, elsewhere a line every `every_s` seconds.
 
     `unit` names what `Step.count` counts; for tokens the perplexity is shown too.
     """
@@ -60,7 +60,7 @@ class Progress(Callback):
         self._mark = (0.0, 0)  # seconds and count of the stage when last shown
 
     def stage_started(self, state: RunState) -> None:
-        """Opens the stage's bar, or says where it goes on."""
+        """Open the stage's bar, or report the step at which it resumes."""
         self._mark, self._shown_s = (state.elapsed_s, state.total_count), time.monotonic()
         out = self.stream or sys.stderr
         if out.isatty() and self._bar is None:
@@ -70,10 +70,10 @@ class Progress(Callback):
         if self._bar is not None:
             self._task = self._bar.add_task(name, total=1.0, completed=state.pct, told="")
         elif state.total_steps:
-            self._line(f"{name}: goes on from step {state.total_steps:,}")
+            self._line(f"{name}: resuming at step {state.total_steps:,}")
 
     def step_ended(self, state: RunState) -> None:
-        """Shows the stage twice a second on a terminal, every `every_s` seconds elsewhere."""
+        """Update the bar twice a second on a terminal; elsewhere write a line every `every_s` seconds."""
         if time.monotonic() - self._shown_s < (self.every_s if self._bar is None else 0.5):
             return
         self._shown_s = time.monotonic()
@@ -82,13 +82,13 @@ class Progress(Callback):
             self._bar.update(self._task, completed=state.pct, told=told)
             return
         left_s = state.elapsed_s * (1 - state.pct) / max(state.pct, 1e-9)
-        # with a time budget the clock mostly ends a stage before its last epoch
+        # with a time budget a stage usually ends before its last epoch
         of = f"/{state.stage.epochs}" if state.stage.minutes is None else ""
         where = f"epoch {state.epoch + 1}{of} step {state.step:,}/{state.steps:,}"
         self._line(f"{state.stage.name} {where} {state.pct:.0%}  {told}  {clock(left_s)} left")
 
     def epoch_ended(self, state: RunState, row: dict[str, Any]) -> None:
-        """One line that stays, per epoch."""
+        """Write one permanent line per epoch."""
         columns = [f"train {self._loss(row['train_loss'])}"]
         if "loss" in row:
             columns.append(f"valid {self._loss(row['loss'])}")
@@ -98,14 +98,14 @@ class Progress(Callback):
         self._line(f"{state.stage.name} epoch {row['epoch']}  {'  '.join(columns)}  {clock(row['seconds'])}")
 
     def stage_ended(self, state: RunState) -> None:
-        """Says how much of the stage was done where the clock ended it."""
+        """Report how much of the stage was done if its time budget ended it."""
         planned = state.steps * state.stage.epochs
         if state.pct >= 1 and state.total_steps < planned:
             steps = f"{state.total_steps:,} of {planned:,} steps ({state.total_steps / planned:.0%})"
-            self._line(f"{state.stage.name}: the time was up after {steps}")
+            self._line(f"{state.stage.name}: time budget used up after {steps}")
 
     def run_ended(self) -> None:
-        """Leaves the terminal as it was."""
+        """Remove the bar from the terminal."""
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
@@ -116,7 +116,7 @@ class Progress(Callback):
         )
 
     def _speed(self, state: RunState) -> str:
-        """Units per second since the last look."""
+        """Units per second since the last call."""
         seconds, count = self._mark
         self._mark = (state.elapsed_s, state.total_count)
         rate = (state.total_count - count) / max(state.elapsed_s - seconds, 1e-9)
@@ -151,7 +151,7 @@ def clock(seconds: float) -> str:
 
 
 class JsonLog(Callback):
-    """One JSON object per line and event (stage, step, epoch); a resumed run goes on in the same file.
+    """One JSON object per line and event (stage, step, epoch); a resumed run appends to the same file.
 
     Raises StorageError when the file cannot be written.
     """
@@ -161,11 +161,11 @@ class JsonLog(Callback):
         self._written_s = 0.0
 
     def stage_started(self, state: RunState) -> None:
-        """Notes the stage, and the step it goes on from."""
+        """Log the stage and the step at which it starts or resumes."""
         self._write({"event": "stage", "stage": state.stage.name, "step": state.total_steps})
 
     def step_ended(self, state: RunState) -> None:
-        """Notes loss and rate every `every_s` seconds."""
+        """Log loss and learning rate every `every_s` seconds."""
         if time.monotonic() - self._written_s < self.every_s:
             return
         self._written_s = time.monotonic()
@@ -179,7 +179,7 @@ class JsonLog(Callback):
         self._write({**event, "count": state.total_count, "seconds": state.elapsed_s})
 
     def epoch_ended(self, state: RunState, row: dict[str, Any]) -> None:  # noqa: ARG002
-        """Notes the row of the history."""
+        """Log the epoch's row of the history."""
         self._write({"event": "epoch", **row})
 
     def _write(self, event: dict[str, Any]) -> None:

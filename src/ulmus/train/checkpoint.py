@@ -1,10 +1,9 @@
-"""A run under way <-> one safetensors file: weights, optimizer, averages, random states, and where it was.
+"""A run in progress <-> one safetensors file: weights, optimizer, averages, random states, position.
 
-All tensors lie in the file by name (`model.*`, `optim.*`, `average.*`, `best.*`, `carried.*`, `rng.*`); the
-rest is JSON, stored as the byte tensor `run.json`, and
-`run.sha256` is the SHA-256 of the file without itself. Nothing is pickled, so opening a file runs no code. A file
-is written under a temporary name, then renamed: kill -9 leaves the checkpoint before. Costs about 4 times the
-weights on disk, and writing never takes more than 2% of the time. Knows no stage and no batches.
+Tensors are stored by name (`model.*`, `optim.*`, `average.*`, `best.*`, `carried.*`, `rng.*`); everything else is JSON,
+stored as the byte tensor `run.json`, and `run.sha256` is the SHA-256 of the file without itself. Nothing is pickled, so
+opening a file runs no code. A file is written under a temporary name, then renamed: kill -9 leaves the previous
+checkpoint. Takes about 4 times the weights on disk, and at most about 2% of the time. Knows no stage and no batches.
 """
 
 from __future__ import annotations
@@ -31,39 +30,39 @@ __all__ = ["CheckpointFile", "Saved", "load_model", "model_tensors"]
 
 FORMAT_VERSION = 2
 RUN, SUM = "run.json", "run.sha256"
-SHARE = 0.02  # of the time, at most, goes into writing checkpoints
+SHARE = 0.02  # largest fraction of the time spent on writing checkpoints
 
 
 class Saved(NamedTuple):
-    """What a checkpoint holds: tensors on the CPU by full name, and the JSON part."""
+    """The contents of a checkpoint: tensors on the CPU by full name, and the JSON part."""
 
     tensors: dict[str, Tensor]
     run: dict[str, Any]
 
     def part(self, prefix: str) -> dict[str, Tensor]:
-        """The tensors below `prefix.`, without it."""
+        """The tensors whose names start with `prefix.`, under the rest of their names."""
         return {
             name[len(prefix) + 1 :]: t for name, t in self.tensors.items() if name.startswith(f"{prefix}.")
         }
 
 
 class CheckpointFile:
-    """When to write a checkpoint, and how to write and read one."""
+    """Decides when a checkpoint is due, at most one in `every_s` seconds; writes and reads it."""
 
     def __init__(self, path: Path, *, every_s: float) -> None:
         self.path, self.every_s = path, every_s
         self._written_s, self._cost_s = time.monotonic(), 0.0
 
     def due(self) -> bool:
-        """True when the last one is old enough, and writing has not taken more than its share of the time."""
+        """True when the last one is `every_s` seconds old and writing another keeps within `SHARE` of the time."""
         return time.monotonic() - self._written_s >= max(self.every_s, self._cost_s / SHARE)
 
     def check(self) -> None:
-        """Raise StorageError now rather than after the first minute."""
+        """Raise StorageError now, not after the first minute, when the file cannot be written."""
         check_writable(self.path)
 
     def write(self, tensors: Mapping[str, Tensor], run: dict[str, Any]) -> None:
-        """Replace the file; raises StorageError, and the file before then stays."""
+        """Replace the file. Raises StorageError; the previous file then stays."""
         began = time.monotonic()
         text = json.dumps({"format_version": FORMAT_VERSION, **run}).encode()
         arrays: dict[str, Array] = {name: _to_numpy(t) for name, t in tensors.items()}
@@ -75,15 +74,17 @@ class CheckpointFile:
         self._cost_s = self._written_s - began
 
     def try_write(self, tensors: Mapping[str, Tensor], run: dict[str, Any]) -> None:
-        """Write, or warn that it failed: a full disk must not end a training that could go on."""
+        """Write, or warn with RuntimeWarning that it failed: a full disk must not end a training run."""
         try:
             self.write(tensors, run)
         except StorageError as error:
             self._written_s = time.monotonic()
-            warnings.warn(f"Training goes on without a new checkpoint. {error}", RuntimeWarning, stacklevel=2)
+            warnings.warn(
+                f"Training continues without a new checkpoint. {error}", RuntimeWarning, stacklevel=2
+            )
 
     def read(self, identity: dict[str, str]) -> Saved | None:
-        """The checkpoint, or None where there is no file.
+        """The checkpoint, or None if there is no file.
 
         Raises ConfigError when it belongs to another run (`identity` differs), DataError when it is damaged.
         """
@@ -91,23 +92,23 @@ class CheckpointFile:
             return None
         try:
             arrays = unpack(_read(self.path))
-            found = arrays.pop(SUM, None)
+            stored = arrays.pop(SUM, None)
             run = json.loads(np.asarray(arrays[RUN]).tobytes())
             version, theirs = run["format_version"], run["identity"]
-            if version == FORMAT_VERSION and not np.array_equal(np.asarray(found), _checksum(arrays)):
-                raise ValueError("its checksum does not match: a byte was changed")
+            if version == FORMAT_VERSION and not np.array_equal(np.asarray(stored), _checksum(arrays)):
+                raise ValueError("its checksum does not match: the file was changed")
             tensors = {name: _to_torch(t) for name, t in arrays.items() if name != RUN}
         except (BundleError, KeyError, ValueError, TypeError, AttributeError, OSError) as error:
             raise DataError(
-                f"{self.path} is not a checkpoint, or a damaged one ({error}). Delete it to start over."
+                f"{self.path} is not a checkpoint or is damaged ({error}). Delete it to start over."
             ) from error
         different = [part for part in identity if theirs.get(part) != identity[part]]
         if version != FORMAT_VERSION:
             different.append("the version of Ulmus")
         if different:
             raise ConfigError(
-                f"{self.path} was made by another run: {', '.join(different)} differ from now."
-                " Go on with the same data and settings, or delete it to start over."
+                f"{self.path} belongs to another run (different: {', '.join(different)})."
+                " Resume with the same data and settings, or delete it to start over."
             )
         return Saved(tensors, run)
 
@@ -120,12 +121,12 @@ def _read(path: Path) -> memoryview:
     with open_file(path) as file:
         data = aligned(os.fstat(file.fileno()).st_size)
         if file.readinto(data) != len(data):
-            raise ValueError("it is cut short")
+            raise ValueError("it is truncated")
     return data
 
 
 def _checksum(arrays: Mapping[str, Array]) -> np.ndarray[Any, Any]:
-    """SHA-256 of the file that these arrays make, (32,) uint8."""
+    """SHA-256 (32,) uint8 of the file with these arrays."""
     digest = hashlib.sha256()
     for chunk in pack(arrays):
         digest.update(chunk)
@@ -133,7 +134,7 @@ def _checksum(arrays: Mapping[str, Array]) -> np.ndarray[Any, Any]:
 
 
 def model_tensors(model: Any) -> dict[str, Tensor]:
-    """The model's state by name, a tensor with several names (tied weights) only under its first."""
+    """The model's state by name; a tensor with several names (tied weights) appears under its first only."""
     seen: set[tuple[Any, ...]] = set()
     tensors = {}
     for name, t in model.state_dict().items():
@@ -146,7 +147,7 @@ def model_tensors(model: Any) -> dict[str, Tensor]:
 
 @torch.no_grad()
 def load_model(model: Any, tensors: Mapping[str, Tensor]) -> None:
-    """Copy what `model_tensors` gave back into the model, in place."""
+    """Copy tensors, named as by `model_tensors`, into the model in place."""
     for name, own in model_tensors(model).items():
         own.copy_(tensors[name])
 

@@ -1,6 +1,6 @@
-"""Where and how precisely to compute: device, autocast, accelerate, and batches moved there once.
+"""Device and precision: autocast, accelerate, and moving batches to the device.
 
-`auto` means cuda where there is one, and bf16 where the hardware multiplies it (measured on AVX-512 BF16:
+`auto` means cuda if there is a GPU, and bf16 if the hardware has bf16 products (measured with AVX-512 BF16:
 390 GFLOP/s against 160 in float32). Opening an Accelerator takes about a millisecond.
 Knows no model and no batch class: only arrays and tensors.
 """
@@ -29,30 +29,30 @@ _MIXED = {"float32": "no", "bf16": "bf16", "fp16": "fp16"}
 
 
 def resolve_device(device: str = "auto") -> torch.device:
-    """auto | cpu | cuda -> a device that is there; ConfigError otherwise."""
+    """auto | cpu | cuda -> an available device. Raises ConfigError for another name, or for cuda without a GPU."""
     if device not in ("auto", "cpu", "cuda"):
-        raise ConfigError(f"device: expected auto, cpu or cuda, got {device!r}")
+        raise ConfigError(f"device: expected auto, cpu or cuda, got {device!r}.")
     has_cuda = torch.cuda.is_available()
     if device == "cuda" and not has_cuda:
         raise ConfigError(
-            "device: cuda was asked for, and torch sees no CUDA GPU here. Use --device cpu or auto."
+            "device: cuda was requested, but torch finds no CUDA GPU. Use --device cpu or auto."
         )
     return torch.device("cuda" if has_cuda and device != "cpu" else "cpu")
 
 
 def resolve_precision(precision: str, device: torch.device) -> str:
-    """auto | float32 | bf16 | fp16 -> float32 | bf16 | fp16; ConfigError for what the device cannot do."""
+    """auto | float32 | bf16 | fp16 -> float32 | bf16 | fp16. Raises ConfigError for one the device does not support."""
     if precision == "auto":
         return "bf16" if _multiplies_bf16(device) else "float32"
     if precision not in _MIXED:
-        raise ConfigError(f"precision: expected auto, {', '.join(_MIXED)}, got {precision!r}")
+        raise ConfigError(f"precision: expected auto, {', '.join(_MIXED)}, got {precision!r}.")
     if precision == "fp16" and device.type == "cpu":
         raise ConfigError("precision: fp16 needs a CUDA GPU. On a CPU use bf16 or float32.")
     return precision
 
 
 def _multiplies_bf16(device: torch.device) -> bool:
-    """True where bf16 is a speed-up and not an emulation."""
+    """True if the device has bf16 products in hardware: a speed-up, not an emulation."""
     if device.type == "cuda":
         return torch.cuda.get_device_capability() >= (8, 0)
     probes = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")  # private: absent means unknown means no
@@ -60,7 +60,7 @@ def _multiplies_bf16(device: torch.device) -> bool:
 
 
 def autocast(device: torch.device, precision: str) -> contextlib.AbstractContextManager[Any]:
-    """Mixed precision for the block; nothing at all for float32."""
+    """Mixed precision inside the block; no effect for float32."""
     if precision == "float32":
         return contextlib.nullcontext()
     return torch.autocast(device.type, dtype=torch.bfloat16 if precision == "bf16" else torch.float16)
@@ -69,7 +69,7 @@ def autocast(device: torch.device, precision: str) -> contextlib.AbstractContext
 def open_accelerator(device: torch.device, precision: str) -> Any:
     """An `accelerate.Accelerator` for this device and precision, in this process or under torchrun.
 
-    accelerate keeps one state per process and refuses a second one that differs; the old one is dropped here.
+    accelerate keeps one state per process and refuses a different second one; the old one is reset here.
     """
     from accelerate import Accelerator, DistributedDataParallelKwargs
     from accelerate.state import AcceleratorState
@@ -85,7 +85,7 @@ def open_accelerator(device: torch.device, precision: str) -> Any:
 
 
 def agree(accelerator: Any, value: float, *, how: str = "first") -> float:
-    """The number that all processes go by: that of the first process, or the min or max of all of them."""
+    """A number that all processes then share: the first process's, or with `how` the min or max of all of them."""
     if accelerator.num_processes == 1:
         return value
     shared = torch.tensor(value, dtype=torch.float64, device=accelerator.device)
@@ -97,10 +97,10 @@ def agree(accelerator: Any, value: float, *, how: str = "first") -> float:
 
 
 def reuse_memory() -> None:
-    """Have the C library keep freed blocks for the next step; it would hand large ones back each time.
+    """Make the C library keep freed memory for the next step; by default it returns large blocks to the system.
 
-    A step that asks for 500 MB spends a tenth of its time on getting the same pages again. Only glibc has the setting;
-    elsewhere nothing happens.
+    A step that allocates 500 MB would spend a tenth of its time on getting the same pages again. Only glibc has this
+    setting; elsewhere nothing happens.
     """
     if not sys.platform.startswith("linux"):
         return
@@ -111,7 +111,7 @@ def reuse_memory() -> None:
 
 
 def to_device(batch: Any, device: torch.device) -> Any:
-    """The batch with all its arrays and tensors on the device; tuples and dataclasses keep their type."""
+    """The batch with all its arrays and tensors on the device, in the same tuples or dataclasses and shapes."""
     if isinstance(batch, np.ndarray):
         if not batch.flags.writeable:
             batch = batch.copy()

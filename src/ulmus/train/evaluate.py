@@ -1,6 +1,6 @@
-"""The loss of a model on batches, without training: one function for perplexity and for classifiers.
+"""The loss of a model on batches, without training: one function for language models and classifiers.
 
-One forward pass per batch, no gradients, in the order the batches come. The mean is weighted by each batch's
+One forward pass per batch, without gradients, in the order of the batches. The mean is weighted by each batch's
 count, accumulated in float64 on the device and read once. Knows no metric but the loss.
 """
 
@@ -22,13 +22,13 @@ Array = np.ndarray[Any, Any]
 
 
 class Evaluation(TypedDict):
-    """What `evaluate` found; the arrays are None unless collected."""
+    """The result of `evaluate`; the arrays are None unless collected."""
 
-    loss: float  # nll, mean over n
+    loss: float  # nll in nats, mean over n
     n: int  # tokens or documents
     outputs: Array | None  # (N, C) float32, in the order of the batches
     targets: Array | None  # (N,) or (N, C)
-    index: Array | None  # (N,) int64 document numbers, where the batches have an `index`
+    index: Array | None  # (N,) int64 document numbers, if the batches have an `index`
 
 
 @torch.no_grad()
@@ -41,17 +41,18 @@ def evaluate(
     collect: bool = False,
     between: Callable[[], None] | None = None,
 ) -> Evaluation:
-    """Mean nll of the model (a Trainable) over one pass of batches, with outputs and targets where `collect`.
+    """Mean nll of the model (a Trainable) over one pass of the batches; with `collect` also outputs and targets.
 
-    `between` is called after each batch and may raise. The model's mode and the batches' epoch are put back, the
-    carried state is reset. Raises DataError when there is not one batch.
+    `between` is called after each batch and may raise. Afterwards the model's mode and the batches' epoch are restored
+    and the carried state is reset. Raises DataError when there are no batches, ConfigError for a device or precision
+    that is not available.
     """
     device = resolve_device(device) if isinstance(device, str) else device
     precision = resolve_precision(precision, device)
     parts: dict[str, list[Tensor]] = {"outputs": [], "targets": [], "index": []}
     total, n = torch.zeros((), dtype=torch.float64, device=device), 0
     epoch = batches.epoch
-    batches.set_epoch(0)  # from the first batch on, whatever was read before
+    batches.set_epoch(0)  # start at the first batch, wherever the iterator is
     was_training = model.training
     model.to(device).eval()
     model.reset()
@@ -71,7 +72,7 @@ def evaluate(
         model.reset()
         batches.set_epoch(epoch)
     if n == 0:
-        raise DataError("there is nothing to evaluate: expected at least one batch, got none")
+        raise DataError("Nothing to evaluate: expected at least one batch, got none.")
     outputs, targets, index = (_join(tensors) for tensors in parts.values())
     return Evaluation(loss=float(total) / n, n=n, outputs=outputs, targets=targets, index=index)
 
@@ -83,7 +84,7 @@ def _keep(parts: dict[str, list[Tensor]], *tensors: Any) -> None:
 
 
 def _join(tensors: list[Tensor]) -> Array | None:
-    """(B, ...) pieces -> one (N, ...) array on the host, bf16 and fp16 widened to float32."""
+    """Tensors (B, ...) -> one array (N, ...) on the host; bf16 and fp16 become float32."""
     if not tensors:
         return None
     joined = torch.cat(tensors).cpu()
@@ -91,7 +92,7 @@ def _join(tensors: list[Tensor]) -> Array | None:
 
 
 def mean_over_processes(loss: float, n: int, device: torch.device) -> tuple[float, int]:
-    """(mean, count) of all processes' batches; the same numbers back when there is one process."""
+    """(mean, count) over the batches of all processes; unchanged when there is one process."""
     if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
         return loss, n
     sums = torch.tensor([loss * n, n], dtype=torch.float64, device=device)

@@ -1,7 +1,7 @@
-"""Ctrl-C (and a polite kill) between two steps instead of in the middle of one.
+"""Ctrl-C and SIGTERM take effect between two steps, not in the middle of one.
 
-Inside `graceful()` the first SIGINT or SIGTERM only sets a flag, which the loop sees after the step under
-way; the second one is raised at once. Outside the main thread nothing is installed. Knows no training.
+Inside `graceful()` the first SIGINT or SIGTERM only sets a flag, which the loop checks after the current step; a second
+one raises KeyboardInterrupt at once. Outside the main thread no handler is installed. Knows no training.
 """
 
 from __future__ import annotations
@@ -18,23 +18,23 @@ __all__ = ["Interrupted", "StopFlag", "graceful"]
 
 
 class Interrupted(KeyboardInterrupt):
-    """Training was stopped by a signal, and a checkpoint written; the message says how to go on."""
+    """Training was stopped by a signal and a checkpoint written; the message says how to resume."""
 
 
 @dataclass
 class StopFlag:
-    """Whether somebody asked to stop, and how."""
+    """Whether a signal has asked the run to stop, and which."""
 
-    number: int = 0  # of the signal that came; 0 = none
-    before: dict[int, Any] = field(default_factory=dict)  # the handlers that were installed, by signal
+    number: int = 0  # of the signal received; 0 = none
+    before: dict[int, Any] = field(default_factory=dict)  # the previous handlers, by signal
 
     @property
     def wanted(self) -> bool:
-        """True once a signal came."""
+        """True once a signal was received."""
         return self.number != 0
 
     def stop(self, message: str) -> NoReturn:
-        """Raise Interrupted; a program's own SIGTERM handler is called first and may raise its own."""
+        """Raise Interrupted; a program's own SIGTERM handler is called first and may raise instead."""
         handler = self.before.get(self.number)
         if self.number == signal.SIGTERM and callable(handler):
             handler(self.number, None)
@@ -43,7 +43,7 @@ class StopFlag:
 
 @contextmanager
 def graceful(*, enabled: bool = True) -> Iterator[StopFlag]:
-    """Turn the first SIGINT or SIGTERM inside the block into `flag.wanted`."""
+    """Inside the block the first SIGINT or SIGTERM sets `flag.wanted`; a second one raises KeyboardInterrupt."""
     flag = StopFlag()
     if not enabled or threading.current_thread() is not threading.main_thread():
         yield flag

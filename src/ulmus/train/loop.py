@@ -1,13 +1,12 @@
 """THE training loop: stages in order, each with its epochs, evaluations and rows of history.
 
-    Trainer(model, [Stage("head", 1, unfreeze=1), Stage("all", 3)], train=batches, valid=held_out).run()
+    Trainer(model, [Stage("head", epochs=1, unfreeze=1), Stage("all", epochs=3)], train=batches, valid=held_out).run()
 
-`train` and `valid` serve all stages, or are lists with one entry per stage. A run begins with the epoch that its
-training batches stand at, and leaves them at the one after its last: a second `Trainer` with the same batches shuffles
-them anew and draws other dropout masks. One process or torchrun, CPU or cuda, float32, bf16 or fp16: the same code.
-With a `checkpoint` path a run that was stopped or killed goes on
-from there, and ends with the same weights to the last bit (on a CPU, where no time budget decides).
-Knows no text and no model class: see `protocol` for what it asks of them.
+`train` and `valid` serve all stages, or are lists with one entry per stage. A run begins at the current epoch of its
+training batches and leaves them at the one after its last: a second `Trainer` with the same batches uses another order
+and other dropout masks. One process or torchrun, CPU or cuda, float32, bf16 or fp16: the same code. With a `checkpoint`
+path a run that was stopped or killed resumes from there and ends with the same weights to the last bit (on a CPU,
+without a time budget). Knows no text and no model class: `protocol` states what it requires of them.
 """
 
 from __future__ import annotations
@@ -38,15 +37,16 @@ __all__ = [
     "Trainer", "evaluate",
 ]  # fmt: skip
 
-# what may change between a run and its continuation without changing what comes out
 PROCESS_SEED, EPOCH_SEED = 1_000_003, 1_000_000_007  # far from the seeds of stages and from each other
+# settings that may differ when a run is resumed, because they do not affect its result
 FREE = {"device", "checkpoint_every_s", "keep_checkpoint"}
 
 
 @dataclass
 class History:
-    """What happened, row by row: each epoch's stage, epoch, steps, train_loss, lr, seconds, count_per_s; with
-    validation batches also loss (nll), n, and the columns that callbacks measure.
+    """One row per epoch: stage, epoch, steps, seen, train_loss, lr, seconds.
+
+    With validation batches also loss (nll in nats), n, and the columns that callbacks measure.
     """
 
     rows: list[dict[str, Any]] = field(default_factory=list)
@@ -54,7 +54,11 @@ class History:
 
 
 class Trainer:
-    """Trains a model stage by stage; `run` returns the history and leaves the model on its device."""
+    """Trains a model stage by stage; `run` returns the history and leaves the model on its device.
+
+    Raises ConfigError when there is no stage, the number of batches does not match the stages, or a setting needs
+    validation batches and there are none.
+    """
 
     def __init__(
         self,
@@ -68,23 +72,23 @@ class Trainer:
         checkpoint: str | Path | None = None,
     ) -> None:
         if not stages:
-            raise ConfigError("expected at least one stage to train, got none")
+            raise ConfigError("stages: expected at least one, got none.")
         self.model, self.stages = model, list(stages)
         self.config = config = config or LoopConfig()
         self.train, self.valid = _each(train, len(stages), "train"), _each(valid, len(stages), "valid")
-        judging = config.keep_best or config.patience or config.nt_asgd is not None
-        if judging and not any(v is not None for v in self.valid):
-            raise ConfigError("keep_best, patience and nt_asgd need validation batches, and there are none")
+        validates = config.keep_best or config.patience or config.nt_asgd is not None
+        if validates and not any(v is not None for v in self.valid):
+            raise ConfigError("keep_best, patience and nt_asgd need validation batches, but there are none.")
         self.callbacks = list(callbacks)
         self.checkpoint = None if checkpoint is None else Path(checkpoint)
         self.history = History()
 
     def run(self) -> History:
-        """Run all stages, or what a checkpoint says is left of them.
+        """Run all stages, or resume at the position of a checkpoint.
 
-        Raises Interrupted after Ctrl-C (a checkpoint is written first), UlmusError when the loss is no longer
-        a number, ConfigError or DataError when the checkpoint is another run's or damaged, StorageError when
-        it cannot be written.
+        Raises Interrupted after Ctrl-C or SIGTERM (a checkpoint is written first), UlmusError when the loss is no
+        longer finite, ConfigError when the checkpoint belongs to another run, DataError when it is damaged or there is
+        nothing to train on, StorageError when it cannot be written.
         """
         reuse_memory()
         device = resolve_device(self.config.device)
@@ -93,9 +97,8 @@ class Trainer:
         self._callbacks = self.callbacks if self._accelerator.is_main_process else []
         self._file = self._checkpoint_file()
         saved = self._file.read(self._identity()) if self._file else None
-        self._epochs = [
-            batches.epoch for batches in self.train
-        ]  # where each stage's batches stand at the start
+        # the epoch of each stage's batches at the start
+        self._epochs = [batches.epoch for batches in self.train]
         first = self._resume(saved) if saved else 0
         with self._own_rng(), graceful(enabled=self._file is not None) as self._stop:
             try:
@@ -103,7 +106,7 @@ class Trainer:
                     self._run_stage(index, saved if index == first else None)
                     self._save(None, stage=index + 1)
                     if self._stop.wanted:
-                        self._stop.stop(self._how_to_go_on())
+                        self._stop.stop(self._how_to_resume())
             finally:
                 for callback in self._callbacks:
                     callback.run_ended()
@@ -142,7 +145,7 @@ class Trainer:
         if state.step == 0:
             state.start_epoch()
             self.model.reset()
-            # stages that share batches go on shuffling: epochs count through the whole run
+            # epochs count through the whole run, so that stages that share batches keep shuffling them
             before = self._epochs[state.stage_index] + sum(s.epochs for s in self.stages[: state.stage_index])
             run.train.set_epoch(before + state.epoch)
         if not state.epoch_done:
@@ -170,7 +173,7 @@ class Trainer:
             self._interrupt(run)
 
     def _finish_epoch(self, run: StageRun) -> dict[str, Any]:
-        """Evaluate; returns the row of the epoch that ended."""
+        """Evaluate if that is due; returns the row of the epoch that ended."""
         state = run.state
         row: dict[str, Any] = {
             "stage": state.stage.name,
@@ -182,25 +185,25 @@ class Trainer:
         }
         if run.evaluation_due():
             try:
-                with run.judged_weights():
-                    row |= self._judge(run)
+                with run.evaluation_weights():
+                    row |= self._evaluate(run)
             except Interrupted:
                 self._interrupt(run)
-            # not where nothing was judged: the clock must not end the stage then
+            # only after an evaluation: otherwise the clock would end the stage
             state.elapsed_s = run.elapsed_s()
         return row | {"seconds": state.elapsed_s}
 
-    def _judge(self, run: StageRun) -> dict[str, Any]:
-        """The columns that validation adds; the best weights are noted."""
+    def _evaluate(self, run: StageRun) -> dict[str, Any]:
+        """Validate: the columns that this adds to the row. The best weights are kept if the config asks for it."""
         collect = any(type(c).measure is not Callback.measure for c in self._callbacks)
-        found = run.validate(collect=collect, between=self._stop_evaluating)
-        columns: dict[str, Any] = {"loss": found["loss"], "n": found["n"]}
+        evaluation = run.validate(collect=collect, between=self._stop_evaluating)
+        columns: dict[str, Any] = {"loss": evaluation["loss"], "n": evaluation["n"]}
         for callback in self._callbacks if collect else ():
-            measured = callback.measure(found["outputs"], found["targets"])
+            measured = callback.measure(evaluation["outputs"], evaluation["targets"])
             columns |= {name: float(value) for name, value in measured.items()}
         monitor = self.config.monitor
         if self._accelerator.is_main_process and monitor not in columns:
-            raise ConfigError(f"monitor: expected one of {', '.join(columns)}, got {monitor!r}")
+            raise ConfigError(f"monitor: expected one of {', '.join(columns)}, got {monitor!r}.")
         value = agree(self._accelerator, float(columns.get(monitor, "nan")))
         run.best.update(value, self.model)
         return columns
@@ -211,10 +214,10 @@ class Trainer:
 
     def _interrupt(self, run: StageRun) -> NoReturn:
         self._save(run, stage=run.state.stage_index, must=True)
-        self._stop.stop(self._how_to_go_on())
+        self._stop.stop(self._how_to_resume())
 
-    def _how_to_go_on(self) -> str:
-        return f"All steps so far are saved in {self.checkpoint}: the same command goes on from there."
+    def _how_to_resume(self) -> str:
+        return f"All steps so far are saved in {self.checkpoint}. Run the same command again to resume."
 
     def _save(self, run: StageRun | None, *, stage: int, must: bool = False) -> None:
         """Write the checkpoint: within a stage, or (run None) at the start of `stage`."""
@@ -227,13 +230,13 @@ class Trainer:
         write(tensors, where | {"epochs": self._epochs})
 
     def _resume(self, saved: Saved) -> int:
-        """Take over weights and history; returns the stage to go on with."""
+        """Load weights and history; returns the index of the stage at which to resume."""
         self.history, self._epochs = History(**saved.run["history"]), saved.run["epochs"]
         load_model(self.model, saved.part("model"))
         return int(saved.run["stage"])
 
     def _checkpoint_file(self) -> CheckpointFile | None:
-        """The file of this process (the first has the plain name), known to be writable."""
+        """The checkpoint file of this process, known to be writable; the first process's has the given name."""
         if self.checkpoint is None:
             return None
         rank = self._accelerator.process_index
@@ -243,7 +246,7 @@ class Trainer:
         return file
 
     def _identity(self) -> dict[str, str]:
-        """What a checkpoint and its continuation must have in common, as short digests; not the time there is."""
+        """Short digests of all that must be the same when a run is resumed; its time budget is not part of it."""
         config = {k: v for k, v in dataclasses.asdict(self.config).items() if k not in FREE}
         model = [(name, list(t.shape), str(t.dtype)) for name, t in model_tensors(self.model).items()]
         batches = [getattr(b, "settings", lambda: None)() for b in self.train]
@@ -262,7 +265,7 @@ class Trainer:
         }
 
     def _own_rng(self) -> AbstractContextManager[None]:
-        """Inside the block torch's random state is the run's; afterwards it is the caller's again."""
+        """Inside the block torch's random state belongs to the run; afterwards the caller's is restored."""
         device = self._accelerator.device
         return torch.random.fork_rng([device.index or 0] if device.type == "cuda" else [])
 
@@ -272,9 +275,9 @@ def _named_model(model: Any) -> dict[str, torch.Tensor]:
 
 
 def _each(batches: Any, stages: int, name: str) -> list[Any]:
-    """One entry per stage, from one for all or a list of them."""
+    """One entry per stage, from a single one or a list. Raises ConfigError for a list of another length."""
     if not isinstance(batches, list | tuple):
         return [batches] * stages
     if len(batches) != stages:
-        raise ConfigError(f"{name}: expected one entry for each of the {stages} stages, got {len(batches)}")
+        raise ConfigError(f"{name}: expected one entry for each of the {stages} stages, got {len(batches)}.")
     return list(batches)

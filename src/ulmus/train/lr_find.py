@@ -1,9 +1,9 @@
-"""Which learning rate to use: train a little while the rate grows, and look where the loss falls well.
+"""The learning-rate range test (Smith 2017, section 3.3): suggests a learning rate.
 
-The learning-rate range test (Smith 2017, section 3.3): `steps` batches, the rate growing from low to high on
-a log scale, until the loss explodes. The suggestion is a point two thirds down the longest stretch on which the
-smoothed loss falls (the "valley" of fastai). Costs `steps` training steps. The model's weights, the place in
-the batches and the random state are afterwards what they were. Knows no model and no text.
+It trains for `steps` batches while the rate grows from low to high on a log scale, until the loss diverges. The
+suggestion lies two thirds down the longest stretch on which the smoothed loss falls (the "valley" of fastai). Costs
+`steps` training steps. Afterwards the model's weights, the position in the batches and the random state are restored.
+Knows no model and no text.
 """
 
 from __future__ import annotations
@@ -26,21 +26,21 @@ from ulmus.train.state import RunState
 
 __all__ = ["LRFind", "lr_find"]
 
-SMOOTH = 0.9  # share of the smoothed loss that a new batch leaves standing
-EXPLODED = 4.0  # times the best smoothed loss: the test ends
+SMOOTH = 0.9  # decay of the smoothed loss per batch
+EXPLODED = 4.0  # multiple of the best smoothed loss at which the test ends
 
 
 @dataclass(frozen=True)
 class LRFind:
-    """What the range test saw."""
+    """The result of the range test."""
 
     lrs: list[float]  # of the top layer group, one per step
-    losses: list[float]  # smoothed nll at each
-    suggestion: float  # a peak for `Schedule`
+    losses: list[float]  # smoothed nll in nats, one per step
+    suggestion: float  # learning rate: a peak for `Schedule`
 
     def plot(self, path: str | Path) -> Path:
-        """Write the curve with the suggestion marked as PNG; StorageError when it cannot be written."""
-        from matplotlib.figure import Figure  # heavy: only when a picture is wanted
+        """Write the curve, with the suggestion marked, as PNG. Raises StorageError when it cannot be written."""
+        from matplotlib.figure import Figure  # heavy: imported only when a plot is requested
 
         figure = Figure(figsize=(6, 4), layout="constrained")
         axes = figure.subplots()
@@ -55,7 +55,7 @@ class LRFind:
 
 @dataclass(frozen=True)
 class _Sweep(Schedule):
-    """From `low` to `peak` along a log scale."""
+    """From `low` to `peak` on a log scale."""
 
     low: float = 1e-7
 
@@ -72,13 +72,13 @@ def lr_find(
     span: tuple[float, float] = (1e-7, 10.0),
     config: LoopConfig | None = None,
 ) -> LRFind:
-    """Range test of a Trainable; `stage` says what is frozen and how rates spread (not its schedule).
+    """Range test of a Trainable; `stage` sets which groups are frozen and their rates (its schedule is not used).
 
-    Raises ConfigError for a span that does not grow or fewer than 10 steps.
+    Raises ConfigError for a span that does not grow, fewer than 10 steps, or a loss that is never finite.
     """
     low, high = span
     if not 0 < low < high or steps < 10:
-        raise ConfigError(f"lr_find: expected 0 < low < high and at least 10 steps, got {span}, {steps}")
+        raise ConfigError(f"lr_find: expected 0 < low < high and at least 10 steps, got {span}, {steps}.")
     config = replace(config or LoopConfig(), ema=None)
     device = resolve_device(config.device)
     accelerator = open_accelerator(device, resolve_precision(config.precision, device))
@@ -104,7 +104,7 @@ def lr_find(
 
 
 def _sweep(run: StageRun, steps: int) -> tuple[list[float], list[float]]:
-    """Rates and smoothed losses, up to where the loss explodes."""
+    """Rates and smoothed losses, one each per step, until the loss diverges."""
     state = run.state
     lrs: list[float] = []
     losses: list[float] = []
@@ -117,7 +117,7 @@ def _sweep(run: StageRun, steps: int) -> tuple[list[float], list[float]]:
         smooth = SMOOTH * smooth + (1 - SMOOTH) * (after - before) / (state.count or 1)
         before, state.count = after, 0
         loss = smooth / (1 - SMOOTH ** (k + 1))
-        if not loss <= EXPLODED * min(losses, default=loss):  # NaN explodes too
+        if not loss <= EXPLODED * min(losses, default=loss):  # also true for NaN
             break
         lrs.append(state.lr)
         losses.append(loss)
@@ -134,9 +134,12 @@ def _endless(run: StageRun) -> Iterator[Any]:
 
 
 def suggest(lrs: list[float], losses: list[float]) -> float:
-    """A rate two thirds down the longest falling subsequence of the losses; the lowest rate if none falls."""
+    """A rate two thirds down the longest falling subsequence of the losses; the lowest rate if none falls.
+
+    Raises ConfigError when there are no losses.
+    """
     if not lrs:
-        raise ConfigError("lr_find: the loss is not a number at the lowest rate already. Check the data.")
+        raise ConfigError("lr_find: the loss is not finite even at the lowest rate. Check the data.")
     length, before = [1] * len(losses), [-1] * len(losses)
     for i in range(len(losses)):
         for j in range(i):

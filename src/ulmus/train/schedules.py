@@ -1,9 +1,9 @@
 """Learning rate and momentum as pure functions of progress: `pct` in [0, 1] -> value.
 
-Progress is a share of the stage, not a step number, so the same schedule serves a number of epochs and a
-number of minutes alike. `Schedule` is the frozen, TOML-friendly description that a stage carries; it gives
-the rate of the top layer group (`optim.group_scales` spreads it over the lower ones). A run that is to be cut off
-anywhere has no such end: `constant` after a warm-up, which counts steps, and `cooldown` from any checkpoint.
+Progress is a fraction of the stage, not a step number, so the same schedule works for a number of epochs and for a
+number of minutes. `Schedule` is the frozen, TOML-friendly description that a stage holds; it gives the rate of the top
+layer group (`optim.group_scales` derives those of the lower ones). A run whose length is not known in advance uses
+`constant` after a warm-up, which counts steps, and ends with `cooldown` from any checkpoint.
 Costs nothing. Knows no optimizer, no clock.
 """
 
@@ -34,12 +34,12 @@ def cosine(pct: float, start: float, end: float) -> float:
 
 
 def constant(pct: float, peak: float) -> float:  # noqa: ARG001
-    """`peak`, always."""
+    """`peak` at every `pct`."""
     return peak
 
 
 def cooldown(pct: float) -> float:
-    """What is left of the rate: 1 at pct 0, steeply and then slowly down to 0 at pct 1 (Hägele et al. 2024)."""
+    """Factor on the rate: 1 at pct 0, falling steeply and then slowly to 0 at pct 1 (Hägele et al. 2024)."""
     return 1 - math.sqrt(pct)
 
 
@@ -53,14 +53,14 @@ def one_cycle(
 
 
 def one_cycle_beta1(pct: float, high: float, low: float, *, turn: float = 0.25) -> float:
-    """Momentum against `one_cycle`: `high` at both ends, `low` at its peak (Smith 2018, section 5)."""
+    """Momentum opposite to `one_cycle`: `high` at both ends, `low` at its peak (Smith 2018, section 5)."""
     if pct < turn:
         return cosine(pct / turn, high, low)
     return cosine(_after(pct, turn), low, high)
 
 
 def slanted_triangular(pct: float, peak: float, *, turn: float = 0.1, ratio: float = 32.0) -> float:
-    """Straight up from peak/ratio to peak at `turn`, and down again (Howard & Ruder 2018, equation 3)."""
+    """Linear from peak/ratio up to peak at `turn`, and back down (Howard & Ruder 2018, equation 3)."""
     p = pct / turn if pct < turn else 1 - _after(pct, turn)
     return peak * (1 + p * (ratio - 1)) / ratio
 
@@ -71,7 +71,7 @@ def flat_cosine(pct: float, peak: float, *, turn: float = 0.75, final_div: float
 
 
 def _after(pct: float, turn: float) -> float:
-    """The share of the way from `turn` to the end; 1 when nothing lies behind `turn`."""
+    """The fraction of the way from `turn` to the end; 1 when `turn` is the end."""
     return (pct - turn) / (1 - turn) if turn < 1 else 1.0
 
 
@@ -79,34 +79,35 @@ def _after(pct: float, turn: float) -> float:
 class Schedule:
     """One stage's learning rate and momentum; call it with progress in [0, 1] (values outside are clamped).
 
-    Raises ConfigError when a field cannot be (unknown name, turn outside [0, 1], rate that is not positive).
+    Raises ConfigError for an invalid field (unknown name, turn outside [0, 1], a rate that is not positive).
     """
 
     name: str = "one_cycle"  # one_cycle | slanted_triangular | flat_cosine | constant
     peak: float = 1e-2  # highest learning rate of the top layer group
-    turn: float | None = None  # share of the stage before the rate turns down; None = the usual of its kind
+    turn: float | None = (
+        None  # fraction of the stage before the rate falls; None = the default of the schedule
+    )
     div: float = 25.0  # one_cycle begins at peak / div
     final_div: float = 1e5  # one_cycle and flat_cosine end at peak / final_div
     ratio: float = 32.0  # slanted_triangular begins and ends at peak / ratio
-    warmup_steps: int = 0  # optimizer steps over which the rate rises, besides, from nothing
-    beta1_high: float = (
-        0.95  # AdamW beta1 at both ends of one_cycle; the others hold the middle of high and low
-    )
+    warmup_steps: int = 0  # optimizer steps of an additional linear warm-up from 0
+    # AdamW beta1 at both ends of one_cycle; the other schedules use the mean of high and low
+    beta1_high: float = 0.95
     beta1_low: float = 0.85  # AdamW beta1 at the peak of one_cycle
 
     def __post_init__(self) -> None:
         if self.name not in _TURNS:
-            raise ConfigError(f"schedule: expected one of {', '.join(_TURNS)}, got {self.name!r}")
+            raise ConfigError(f"schedule: expected one of {', '.join(_TURNS)}, got {self.name!r}.")
         if self.turn is not None and not 0 <= self.turn <= 1:
-            raise ConfigError(f"schedule: turn is a share of the stage from 0 to 1, got {self.turn}")
+            raise ConfigError(f"schedule: turn must be a fraction of the stage, 0 to 1, got {self.turn}.")
         if self.warmup_steps < 0:
-            raise ConfigError(f"schedule: warmup_steps must be 0 or more, got {self.warmup_steps}")
+            raise ConfigError(f"schedule: warmup_steps must be at least 0, got {self.warmup_steps}.")
         for field in ("peak", "div", "final_div", "ratio"):
             if not getattr(self, field) > 0:
-                raise ConfigError(f"schedule: {field} must be above 0, got {getattr(self, field)}")
+                raise ConfigError(f"schedule: {field} must be above 0, got {getattr(self, field)}.")
         if not 0 <= self.beta1_low <= self.beta1_high < 1:
             low, high = self.beta1_low, self.beta1_high
-            raise ConfigError(f"schedule: expected 0 <= beta1_low <= beta1_high < 1, got {low}, {high}")
+            raise ConfigError(f"schedule: expected 0 <= beta1_low <= beta1_high < 1, got {low}, {high}.")
 
     def __call__(self, pct: float) -> float:
         """The learning rate of the top layer group at progress `pct`."""
@@ -120,11 +121,11 @@ class Schedule:
         return constant(pct, self.peak)
 
     def warmup(self, step: int) -> float:
-        """The share of the rate that step `step`, counted from 0, has of it."""
+        """Warm-up factor, 0 to 1, on the rate of step `step`, counted from 0."""
         return min(1.0, (step + 1) / max(self.warmup_steps, 1))
 
     def momentum(self, pct: float) -> float:
-        """AdamW's beta1 at progress `pct`: cycles against the rate in one_cycle, else stays in the middle."""
+        """AdamW's beta1 at progress `pct`: opposite to the rate in one_cycle, otherwise constant in the middle."""
         if self.name != "one_cycle":
             return (self.beta1_high + self.beta1_low) / 2
         return one_cycle_beta1(min(max(pct, 0.0), 1.0), self.beta1_high, self.beta1_low, turn=self._turn)

@@ -1,8 +1,7 @@
-"""One stage of a run: its optimizer, its epochs, its clock. `loop.Trainer` strings stages together.
+"""One stage of a run: its optimizer, its epochs, its clock. `loop.Trainer` runs the stages one after another.
 
-Per step: rates set, batch moved, forward under autocast, backward, clip, optimizer, zero. Nothing is read
-back from the device, except every 50 steps to see that the loss is still a number.
-Knows no files and no other stage.
+Per step: set rates, move the batch, forward under autocast, backward, clip, optimizer step, zero gradients. Nothing is
+read back from the device, except every 50 steps to check that the loss is finite. Knows no files and no other stage.
 """
 
 from __future__ import annotations
@@ -36,15 +35,15 @@ from ulmus.train.state import RunState
 
 __all__ = ["StageRun"]
 
-CHECK_EVERY = 50  # steps between two looks at whether the loss is finite
-SETTLED = 20  # steps after which the time of a step is known well enough to plan with
-AGREE_EVERY = 10  # steps between two agreements of several processes on the time
-EVALUATION_SHARE = 0.1  # of a time budget, at most, goes into evaluations between epochs
-FORWARD_SHARE = 0.4  # of a training step's time that the forward pass takes; until an evaluation was measured
+CHECK_EVERY = 50  # steps between two checks that the loss is finite
+SETTLED = 20  # steps after which the time per step is known well enough for planning
+AGREE_EVERY = 10  # steps between two synchronisations of the clocks of several processes
+EVALUATION_SHARE = 0.1  # largest fraction of a time budget spent on evaluations between epochs
+FORWARD_SHARE = 0.4  # estimated fraction of a step taken by the forward pass, until an evaluation is measured
 
 
 class StageRun:
-    """The moving parts of one stage, made new for each: the optimizer begins without memory of the stage before."""
+    """The optimizer, average, clock and position of one stage; a new one for each, with an empty optimizer state."""
 
     def __init__(
         self,
@@ -73,19 +72,22 @@ class StageRun:
             keep=config.keep_best, patience=config.patience, higher_is_better=config.higher_is_better
         )
         state.nll_sum, state.smooth = state.nll_sum.to(self.device), state.smooth.to(self.device)
-        self._reserve_s = 0.0  # kept back from the time budget for the evaluation that is to come
-        self._judged_s = 0.0  # spent on evaluations
-        self._before_s = 0.0  # spent by runs that were interrupted
+        self._reserve_s = 0.0  # seconds of the time budget reserved for the next evaluation
+        self._evaluated_s = 0.0  # seconds spent on evaluations
+        self._before_s = 0.0  # seconds spent by interrupted runs
         self._started = time.perf_counter()
         self._parallel = accelerator.num_processes > 1
         self._forward = accelerator.prepare_model(model) if self._parallel else model
 
     def epoch(self, after_step: Callable[[], None]) -> None:
-        """The rest of the epoch under way, or until the time is up; `after_step` may raise to stop."""
+        """Train for the rest of the current epoch or until the time is up; `after_step` may raise to stop.
+
+        Raises DataError when there are no batches, UlmusError when the loss is no longer finite.
+        """
         state = self.state
         state.steps = int(agree(self.accelerator, len(self.train), how="min"))
         if state.steps == 0:
-            raise DataError(f"Stage {state.stage.name!r} has nothing to train on: its batches are empty.")
+            raise DataError(f"Stage {state.stage.name!r} has nothing to train on: it has no batches.")
         if state.stage.decay_steps is not None and state.decay_from is None:
             state.decay_from = state.total_steps
         bptt = getattr(self.train, "bptt", None)
@@ -108,7 +110,7 @@ class StageRun:
             yield batch
 
     def step(self, batch: Any, *, scale: float = 1.0) -> None:
-        """One optimizer step on one batch of arrays; `scale` multiplies the rate (random bptt)."""
+        """One optimizer step on one batch of arrays; `scale` multiplies the learning rate (random BPTT)."""
         state, schedule = self.state, self.state.stage.schedule
         state.lr, state.beta1 = schedule(state.pct), schedule.momentum(state.pct)
         state.lr *= schedule.warmup(state.total_steps) * cooldown(self._decayed())
@@ -131,7 +133,7 @@ class StageRun:
         state.add(step)
 
     def _progress(self) -> float:
-        """Share of the stage that is behind: by steps or by the clock, whichever is further."""
+        """Fraction of the stage that is done, by steps or by the clock, whichever is larger."""
         state, minutes = self.state, self.state.stage.minutes
         by_steps = (state.epoch + state.step / max(state.steps, 1)) / state.stage.epochs
         by_time = 0.0 if minutes is None else state.elapsed_s / self._budget_s(minutes)
@@ -141,24 +143,24 @@ class StageRun:
         return max(minutes * 60 - self._reserve_s, minutes * 30)
 
     def _decayed(self) -> float:
-        """Share of the decay that is behind; 0 without one."""
+        """Fraction of the decay that is done; 0 without one."""
         begun, steps = self.state.decay_from, self.state.stage.decay_steps
         return 0.0 if begun is None or steps is None else min((self.state.total_steps - begun) / steps, 1.0)
 
     def time_is_up(self) -> bool:
-        """True when the minutes of the stage, less what the evaluation needs, are used, or its decay is at the end."""
+        """True when the stage's minutes, less the time for the evaluation, are used up, or its decay is complete."""
         minutes = self.state.stage.minutes
         late = minutes is not None and self.state.elapsed_s >= self._budget_s(minutes)
         return late or self._decayed() >= 1
 
     def is_over(self) -> bool:
-        """True when epochs, minutes or patience are used up and no epoch is under way."""
+        """True when epochs, minutes or patience are used up and no epoch is in progress."""
         state = self.state
-        by_clock = state.pct >= 1 or self.time_is_up()  # (cut short once, it stays so)
+        by_clock = state.pct >= 1 or self.time_is_up()  # a stage ended by the clock stays ended
         return state.step == 0 and (state.epoch >= state.stage.epochs or by_clock or self.best.stop)
 
     def _look_at_clock(self) -> None:
-        """Bring `elapsed_s` up to date; several processes follow the clock of the first, now and then."""
+        """Update `elapsed_s`; several processes synchronise with the first one's clock every `AGREE_EVERY` steps."""
         state = self.state
         if self._parallel and state.total_steps % AGREE_EVERY:
             return
@@ -169,11 +171,11 @@ class StageRun:
         state.elapsed_s = agree(self.accelerator, elapsed_s)
 
     def elapsed_s(self) -> float:
-        """Seconds spent in this stage, those of interrupted runs included."""
+        """Seconds spent in this stage, including interrupted runs."""
         return self._before_s + time.perf_counter() - self._started
 
     def check_finite(self, loss: float | None = None) -> None:
-        """Raise UlmusError when the loss (without an argument: of the last batches) is no longer a number."""
+        """Raise UlmusError when the loss (default: that of the last batches) is not finite."""
         loss = self.state.loss() if loss is None else loss
         if not math.isfinite(loss):
             self._diverged(f"The loss became {loss}")
@@ -186,14 +188,14 @@ class StageRun:
             "Use a lower learning rate, clip the gradients, or precision float32."
         )
 
-    def judged_weights(self) -> contextlib.AbstractContextManager[None]:
-        """Inside the block the model has the weights that evaluations judge: averaged, if they are."""
+    def evaluation_weights(self) -> contextlib.AbstractContextManager[None]:
+        """Inside the block the model has the weights to evaluate: the averaged ones, if there is an average."""
         return contextlib.nullcontext() if self.average is None else self.average.applied()
 
     def validate(self, *, collect: bool, between: Callable[[], None]) -> Evaluation:
-        """Evaluate on the validation batches, and note how long that takes."""
+        """Evaluate on the validation batches and record the time it takes. Raises UlmusError for a loss not finite."""
         began = time.perf_counter()
-        found = evaluate(
+        result = evaluate(
             self.model,
             self.valid,
             device=self.device,
@@ -201,15 +203,15 @@ class StageRun:
             collect=collect,
             between=between,
         )
-        self.check_finite(found["loss"])
-        found["loss"], found["n"] = mean_over_processes(found["loss"], found["n"], self.device)
+        self.check_finite(result["loss"])
+        result["loss"], result["n"] = mean_over_processes(result["loss"], result["n"], self.device)
         self._reserve_s = agree(self.accelerator, 1.05 * (time.perf_counter() - began))
-        self._judged_s += self._reserve_s
-        self._average_from_now(found["loss"])
-        return found
+        self._evaluated_s += self._reserve_s
+        self._start_averaging(result["loss"])
+        return result
 
-    def _average_from_now(self, loss: float) -> None:
-        """Begin to average when losses no longer fall: NT-ASGD (Merity et al. 2017, algorithm 1)."""
+    def _start_averaging(self, loss: float) -> None:
+        """Start averaging when the loss no longer falls: NT-ASGD (Merity et al. 2017, algorithm 1)."""
         back = self.config.nt_asgd
         if back is None or self.average is not None:
             return
@@ -218,26 +220,31 @@ class StageRun:
         self.losses.append(loss)
 
     def evaluation_due(self) -> bool:
-        """True after the last epoch, and before it while evaluations keep to their share of a time budget."""
+        """True after the last epoch, and after others while evaluations stay within `EVALUATION_SHARE` of the time."""
         state = self.state
         if self.valid is None or state.stage.minutes is None:
             return self.valid is not None
         state.elapsed_s = agree(self.accelerator, self.elapsed_s())
         last = state.epoch + 1 >= state.stage.epochs or self.time_is_up()
-        return last or self._judged_s + self._reserve_s <= EVALUATION_SHARE * state.elapsed_s
+        return last or self._evaluated_s + self._reserve_s <= EVALUATION_SHARE * state.elapsed_s
 
     def close(self) -> None:
-        """End the stage: the best or averaged weights become the weights, accelerate lets go of the model."""
+        """End the stage: load the best or averaged weights into the model and release it from accelerate.
+
+        Raises UlmusError when a weight is not finite.
+        """
         if not self.best.restore(self.model) and self.average is not None:
             self.average.copy_to_model()
-        if not all(bool(p.isfinite().all()) for p in self.params):  # (the last step came after the last loss)
-            self._diverged("Weights became infinite or no numbers")
+        if not all(
+            bool(p.isfinite().all()) for p in self.params
+        ):  # the last loss does not cover the last step
+            self._diverged("Weights became infinite or NaN")
         if self._parallel:
             self.accelerator.unwrap_model(self._forward, keep_fp32_wrapper=False)
         self.optimizer.zero_grad(set_to_none=True)
 
     def save(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """All that this stage needs to go on exactly here: tensors by name, and JSON."""
+        """All that is needed to resume the stage at exactly this point: tensors by name, and JSON."""
         parts: dict[str, dict[Any, Tensor]] = {
             "model": model_tensors(self.model),
             "optim": optimizer_tensors(self.optimizer),
@@ -256,17 +263,17 @@ class StageRun:
             "average_updates": None if self.average is None else self.average.updates,
             "losses": self.losses,
             "reserve_s": self._reserve_s,
-            "judged_s": self._judged_s,
+            "judged_s": self._evaluated_s,
             "scaler": None if scaler is None else scaler.state_dict(),
         }
         return {f"{part}.{name}": t for part, tensors in parts.items() for name, t in tensors.items()}, run
 
     def load(self, saved: Saved) -> None:
-        """Go on exactly where `save` was called."""
+        """Resume at exactly the point where `save` was called."""
         run = saved.run["stage_run"]
         self.state.load_dict(run["state"])
         self._before_s = run["state"]["elapsed_s"]
-        self._reserve_s, self._judged_s = run["reserve_s"], run["judged_s"]
+        self._reserve_s, self._evaluated_s = run["reserve_s"], run["judged_s"]
         self.train.load_state_dict(run["batches"])
         load_model(self.model, saved.part("model"))
         load_optimizer(self.optimizer, saved.part("optim"))

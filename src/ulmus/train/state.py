@@ -1,6 +1,6 @@
-"""Where a run is: the numbers that callbacks read, that a checkpoint keeps, and that the loop moves on.
+"""The position of a run: the numbers that the loop updates, callbacks read and a checkpoint stores.
 
-Losses are summed as tensors on the device and read only when somebody asks. Knows no model and no file.
+Losses are summed as tensors on the device and read on request only. Knows no model and no file.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from ulmus.train.protocol import Stage, Step
 
 __all__ = ["RunState"]
 
-SMOOTH = 0.98  # share of the displayed loss that a new batch leaves standing
+SMOOTH = 0.98  # decay of the displayed loss per batch
 SAVED = (
     "epoch", "step", "total_steps", "count", "total_count", "pct", "lr", "beta1", "elapsed_s", "epoch_done",
     "decay_from",
@@ -24,28 +24,28 @@ SAVED = (
 
 @dataclass
 class RunState:
-    """Where the run is. Numbers are of the stage or epoch under way."""
+    """The position of the run. Numbers refer to the current stage or epoch."""
 
     stage: Stage
     stage_index: int
     stages: int
     epoch: int = 0  # epochs finished in this stage
     step: int = 0  # batches done in this epoch
-    steps: int = 0  # batches of this epoch
+    steps: int = 0  # number of batches of this epoch
     total_steps: int = 0  # batches done in this stage
     count: int = 0  # tokens or documents in this epoch
-    total_count: int = 0  # and in this stage
+    total_count: int = 0  # tokens or documents in this stage
     pct: float = 0.0  # progress of the stage, 0 to 1
     lr: float = 0.0  # of the top layer group
     beta1: float = 0.0
-    elapsed_s: float = 0.0  # spent in this stage, evaluations and earlier runs included
-    epoch_done: bool = False  # all batches of the epoch seen, evaluation still to come
+    elapsed_s: float = 0.0  # seconds spent in this stage, including evaluations and interrupted runs
+    epoch_done: bool = False  # all batches of the epoch are done, its evaluation is not
     decay_from: int | None = None  # batches done in this stage when its decay began
     nll_sum: Tensor = field(default_factory=lambda: torch.zeros((), dtype=torch.float64))  # of this epoch
     smooth: Tensor = field(default_factory=lambda: torch.zeros(()))
 
     def add(self, step: Step) -> None:
-        """Count one step in; nothing is read from the device."""
+        """Add one step; nothing is read from the device."""
         nll = step.nll.detach()
         self.nll_sum.add_(nll, alpha=step.count)
         self.smooth.lerp_(nll.to(self.smooth.dtype), 1 - SMOOTH)
@@ -55,28 +55,28 @@ class RunState:
         self.total_steps += 1
 
     def start_epoch(self) -> None:
-        """Nothing of the epoch is done yet."""
+        """Reset the numbers of the epoch."""
         self.step, self.count, self.epoch_done = 0, 0, False
         self.nll_sum.zero_()
 
     def loss(self) -> float:
-        """nll over the last ~50 batches of the stage (waits for the device)."""
+        """nll in nats over the last ~50 batches of the stage (waits for the device)."""
         return float(self.smooth) / (1 - SMOOTH ** max(self.total_steps, 1))
 
     def epoch_loss(self) -> float:
-        """nll of this epoch so far, weighted by count (waits for the device).
+        """nll in nats of this epoch so far, weighted by count (waits for the device).
 
-        Where the time was up before its first batch: that of the last batches of the epoch before.
+        If the time was up before its first batch: that of the last batches of the previous epoch.
         """
         return float(self.nll_sum) / self.count if self.count else self.loss()
 
     def to_dict(self) -> dict[str, Any]:
-        """What a checkpoint keeps, as plain JSON; floats survive exactly."""
+        """The position as plain JSON for a checkpoint; floats are exact."""
         kept = {name: getattr(self, name) for name in SAVED}
         return kept | {"nll_sum": float(self.nll_sum), "smooth": float(self.smooth)}
 
     def load_dict(self, saved: dict[str, Any]) -> None:
-        """Go to where `to_dict` was called."""
+        """Restore the position that `to_dict` saved."""
         for name in SAVED:
             setattr(self, name, saved[name])
         self.nll_sum.fill_(saved["nll_sum"])

@@ -21,7 +21,7 @@ def test_texts_that_are_trained_on_are_not_measured_on(make: Fit, corpus: Any) -
     valid = (texts, [*corpus.test_labels, *corpus.labels[:7]])
     model = make(language_model="none").fit(corpus.texts[:30], corpus.labels[:30], valid=valid)
     assert (model.report_["n"], model.report_["repeated"]) == (60, 7)
-    assert "7 documents given to measure on were left out" in model.report_["verdict"]
+    assert "7 evaluation documents were left out" in model.report_["verdict"]
 
 
 def test_validation_texts_that_are_all_training_texts_are_refused(make: Fit, corpus: Any) -> None:
@@ -36,7 +36,7 @@ def test_a_class_that_no_held_out_text_has_is_named(make: Fit, corpus: Any) -> N
     labels = ["rare", *corpus.labels[1:]]
     model = make(language_model="none").fit(corpus.texts, labels)
     assert model.report_["unmeasured"] == ["rare"]
-    assert "How well 'rare' can be found was not measured" in model.report_["verdict"]
+    assert "There are no scores for 'rare'" in model.report_["verdict"]
 
 
 @pytest.mark.parametrize("label", [float("inf"), float("-inf"), np.float32("inf")])

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from ulmus.errors import UsageError
-from ulmus.models.inference import Reader
+from ulmus.models.inference import PackedEncoder
 from ulmus.tasks.language_model.generation import Sampling, filtered, sample
 from ulmus.tasks.language_model.network import LMNetwork
 from ulmus.text.vocab import BOS, EOS, PAD, UNK
@@ -38,13 +38,13 @@ def biased(network: LMNetwork, token: int, by: float = 50.0) -> LMNetwork:
 def test_a_token_costs_one_step_whatever_the_length_before_it(
     make_lm_network: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One forward pass for the prompt, then one per token: the cost is linear in the number of tokens."""
-    read, real = [], Reader.read
+    """The prompt is encoded once, then one token per call: cost is linear in the number of tokens, not quadratic."""
+    sizes, real = [], PackedEncoder.forward
     monkeypatch.setattr(
-        Reader, "read", lambda self, ids, *rest: read.append(len(ids)) or real(self, ids, *rest)
+        PackedEncoder, "forward", lambda self, ids, *rest: sizes.append(len(ids)) or real(self, ids, *rest)
     )
     drawn(make_lm_network(), words=20, samples=3)
-    assert read == [3 * 4] + [3] * 19
+    assert sizes == [3 * 4] + [3] * 19
 
 
 def test_carried_state_draws_the_same_as_a_full_pass(make_lm_network: Make) -> None:

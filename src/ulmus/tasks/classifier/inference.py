@@ -15,7 +15,7 @@ import torch
 from ulmus.data.label_batches import LabelBatches
 from ulmus.data.store import IdStore
 from ulmus.models.encoders import for_inference
-from ulmus.models.inference import Reader
+from ulmus.models.inference import PackedEncoder
 from ulmus.tasks.classifier.network import ClassifierNetwork
 from ulmus.train.device import resolve_device, resolve_precision, reuse_memory
 from ulmus.train.evaluate import evaluate
@@ -40,7 +40,7 @@ class Inference:
     token_budget: int = 24_000  # ids in a batch on a GPU, padding included
 
     @cached_property
-    def encoder(self) -> Reader:
+    def encoder(self) -> PackedEncoder:
         """The encoder with packed weights, for a CPU."""
         cpu = torch.device("cpu")
         wanted = "auto" if self.precision == "fp16" else self.precision  # fp16 is for GPUs

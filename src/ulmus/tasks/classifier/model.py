@@ -21,7 +21,7 @@ from ulmus.corpus.columns import as_texts
 from ulmus.corpus.labels import Labels
 from ulmus.errors import ConfigError, DataError, UsageError
 from ulmus.evaluation.combination import Combination
-from ulmus.evaluation.per_class import judged
+from ulmus.evaluation.per_class import evaluation_report
 from ulmus.evaluation.splits import share_seen
 from ulmus.models.inference import PRECISIONS
 from ulmus.tasks.classifier import file
@@ -192,7 +192,7 @@ class TextClassifier(Estimator):
         if not given:
             raise DataError("expected labelled texts to evaluate on, got none.")
         proba = model.probabilities(given, model.parts, self._inference())
-        return judged(known.target, proba, model.thresholds, names) | {
+        return evaluation_report(known.target, proba, model.thresholds, names) | {
             "seen": share_seen(given, model.sketch)
         }
 

@@ -19,7 +19,7 @@ from ulmus.data.lm_batches import LMBatches
 from ulmus.data.store import IdStore
 from ulmus.errors import ConfigError, DataError
 from ulmus.evaluation.metrics import bits_per_char, perplexity
-from ulmus.evaluation.splits import hold_back
+from ulmus.evaluation.splits import held_out_for_perplexity
 from ulmus.models.weights import remapped
 from ulmus.tasks.budget import SHARES
 from ulmus.tasks.checkpoints import checkpoint
@@ -130,7 +130,7 @@ def _train(start: FittedLanguageModel, job: Job, valid: Iterable[str] | None) ->
     lengths = store.lengths[: texts.learn]
     train, held = np.arange(len(lengths)), np.arange(0)
     if valid is None:
-        train, held = hold_back(lengths, settings.seed)
+        train, held = held_out_for_perplexity(lengths, settings.seed)
         evaluated = held_out_batches(config, store, held) if len(held) else None
     else:
         valid_texts = RunTexts(valid, settings.folder, name="lm-valid-ids")

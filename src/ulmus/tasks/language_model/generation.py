@@ -109,7 +109,7 @@ def _stateful_forward(network: LMNetwork, samples: int, precision: str) -> Calla
     if network.encoder.embedding.device.type == "cpu":
         reader = for_inference(network.encoder, precision)
         state = reader.start(samples)
-        return lambda ids: reader.read(ids.t().flatten(), [samples] * ids.shape[1], state)[-1][
+        return lambda ids: reader.forward(ids.t().flatten(), [samples] * ids.shape[1], state)[-1][
             -samples:
         ].float()
     carried: list[State | None] = [None]
