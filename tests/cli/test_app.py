@@ -86,7 +86,7 @@ def test_help_of_a_command_is_ascii_and_explains_every_option(name: str) -> None
         (["train", "a.csv", "--out", "m.ulmus", "--model", "x"], "Did you mean '--language-model'?"),
         (
             ["train", "a.csv", "--out", "m.ulmus", "--epochs", "3"],
-            "--config. Did you mean [classifier] all_epochs",
+            "--config file. Did you mean [classifier] all_epochs",
         ),
         (["train", "a.csv", "--out", "m.ulmus", "--embedding", "3"], "Did you mean [lm] embedding?"),
         (["pretrain", "a.txt", "--out", "m.ulmus", "--epochs", "3"], "Did you mean [lm] epochs"),

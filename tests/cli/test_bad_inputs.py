@@ -142,13 +142,13 @@ def test_a_label_seen_only_in_validation_is_told_and_left_out(corpus: Path, tmp_
     valid.write_bytes(HEADER + GOOD + b"a so-so film,mixed\n")
     done = run(*arguments)
     assert done.exit_code == 0, done.stderr
-    assert "'mixed' is not among the labels to learn from" in done.stderr
+    assert "'mixed' is not among the training labels" in done.stderr
     assert json.loads(done.stdout)["n"] == 2
     (tmp_path / "m.ulmus").unlink()
     valid.write_bytes(HEADER + b"a so-so film,mixed\n")
     done = run(*arguments)
     assert done.exit_code == 1
-    assert "no label of" in done.stderr
+    assert "none of the labels in" in done.stderr
     assert list(tmp_path.iterdir()) == [valid]
 
 

@@ -64,7 +64,7 @@ def test_a_label_the_model_does_not_know_counts_as_wrong(
     assert (result["n"], result["unknown_labels"]) == (30, {"mixed": 10})
     assert set(result["parts"]) == {"lm", "counts", "combined"}
     assert result["accuracy"] == result["parts"]["combined"]["accuracy"]
-    assert "does not know 'mixed'" in done.stderr
+    assert "not a class of the model: 'mixed'" in done.stderr
 
 
 def test_a_strange_label_among_several_counts_as_wrong(
@@ -121,7 +121,7 @@ def test_a_delimiter_for_one_label_a_text_is_a_usage_error(classifier: Path, cor
     """Exit code 2."""
     done = run("evaluate", classifier, corpus / "test.csv", "--label", "label", "--label-delimiter", ",")
     assert done.exit_code == 2
-    assert "one label to a text" in done.stderr
+    assert "one label per text" in done.stderr
 
 
 def test_several_labels_for_a_model_of_single_ones_are_an_error(
@@ -138,14 +138,14 @@ def test_a_missing_label_column_asks_for_it(classifier: Path, corpus: Path, run:
     """A file without the label column of the training cannot be judged on."""
     done = run("evaluate", classifier, corpus / "unlabeled.csv")
     assert done.exit_code == 2
-    assert "name the label of this file with --label" in done.stderr
+    assert "specify the label column of this file with --label" in done.stderr
 
 
 def test_every_class_has_its_scores(classifier: Path, corpus: Path, run: Run) -> None:
     """As tables for people, what happened in the last line; in JSON precision, recall, F1 and counts by name."""
     arguments = ("evaluate", classifier, corpus / "test.csv", "--text", "text", "--label", "label")
     told = run(*arguments).stdout
-    assert all(word in told for word in ("precision", "recall", "taken for"))
+    assert all(word in told for word in ("precision", "recall", "true \\ predicted"))
     assert re.fullmatch(r"Accuracy [\d.]+ %, macro F1 [\d.]+ % on 30 texts \(.* s\)\.", told.splitlines()[-1])
     result = json.loads(run(*arguments, "--json").stdout)
     assert set(result["classes"]) == {"bad", "good"}
@@ -160,7 +160,7 @@ def test_every_one_of_several_labels_has_its_scores(tagger: Path, corpus: Path, 
     arguments = ("evaluate", tagger, corpus / "tags.csv", "--text", "text", "--label", "tags")
     told = run(*arguments).stdout
     assert "precision" in told
-    assert "taken for" not in told
+    assert "true \\ predicted" not in told
     assert "micro F1" in told.splitlines()[-1]
     result = json.loads(run(*arguments, "--json").stdout)
     assert [len(counts) for counts in result["confusion"]["counts"]] == [2, 2, 2]
@@ -182,7 +182,7 @@ def test_a_class_without_a_text_is_named(
     """A score of 100 % says nothing about it."""
     data = write_csv(tmp_path / "a.csv", ["text", "label"], [["a lovely film", "good"], ["superb", "good"]])
     done = run("evaluate", classifier, data, "--text", "text", "--label", "label")
-    assert "Not measured, since no text has that label: 'bad'" in done.stdout
+    assert "No scores for labels that no text has: 'bad'" in done.stdout
     result = json.loads(run("evaluate", classifier, data, "--label", "label", "--json").stdout)
     assert result["unmeasured"] == ["bad"]
     assert result["classes"]["bad"]["recall"] is None
@@ -212,10 +212,10 @@ def test_of_many_classes_the_most_frequent_mistakes_are_shown(capsys: pytest.Cap
     target = np.repeat(np.arange(60), 2)
     guess = np.where(np.arange(120) % 2 == 0, target, 0)
     proba = np.eye(60)[guess]
-    command._tell(
+    command._print_scores(
         judged(target, {"lm": proba}, {"lm": 0.5}, [f"c{k}" for k in range(60)]) | {"seconds": 1.0}, "m"
     )
     told = capsys.readouterr().out
-    assert "the 40 of 60 classes with the most texts" in told
+    assert "Showing the 40 most frequent of 60 classes" in told
     assert sum(" c0 " in line for line in told.splitlines()) >= 10
-    assert "texts of ..." in told
+    assert " true " in told

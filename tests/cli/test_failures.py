@@ -80,9 +80,9 @@ def test_out_of_memory_says_what_helps() -> None:
 
 def test_ctrl_c_ends_with_130_and_how_to_go_on() -> None:
     """The sentence that the command left is said."""
-    done = run(KeyboardInterrupt(), "The checkpoints are in .m: the same command goes on from there.")
+    done = run(KeyboardInterrupt(), "Checkpoints are in .m: run the same command again to resume.")
     assert done.exit_code == 130
-    assert done.stderr == "Stopped. The checkpoints are in .m: the same command goes on from there.\n"
+    assert done.stderr == "Stopped. Checkpoints are in .m: run the same command again to resume.\n"
 
 
 def test_ctrl_c_without_advice_is_one_word() -> None:

@@ -86,7 +86,7 @@ def test_no_command_writes_over_what_it_reads(
     before = {path: path.read_bytes() for path in Path().iterdir()}
     done = run(*command)
     assert done.exit_code == 2, done.output
-    assert "written over" in done.stderr
+    assert "overwritten" in done.stderr
     assert {path: path.read_bytes() for path in Path().iterdir()} == before
 
 
@@ -122,7 +122,7 @@ def test_a_model_is_replaced_by_one_of_its_kind(
     """A classifier is not replaced by a language model; what is empty holds nothing to lose."""
     kind = guard.model("classifier")
     guard.check_replaceable(classifier, kind, force=False)
-    with pytest.raises(UsageError, match=r"exists and is no classifier.* --force"):
+    with pytest.raises(UsageError, match=r"exists and is not a classifier.* --force"):
         guard.check_replaceable(language_model, kind, force=False)
     guard.check_replaceable(language_model, kind, force=True)
     (tmp_path / "empty").touch()
@@ -176,7 +176,7 @@ def test_outputs_do_not_lie_in_a_folder_that_is_read(tmp_path: Path) -> None:
     (tmp_path / "texts" / "pos").mkdir(parents=True)
     for inside in (tmp_path / "texts" / "m.ulmus", tmp_path / "texts" / "pos" / "m.ulmus"):
         options = Options(data=tmp_path / "texts", out=inside)
-        with pytest.raises(UsageError, match="would lie in the folder"):
+        with pytest.raises(UsageError, match="is inside the input folder"):
             guard.check_separate(options.out, options)
     options = Options(data=tmp_path / "texts", out=tmp_path / "m.ulmus")
     guard.check_separate(options.out, options)
@@ -185,9 +185,9 @@ def test_outputs_do_not_lie_in_a_folder_that_is_read(tmp_path: Path) -> None:
 def test_checkpoints_do_not_lie_among_inputs(data: Path) -> None:
     """Nor among other files, unless forced; a folder of checkpoints is one by its list of what the run was."""
     options = Options(data=data, out=data.parent / "m.ulmus", work_dir=data.parent)
-    with pytest.raises(UsageError, match="which is read"):
+    with pytest.raises(UsageError, match="contains the input"):
         guard.check_separate(data.parent, options)
-    with pytest.raises(UsageError, match=r"holds other files.*--force"):
+    with pytest.raises(UsageError, match=r"contains files that are not checkpoints.*--force"):
         guard.check_work_folder(data.parent, "run.json", force=False)
     guard.check_work_folder(data.parent, "run.json", force=True)
     (data.parent / "run.json").touch()
@@ -216,7 +216,7 @@ def test_a_language_model_is_not_measured_on_what_it_reads(
     Path("link.csv").symlink_to("ids.csv")
     Path("more.csv").write_text(DATA)
     done = run("pretrain", *files, "--text", "text", "--valid", "ids.csv", "--out", "lm.ulmus")
-    assert (done.exit_code, "--valid ids.csv is trained on" in done.stderr) == (2, True)
+    assert (done.exit_code, "--valid ids.csv is also trained on" in done.stderr) == (2, True)
 
 
 def test_what_the_shell_connects_counts_too(classifier: Path, data: Path) -> None:
@@ -225,11 +225,11 @@ def test_what_the_shell_connects_counts_too(classifier: Path, data: Path) -> Non
     with data.open("a") as end:
         done = subprocess.run([*command, str(data)], stdout=end, stderr=subprocess.PIPE, text=True)
     assert (done.returncode, data.read_text()) == (2, DATA)
-    assert "the output goes there too" in done.stderr
+    assert "standard output is redirected to it" in done.stderr
     with data.open() as start:
         done = subprocess.run([*command, "-o", str(data)], stdin=start, stderr=subprocess.PIPE, text=True)
     assert (done.returncode, data.read_text()) == (2, DATA)
-    assert "the standard input as well" in done.stderr
+    assert "is also the standard input" in done.stderr
 
 
 def test_texts_and_model_in_the_wrong_order_are_said(classifier: Path, data: Path, run: Run) -> None:
@@ -240,4 +240,4 @@ def test_texts_and_model_in_the_wrong_order_are_said(classifier: Path, data: Pat
         assert "give the model first, then the texts" in done.stderr
         done = run(command, classifier, classifier)
         assert done.exit_code == 2
-        assert "is a model file. Give texts after the model" in done.stderr
+        assert "is a model file. Give a file of texts after the model" in done.stderr

@@ -61,7 +61,7 @@ def test_a_model_brings_its_own_vocabulary(language_model: Path, corpus: Path, r
     """--train-on beside --model is a contradiction."""
     done = run("tokens", "a", "--model", language_model, "--train-on", corpus / "train.csv")
     assert done.exit_code == 2
-    assert "--model brings its own vocabulary" in done.stderr
+    assert "--model has its own vocabulary" in done.stderr
 
 
 def test_info_shows_a_page_for_people(classifier: Path, run: Run) -> None:
@@ -69,10 +69,12 @@ def test_info_shows_a_page_for_people(classifier: Path, run: Run) -> None:
     shown = run("info", classifier)
     assert shown.exit_code == 0, shown.stderr
     rows = dict(line.split("  ", 1) for line in shown.stdout.splitlines() if line[0] != " ")
-    assert rows["model"].strip() == "classifier, one label a text"
-    assert re.search(r"20\d\d-\d\d-\d\d, on 60 labelled and 0 other texts, [\d.]+ minutes", rows["trained"])
+    assert rows["model"].strip() == "classifier, one label per text"
+    assert re.search(
+        r"20\d\d-\d\d-\d\d, on 60 labelled and 0 unlabelled texts, [\d.]+ minutes", rows["trained"]
+    )
     assert rows["columns"].strip() == "text: text; label: label"
-    assert re.search(r"accuracy [\d.]+ %, macro F1 [\d.]+ % \(30 texts", shown.stdout)
+    assert re.search(r"accuracy [\d.]+ %, macro F1 [\d.]+ % \(30 held-out texts", shown.stdout)
     assert "  good  30   50.0%" in shown.stdout
     assert "all_epochs" not in shown.stdout
     assert re.search(r"config.all_epochs +1\n", run("info", classifier, "--all").stdout)

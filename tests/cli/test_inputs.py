@@ -19,7 +19,7 @@ def test_options_of_the_command_line_become_those_of_the_reader() -> None:
     assert (made.text, made.label) == (("1",), "0")
     made = source(Path("a.csv"), ReaderOptions(), Columns(["t"], ["a", "b", "a"]))
     assert made.label == ("a", "b")
-    with pytest.raises(UsageError, match="Leave --label-delimiter away"):
+    with pytest.raises(UsageError, match="Remove --label-delimiter"):
         source(Path("a.csv"), ReaderOptions(), Columns(["t"], ["a", "b"], ","))
 
 
@@ -86,7 +86,7 @@ def test_texts_with_labels_nobody_knows_are_counted_and_left_out() -> None:
     assert (kept.texts, unknown) == (["a", "c"], Counter({"z": 1}))
     several = Labelled(["a", "b"], [("x", "z"), ("y",)], [])
     assert known_only(several, ["x", "y"], "valid.csv")[0].texts == ["b"]
-    with pytest.raises(DataError, match="'z'; the model knows 'x', 'y'"):
+    with pytest.raises(DataError, match="'z'; the model has 'x', 'y'"):
         known_only(Labelled(["b"], ["z"], []), ["x", "y"], "valid.csv")
 
 

@@ -48,12 +48,12 @@ def test_the_same_command_goes_on_after_ctrl_c_and_ends_as_if_nothing_had_been(
         stopped = run(*arguments)
     folder = tmp_path / ".m.ulmus.work"
     assert stopped.exit_code == 130
-    assert f"Stopped. The checkpoints are in {folder}: the same command goes on from there." in stopped.stderr
+    assert f"Stopped. Checkpoints are in {folder}: run the same command again to resume." in stopped.stderr
     assert [path.name for path in tmp_path.iterdir()] == [folder.name]
 
     resumed = run(*arguments)
     assert resumed.exit_code == 0, resumed.stderr
-    assert f"Going on from the checkpoints in {folder}." in resumed.stderr
+    assert f"Resuming from the checkpoints in {folder}." in resumed.stderr
     assert [path.name for path in tmp_path.iterdir()] == [out.name]
     sums = [bundle.read_manifest(path)["sha256"]["weights.safetensors"] for path in (out, classifier)]
     assert sums[0] == sums[1]
@@ -77,7 +77,7 @@ def test_a_process_stopped_by_ctrl_c_ends_with_130(corpus: Path, tmp_path: Path)
     assert done.returncode == 130
     assert done.stdout == ""
     assert "Traceback" not in done.stderr
-    assert "the same command goes on from there" in done.stderr
+    assert "run the same command again to resume" in done.stderr
     assert [path.name for path in tmp_path.iterdir()] == [".lm.ulmus.work"]
 
 
@@ -93,7 +93,7 @@ def test_ctrl_c_before_the_first_checkpoint_leaves_nothing(
     monkeypatch.setattr(LanguageModel, "fit", stop)
     done = run("pretrain", corpus / "unlabeled.csv", "--out", tmp_path / "lm.ulmus")
     assert done.exit_code == 130
-    assert "There was no checkpoint yet" in done.stderr
+    assert "No checkpoint was saved yet" in done.stderr
     assert list(tmp_path.iterdir()) == []
 
 

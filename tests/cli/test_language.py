@@ -158,7 +158,7 @@ def test_a_learning_rate_for_tuning_names_its_key(language_model: Path, corpus: 
     """As text for people: the number, and where to put it."""
     done = run("lr-find", corpus / "train.csv", "--model", language_model, "--steps", 12)
     assert done.exit_code == 0, done.stderr
-    assert "Suggested peak: " in done.stdout
+    assert "Suggested peak learning rate: " in done.stdout
     assert "[lm] tune-peak" in done.stdout
 
 

@@ -67,7 +67,7 @@ def test_an_output_below_a_file_is_refused(tmp_path: Path) -> None:
 
 def test_a_device_is_no_place_for_a_model() -> None:
     """Renaming a model over /dev/null would take the device away."""
-    with pytest.raises(UsageError, match="no place for a model"):
+    with pytest.raises(UsageError, match="is a device, not a file"):
         outputs.claim_model(Options(out=Path(os.devnull)), "classifier")
 
 
@@ -136,7 +136,7 @@ def test_a_stopped_run_keeps_its_checkpoints_and_the_next_one_finds_them(
     stopped_run(options, [], error)
     with outputs.work_folder(options, []) as folder:
         assert (folder / "lm.safetensors").exists()
-    assert "Going on from the checkpoints" in capsys.readouterr().err
+    assert "Resuming from the checkpoints" in capsys.readouterr().err
 
 
 def test_a_run_that_failed_before_a_checkpoint_leaves_no_folder(tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ def test_training_texts_are_told(corpus: Path, tmp_path: Path, run: Run) -> None
     )
     said = run(*arguments).stderr
     guessed = "csv, delimiter ';', quoting, with a header, utf-8, text in column 'review'"
-    assert f"{data} is read as {guessed} (guessed)." in said
+    assert f"{data} read as {guessed} (guessed)." in said
     assert (
         "Training texts: 20 with a label, 1 without, 1 empty, 10 repeated, 9 with different labels." in said
     )
@@ -61,8 +61,8 @@ def test_pretraining_reads_all_of_its_files_first(corpus: Path, tmp_path: Path, 
     assert "b.csv line 2,002: expected 2 columns" in done.stderr
     assert "epoch" not in done.stderr
     texts = [inputs.source(tmp_path / name, ReaderOptions(), Columns()) for name in ("a.csv", "a.csv")]
-    said = said_by(lambda: reading.tell_texts(texts))
-    assert "2 files: 4,000 texts, 0 empty, 3,999 that repeat another." in said
+    said = said_by(lambda: reading.report_texts(texts))
+    assert "2 files: 4,000 texts, 0 empty, 3,999 repeated." in said
 
 
 def said_by(act: Callable[[], None]) -> str:
@@ -77,9 +77,9 @@ def test_what_was_said_by_the_user_is_no_guess(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("text,label\n" + "".join(f"a,{i}\n" for i in range(25)))
     options = ReaderOptions(format="csv", delimiter=",", header=True, quoting=False, encoding="utf-8")
     source = inputs.source(tmp_path / "a.csv", options, Columns(["text"], ["label"]))
-    said = said_by(lambda: reading.tell_labelled(source, inputs.labelled(source), title="Texts"))
+    said = said_by(lambda: reading.report_labelled(source, inputs.labelled(source), title="Texts"))
     assert "guessed" not in said
-    assert said.endswith("and 20 more classes, texts of each: 1\n")
+    assert said.endswith("and 20 more classes with 1 text each\n")
 
 
 def test_a_warning_of_the_reader_is_told_once() -> None:

@@ -73,7 +73,7 @@ def test_an_option_wins_over_the_columns_of_the_training(two_fields: Path, run: 
     """Other names, or fewer of them, which is said."""
     done = run("predict", two_fields / "m.ulmus", two_fields / "test.csv", "--text", "text")
     assert done.exit_code == 0
-    assert "trained on the columns 'head', 'body', and reads the column 'text'" in done.stderr
+    assert "trained on the columns 'head', 'body'; using the column 'text'" in done.stderr
     assert len(set(done.stdout.splitlines()[1].split(",")[2:])) == len(
         {*done.stdout.splitlines()[2].split(",")[2:]}
     )
@@ -88,7 +88,7 @@ def test_a_file_without_these_columns_is_an_error_that_says_what_to_name(
     done = run(command, two_fields / "m.ulmus", data)
     assert (done.exit_code, done.stdout) == (2, "")
     assert "no column 'head'" in done.stderr
-    assert "name those of this file, in this order, with --text" in done.stderr
+    assert "specify those of this file, in this order, with --text" in done.stderr
 
 
 def test_a_file_without_the_label_column_is_an_error_too(
@@ -98,7 +98,7 @@ def test_a_file_without_the_label_column_is_an_error_too(
     data = write_csv(tmp_path / "a.csv", ["head", "body", "verdict"], [["on", "a lovely film", "good"]])
     done = run("evaluate", two_fields / "m.ulmus", data)
     assert done.exit_code == 2
-    assert "name the label of this file with --label" in done.stderr
+    assert "specify the label column of this file with --label" in done.stderr
     assert scored(run, two_fields / "m.ulmus", data, "--label", "verdict")["n"] == 1
     assert len(predicted(run, two_fields, data)) == 2
 
@@ -177,5 +177,5 @@ def test_a_manifest_with_other_things_as_columns_is_damaged(
 ) -> None:
     """A foreign file cannot send anything but names."""
     bundle.write(tmp_path / "m.ulmus", manifest={"columns": columns}, tokenizer_json="{}", tensors={})
-    with pytest.raises(BundleError, match="names columns in a wrong way"):
+    with pytest.raises(BundleError, match="columns in its manifest are invalid"):
         remembered.of_model(tmp_path / "m.ulmus")

@@ -39,7 +39,7 @@ def test_twenty_classes_are_shown() -> None:
     """And how many more there are."""
     lines = class_counts([(f"c{i}", 100 - i) for i in range(30)], 1_000)
     assert len(lines) == 21
-    assert lines[-1] == "  and 10 more classes, texts of each: 71 to 80"
+    assert lines[-1] == "  and 10 more classes with 71 to 80 texts each"
     lines = class_counts([(f"c{i}", 1) for i in range(30)], 1_000)
     assert len(lines) == 6
-    assert lines[-1] == "  and 25 more classes, texts of each: 1"
+    assert lines[-1] == "  and 25 more classes with 1 text each"

@@ -39,8 +39,8 @@ def test_a_classifier_is_trained_and_its_parts_stand_side_by_side(
     )
     assert done.exit_code == 0, done.stderr
     assert all(name in done.stdout for name in ("language model", "word counts", "combined", "macro F1"))
-    assert "measured on 30 texts" in done.stdout
-    assert f"Written: {out}" in done.stdout
+    assert "scores on 30 held-out texts" in done.stdout
+    assert f"Saved {out}" in done.stdout
     assert done.stdout.isascii()
     assert "Training texts: 60 with a label, 0 without" in done.stderr
     assert "60 labelled texts of 2 classes, 40 unlabelled" in done.stderr
@@ -159,8 +159,8 @@ def test_a_language_model_file_is_the_start(
     ("arguments", "said"),
     [
         (["--size", "base"], "has its own"),
-        (["--tokenizer", "char"], "cuts texts by word, not by char"),
-        (["--config", "{corpus}/tiny.toml"], "[lm] sets up a new language model"),
+        (["--tokenizer", "char"], "has a word tokenizer, which cannot be changed to char"),
+        (["--config", "{corpus}/tiny.toml"], "[lm] configures a new language model"),
     ],
 )
 def test_a_given_language_model_allows_no_other_shape(

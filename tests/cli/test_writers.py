@@ -9,7 +9,7 @@ import json
 import numpy as np
 import pytest
 
-from ulmus.cli.writers import CsvWriter, JsonLinesWriter, JsonWriter, guarded
+from ulmus.cli.writers import CsvWriter, JsonLinesWriter, JsonWriter, escaped
 
 PROBABILITIES = np.array([[0.25, 0.75], [1.0, 0.0]])
 NONE_KEPT: list[tuple[()]] = [(), ()]
@@ -72,7 +72,7 @@ def test_a_cell_that_a_spreadsheet_would_run_gets_an_apostrophe(cell: str) -> No
 )
 def test_numbers_and_single_signs_stay_as_they_are(cell: str) -> None:
     """A spreadsheet shows them; they are the labels of many."""
-    assert guarded(cell) == cell
+    assert escaped(cell) == cell
 
 
 @pytest.mark.parametrize("batches", [0, 1, 3])
