@@ -1,7 +1,7 @@
-# The only commands people and CI need. Everything runs in .venv, which is made on first use.
-#   make demo    train, judge and try a classifier on texts that are installed anyway (minutes, no download)
-#   make test    the test suite            make check   format, lint, types, layers, sizes
-#   make bench   measurements              make docs    run every block of README and docs
+# All commands that people and CI need. Everything runs in .venv, which is created on first use.
+#   make demo    train, evaluate and try a classifier on texts that every installation has (minutes, no download)
+#   make test    run the tests             make check   formatting, lint, types, layers, file sizes
+#   make bench   run the benchmarks        make docs    run every code block of README and docs
 SHELL  := bash
 PYTHON ?= python3
 BIN    := .venv/bin

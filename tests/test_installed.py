@@ -50,5 +50,7 @@ def test_a_path_stays_a_path(models: Path, tmp_path: Path, monkeypatch: pytest.M
 
 def test_a_name_that_is_not_installed_is_an_error_with_those_that_are(models: Path) -> None:
     """And with the one that was meant."""
-    with pytest.raises(BundleError, match=r"called 'en-smal'. Installed: en-small, zh-small, xy\..*en-small"):
+    with pytest.raises(
+        BundleError, match=r"named 'en-smal'. Installed models: en-small, zh-small, xy\..*en-small"
+    ):
         find("en-smal")
