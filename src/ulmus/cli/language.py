@@ -15,7 +15,6 @@ import typer
 
 from ulmus.cli import guard, inputs, outputs, reading, show
 from ulmus.cli.options import (
-    LARGEST_SEED,
     CommonOptions,
     ComputeOptions,
     Device,
@@ -25,6 +24,7 @@ from ulmus.cli.options import (
     command,
 )
 from ulmus.cli.settings import merged, tables
+from ulmus.config import LARGEST_SEED
 from ulmus.errors import UsageError
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ulmus.cli.show import flat, percent, value
+from ulmus.cli.show import SCORES, flat, percent, value
 from ulmus.cli.summary import class_counts
 from ulmus.cli.train import PART_NAMES
 from ulmus.terminal import printable
@@ -21,7 +21,6 @@ __all__ = ["draw", "everything", "page"]
 
 _PIPE_WIDTH = 100  # columns, if there is no terminal
 _ONLY_FOR_PROGRAMS = {"history", "sha256"}
-_SCORES = {"accuracy": "accuracy", "micro_f1": "micro F1", "macro_f1": "macro F1"}
 
 Rows = list[tuple[str, str]]
 
@@ -133,7 +132,7 @@ def _classes(labels: Any, trained: Mapping[str, Any]) -> str:
 
 
 def _scored(part: Mapping[str, Any]) -> str:
-    known = {name: part[key] for key, name in _SCORES.items() if isinstance(part.get(key), float)}
+    known = {name: part[key] for key, name in SCORES.items() if isinstance(part.get(key), float)}
     return _joined([f"{name} {percent(score)}" for name, score in known.items()])
 
 

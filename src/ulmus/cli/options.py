@@ -20,9 +20,9 @@ from ulmus.cli.failures import set_debug
 from ulmus.cli.guard import check_stdout
 from ulmus.cli.pages import Command
 from ulmus.cli.settings import use_config
+from ulmus.config import LARGEST_SEED
 
 Options = TypeVar("Options")
-LARGEST_SEED = 2**32 - 1
 
 TextCols = Annotated[
     list[str],

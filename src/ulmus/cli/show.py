@@ -22,6 +22,11 @@ from ulmus.errors import DataWarning
 from ulmus.terminal import printable
 
 _PIPE_WIDTH = 200  # characters
+SCORES = {
+    "accuracy": "accuracy",
+    "micro_f1": "micro F1",
+    "macro_f1": "macro F1",
+}  # key of a report -> heading
 _LISTED = 12  # items of a list that are shown
 
 
@@ -85,8 +90,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: boo
 
 def scores(parts: Mapping[str, Mapping[str, float]], title: str) -> None:
     """Draw a table of accuracies and F1 scores, one row per part of a classifier."""
-    known = {"accuracy": "accuracy", "micro_f1": "micro F1", "macro_f1": "macro F1"}
-    columns = {key: name for key, name in known.items() if any(key in row for row in parts.values())}
+    columns = {key: name for key, name in SCORES.items() if any(key in row for row in parts.values())}
     rows = [[name, *(percent(row.get(key)) for key in columns)] for name, row in parts.items()]
     table([title, *columns.values()], rows)
 
