@@ -22,11 +22,8 @@ from ulmus.errors import DataWarning
 from ulmus.terminal import printable
 
 _PIPE_WIDTH = 200  # characters
-SCORES = {
-    "accuracy": "accuracy",
-    "micro_f1": "micro F1",
-    "macro_f1": "macro F1",
-}  # key of a report -> heading
+# key of a report -> heading of its column
+SCORES = {"accuracy": "accuracy", "micro_f1": "micro F1", "macro_f1": "macro F1"}
 _LISTED = 12  # items of a list that are shown
 
 
