@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# One command per data set, on the files as their authors published them: six formats, four scripts.
+# One command per data set, on the files as published by their authors: six formats, four writing systems.
 #   examples/datasets.sh NAME|all        NAMEs: chinese thai german emotions newsgroups trec
-# DATA: folder of the sets (default $ULMUS_DATA or ../shared/data)   OUT: where models go (default runs)
-# MINUTES: time for each training (default 8). Each run ends with language model, word counts and both combined,
-# judged on labels that were held out; where the authors publish a development set, `evaluate` judges on that.
+# DATA: folder of the data sets (default $ULMUS_DATA or ../shared/data)   OUT: output folder (default runs)
+# MINUTES: time budget per training (default 8). Each run prints the scores of the language model, of word counts and
+# of both combined on a held-out set; if the authors publish a development set, `evaluate` scores on that.
 set -euo pipefail
 DATA=${DATA:-${ULMUS_DATA:-../shared/data}}
 OUT=${OUT:-runs}
@@ -19,20 +19,20 @@ evaluate() { # NAME FILE OPTION...
   ulmus evaluate "$OUT/$1.ulmus" "$DATA/$2" "${@:3}"
 }
 
-chinese() { # hotel reviews, csv; no spaces between words: the pieces of the Chinese model in the box
+chinese() { # hotel reviews, csv; no spaces between words: the subwords of the bundled Chinese model
   train chinese chnsenticorp/train.csv --text review --label label --tokenizer unigram
 }
 
-thai() { # social media, compressed json lines; no spaces either
+thai() { # social media, compressed JSON lines; no spaces between words
   train thai wisesight_th/train.jsonl.xz --text texts --label category --tokenizer unigram
   evaluate thai wisesight_th/valid.jsonl.xz --text texts --label category
 }
 
-german() { # tweets, tab-separated without header or quotes; columns by number
+german() { # tweets, tab-separated, without header or quotes; columns by number
   train german germeval2018/germeval2018.training.txt --format tsv --no-header --no-quoting --text 0 --label 1
 }
 
-emotions() { # several labels a text, joined by commas
+emotions() { # multi-label, labels separated by commas
   train emotions goemotions/train.tsv --text text --label label --label-delimiter ,
   evaluate emotions goemotions/dev.tsv --text text --label label --label-delimiter ,
 }
@@ -50,5 +50,5 @@ mkdir -p "$OUT"
 case $1 in
   all) for name in chinese thai german emotions newsgroups trec; do "$name"; done ;;
   chinese | thai | german | emotions | newsgroups | trec) "$1" ;;
-  *) echo "There is no example called '$1': see the head of $0." >&2; exit 2 ;;
+  *) echo "Unknown example '$1'. Run $0 without arguments for usage." >&2; exit 2 ;;
 esac

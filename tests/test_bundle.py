@@ -1,4 +1,4 @@
-"""The model file: round trips, equal bytes for equal content, and every kind of damage and malice refused."""
+"""The model file: round trips, equal bytes for equal content; damaged and hostile files are refused."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def members(path: Path) -> dict[str, bytes]:
 
 
 def rezip(path: Path, content: dict[str, bytes], *, compression: int = zipfile.ZIP_STORED) -> Path:
-    """A zip of `content`, made by hand, with whatever names."""
+    """A hand-made zip of `content`, with arbitrary names."""
     with zipfile.ZipFile(path, "w", compression) as archive:
         for name, data in content.items():
             archive.writestr(name, data)
@@ -59,7 +59,7 @@ def with_manifest(content: dict[str, bytes], **changes: Any) -> dict[str, bytes]
 
 
 def listing(content: dict[str, bytes]) -> dict[str, bytes]:
-    """The content with a manifest that lists all of it with right checksums."""
+    """The content with a manifest that lists all of it with correct checksums."""
     sums = {
         name: hashlib.sha256(data).hexdigest() for name, data in content.items() if name != "manifest.json"
     }
@@ -67,14 +67,14 @@ def listing(content: dict[str, bytes]) -> dict[str, bytes]:
 
 
 def refused(path: Path, words: str) -> None:
-    """`read` and the message of its error."""
+    """The message of the error that `read` raises."""
     with pytest.raises(BundleError, match=words) as caught:
         bundle.read(path)
     assert str(path) in str(caught.value)
 
 
-def test_what_is_written_comes_back(tmp_path: Path) -> None:
-    """Manifest, tokenizer, weights and further members; numpy numbers become plain, NaN becomes null."""
+def test_content_survives_a_round_trip(tmp_path: Path) -> None:
+    """Manifest, tokenizer, weights and other members survive a round trip; numpy numbers become plain, NaN null."""
     found = bundle.read(write(tmp_path / "m.ulmus", extra={"model.onnx": b"onnx", "counts.json": b""}))
     assert found.manifest["config"] == {"size": "small", "lr": 0.5}
     assert found.manifest["labels"] == ["nej", "да"]
@@ -87,14 +87,14 @@ def test_what_is_written_comes_back(tmp_path: Path) -> None:
 
 
 def test_the_same_content_gives_the_same_bytes(tmp_path: Path) -> None:
-    """No date, no order of insertion: a model file can be compared by its hash."""
+    """Equal content gives equal bytes, regardless of date and insertion order."""
     one = write(tmp_path / "one", extra={"a": b"1", "b": b"2"})
     other = write(tmp_path / "other", extra={"b": b"2", "a": b"1"}, tensors=dict(reversed(TENSORS.items())))
     assert one.read_bytes() == other.read_bytes()
 
 
 def test_a_model_file_is_a_zip_that_other_tools_read(tmp_path: Path) -> None:
-    """Stored members, standard names, a safetensors member, checksums that sha256sum agrees with."""
+    """A model file has stored members, standard names, a safetensors member and valid SHA-256 checksums."""
     path = write(tmp_path / "m.ulmus")
     content = members(path)
     assert set(content) == {"manifest.json", "tokenizer.json", "weights.safetensors"}
@@ -103,8 +103,8 @@ def test_a_model_file_is_a_zip_that_other_tools_read(tmp_path: Path) -> None:
     assert bundle.read(rezip(tmp_path / "again", listing(content))).tokenizer_json == '{"é": 1}'
 
 
-def test_a_file_whose_weights_are_not_aligned_is_read_too(tmp_path: Path) -> None:
-    """Written by another zip program, or by an Ulmus before they were."""
+def test_a_file_with_unaligned_weights_can_be_read(tmp_path: Path) -> None:
+    """A file with unaligned weights, from another zip program or an older Ulmus, can be read."""
     content = members(write(tmp_path / "m.ulmus"))
     for name in ("a", "ab", "abc"):
         path = rezip(tmp_path / "other", listing({name: b"", **content}))
@@ -112,7 +112,7 @@ def test_a_file_whose_weights_are_not_aligned_is_read_too(tmp_path: Path) -> Non
 
 
 def test_opening_loads_no_torch(tmp_path: Path) -> None:
-    """Reading a bundle in a fresh process imports neither torch nor pickle-based loaders."""
+    """Reading a model file in a fresh process imports neither torch nor pickle-based loaders."""
     path = write(tmp_path / "m.ulmus")
     program = (
         "import sys; from ulmus import bundle; bundle.read(sys.argv[1]); "
@@ -125,7 +125,7 @@ def test_opening_loads_no_torch(tmp_path: Path) -> None:
 
 
 def test_a_changed_bit_is_an_error_or_changes_nothing(tmp_path: Path) -> None:
-    """Each bit of a file, flipped: a BundleError, or (in a date, say) exactly the content that was written."""
+    """Any flipped bit gives a BundleError or, for example in a date, exactly the original content."""
     small: dict[str, Any] = {"manifest": {}, "tokenizer_json": "{}", "tensors": {"w": np.ones(2, np.float32)}}
     path = write(tmp_path / "m.ulmus", **small)
     original, whole = bundle.read(path), path.read_bytes()
@@ -147,7 +147,7 @@ def test_a_changed_bit_is_an_error_or_changes_nothing(tmp_path: Path) -> None:
 @settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(keep=st.floats(0, 1, exclude_max=True))
 def test_a_truncated_file_is_an_error(tmp_path: Path, keep: float) -> None:
-    """Cut short anywhere, as by a broken download."""
+    """A truncated file is a BundleError, wherever it was cut."""
     path = tmp_path / "m.ulmus"
     if not path.exists():
         write(path)
@@ -173,8 +173,8 @@ def test_noise_is_an_error(tmp_path: Path, data: bytes, end: bytes) -> None:
         ("manifest.json", "checksum of manifest.json does not match"),
     ],
 )
-def test_a_changed_byte_is_told_with_its_member(tmp_path: Path, member: str, words: str) -> None:
-    """The last byte of a member, changed in place."""
+def test_a_changed_byte_is_reported_with_its_member(tmp_path: Path, member: str, words: str) -> None:
+    """A changed byte is an error that names the member."""
     path = write(tmp_path / "m.ulmus")
     data = bytearray(path.read_bytes())
     end = data.index(members(path)[member]) + len(members(path)[member])
@@ -183,8 +183,8 @@ def test_a_changed_byte_is_told_with_its_member(tmp_path: Path, member: str, wor
     refused(path, words)
 
 
-def test_a_missing_file_a_folder_a_pipe_and_no_zip_are_told(tmp_path: Path) -> None:
-    """The path is in the message, and what to check."""
+def test_a_missing_file_a_folder_a_pipe_and_a_non_zip_are_reported(tmp_path: Path) -> None:
+    """A missing file, a folder, a pipe and a non-zip file give errors with the path and what to check."""
     refused(tmp_path / "nowhere", "no model file at .*nowhere. Check the path")
     refused(tmp_path, "Is a directory|ermission")
     (tmp_path / "empty").write_bytes(b"")
@@ -256,14 +256,14 @@ HOSTILE: dict[str, tuple[Callable[[Content], Content], str]] = {
 
 @pytest.mark.parametrize("case", HOSTILE)
 def test_a_hostile_file_is_refused(tmp_path: Path, case: str) -> None:
-    """Each with its own message."""
+    """Each kind of hostile file is refused with its own message."""
     change, words = HOSTILE[case]
     content = members(write(tmp_path / "m.ulmus"))
     refused(rezip(tmp_path / "hostile", change(content)), words)
 
 
 def test_a_zip_bomb_is_refused_before_it_is_unpacked(tmp_path: Path) -> None:
-    """A compressed member, 1,000 times smaller in the file, is never inflated."""
+    """A compressed member, 1,000 times smaller in the file, is never decompressed."""
     content = listing(members(write(tmp_path / "m.ulmus")) | {"weights.safetensors": bytes(10_000_000)})
     path = rezip(tmp_path / "bomb", content, compression=zipfile.ZIP_DEFLATED)
     assert path.stat().st_size < 50_000
@@ -271,7 +271,7 @@ def test_a_zip_bomb_is_refused_before_it_is_unpacked(tmp_path: Path) -> None:
 
 
 def directory_entry(data: bytes, member: str) -> int:
-    """Where the zip directory describes `member`."""
+    """The offset of the entry of `member` in the zip directory."""
     at = data.index(b"PK\x01\x02")
     while data[at + 46 : at + 46 + len(member)] != member.encode():
         at = data.index(b"PK\x01\x02", at + 1)
@@ -290,8 +290,8 @@ def directory_entry(data: bytes, member: str) -> int:
         (28, b"\xff\xff", "cannot be read|not as long"),
     ],
 )
-def test_sizes_and_places_that_lie_are_refused(tmp_path: Path, offset: int, value: bytes, words: str) -> None:
-    """The directory may not promise more than the file has, nor point two names at one place."""
+def test_wrong_sizes_and_offsets_are_refused(tmp_path: Path, offset: int, value: bytes, words: str) -> None:
+    """A directory entry must not claim more bytes than the file has, or share its data with another."""
     path = write(tmp_path / "m.ulmus")
     data = bytearray(path.read_bytes())
     at = directory_entry(data, "weights.safetensors") + offset
@@ -301,8 +301,8 @@ def test_sizes_and_places_that_lie_are_refused(tmp_path: Path, offset: int, valu
 
 
 @pytest.mark.filterwarnings("ignore:Duplicate name")
-def test_a_member_that_comes_twice_is_refused(tmp_path: Path) -> None:
-    """Tools disagree about which of the two is meant."""
+def test_a_duplicate_member_is_refused(tmp_path: Path) -> None:
+    """Two members of the same name, which tools resolve differently, are refused."""
     content = members(write(tmp_path / "m.ulmus"))
     path = rezip(tmp_path / "twice", content)
     with zipfile.ZipFile(path, "a") as archive:
@@ -311,15 +311,15 @@ def test_a_member_that_comes_twice_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("before", "after"), [(b"#!/bin/sh\n", b""), (b"", b"\n")])
-def test_something_before_or_behind_the_zip_is_refused(tmp_path: Path, before: bytes, after: bytes) -> None:
-    """A file that is a program and a zip at once is neither for us."""
+def test_bytes_before_or_after_the_zip_are_refused(tmp_path: Path, before: bytes, after: bytes) -> None:
+    """Bytes before or after the zip are refused, so a file cannot be a program and a model at once."""
     path = write(tmp_path / "m.ulmus")
     path.write_bytes(before + path.read_bytes() + after)
     refused(path, "no zip|something was appended")
 
 
-def test_something_hidden_between_members_is_refused(tmp_path: Path) -> None:
-    """A gap, made by deleting a member from the directory alone."""
+def test_bytes_between_members_are_refused(tmp_path: Path) -> None:
+    """Bytes between members, here a member deleted from the directory only, are refused."""
     content = members(write(tmp_path / "m.ulmus"))
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
@@ -331,8 +331,8 @@ def test_something_hidden_between_members_is_refused(tmp_path: Path) -> None:
     refused(tmp_path / "gap", "something lies between them")
 
 
-def test_a_64_bit_directory_is_not_believed_either(tmp_path: Path) -> None:
-    """A small file whose 64-bit end record promises a huge directory is refused before it is read."""
+def test_a_64_bit_directory_is_checked_too(tmp_path: Path) -> None:
+    """A 64-bit end record that claims a huge directory is refused before the directory is read."""
     data = write(tmp_path / "m.ulmus").read_bytes()
     end = data.rindex(b"PK\x05\x06")
     wide = struct.pack("<4sQ2H2L4Q", b"PK\x06\x06", 44, 45, 45, 0, 0, 3, 3, 2**40, 0)
@@ -345,7 +345,7 @@ def test_a_64_bit_directory_is_not_believed_either(tmp_path: Path) -> None:
 
 
 def test_a_failed_write_leaves_the_old_model(tmp_path: Path) -> None:
-    """A tensor that cannot be stored is found while writing; the file that was there is not touched."""
+    """If a tensor cannot be stored, writing fails and the existing file is untouched."""
     path = write(tmp_path / "m.ulmus")
     before = path.read_bytes()
     with pytest.raises(TypeError, match="tensor 'w'"):
@@ -355,7 +355,7 @@ def test_a_failed_write_leaves_the_old_model(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_is_a_storage_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """ENOSPC in the middle of the weights: told in words, nothing left behind."""
+    """A full disk while writing weights is a StorageError that leaves nothing behind."""
     real = zipfile.ZipFile.open
 
     def full(self: zipfile.ZipFile, member: Any, mode: str = "r", **options: Any) -> Any:
@@ -370,7 +370,7 @@ def test_a_full_disk_is_a_storage_error(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def test_a_place_that_cannot_be_written_is_a_storage_error(tmp_path: Path) -> None:
-    """A folder of that name; a path through a file. Missing folders are simply made."""
+    """A folder of that name or a path through a file is a StorageError; missing folders are created."""
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(StorageError, match="folder of that name"):
         write(tmp_path)
@@ -381,6 +381,6 @@ def test_a_place_that_cannot_be_written_is_a_storage_error(tmp_path: Path) -> No
 
 @pytest.mark.parametrize("name", ["../x", "a/b", "weights.safetensors", ".hidden", ""])
 def test_a_member_name_that_could_not_be_read_is_not_written(tmp_path: Path, name: str) -> None:
-    """The writer holds itself to the reader's rules."""
+    """The writer refuses member names that the reader would refuse."""
     with pytest.raises(ValueError, match="member name"):
         write(tmp_path / "m.ulmus", extra={name: b""})

@@ -1,4 +1,4 @@
-"""A model file that others write to while it is read, or while what it held is in use."""
+"""A model file that another process changes while it is read, or while its content is in use."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def write(path: Path, value: float) -> Path:
 
 @pytest.mark.parametrize("change", ["overwritten", "cut short", "removed"])
 def test_a_file_that_changes_after_it_was_opened_changes_nothing(tmp_path: Path, change: str) -> None:
-    """What was checked is what predicts: weights are read, aligned and writable, not mapped from the file."""
+    """The weights in use are those that were checked: read into aligned, writable memory, not mapped."""
     path, other = write(tmp_path / "m.ulmus", 1), write(tmp_path / "other", 0)
     w = bundle.read(path).tensors["w"]
     if change == "overwritten":
@@ -39,7 +39,7 @@ def test_a_file_that_changes_after_it_was_opened_changes_nothing(tmp_path: Path,
 def test_a_file_that_changes_while_it_is_read_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Overwritten after its manifest was read: its checksums no longer match."""
+    """A file overwritten after its manifest was read is refused, because its checksums no longer match."""
     path, other = write(tmp_path / "m.ulmus", 1), write(tmp_path / "other", 0)
     read = bundle._Members.manifest
 

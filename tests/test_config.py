@@ -1,4 +1,4 @@
-"""Configs: round trips through dicts and TOML, and the message each mistake gets."""
+"""Configs: round trips through dicts and TOML, and the message for each mistake."""
 
 from __future__ import annotations
 
@@ -84,15 +84,15 @@ runs = st.builds(
 @settings(deadline=None)
 @given(run=runs)
 def test_a_config_survives_dict_and_toml(run: Run, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Whatever the values, reading back what was written gives an equal config."""
+    """Any config survives a round trip through dicts and through TOML."""
     assert from_dict(to_dict(run), Run) == run
     path = tmp_path_factory.getbasetemp() / "run.toml"
     path.write_text(to_toml(run), encoding="utf-8", newline="")
     assert from_toml(path, Run) == run
 
 
-def test_what_is_left_out_gets_its_default(tmp_path: Path) -> None:
-    """An empty file is the default run; a table may name one key only. A BOM does no harm."""
+def test_keys_left_out_get_their_defaults(tmp_path: Path) -> None:
+    """Keys left out get their defaults, also in an empty file; a BOM is ignored."""
     path = tmp_path / "run.toml"
     path.write_text("", encoding="utf-8-sig")
     assert from_toml(path, Run) == Run()
@@ -100,8 +100,8 @@ def test_what_is_left_out_gets_its_default(tmp_path: Path) -> None:
     assert from_toml(path, Run) == Run(first=Stage("x", schedule=Schedule(peak=3.0)))
 
 
-def test_none_can_be_said_in_toml(tmp_path: Path) -> None:
-    """TOML has no null: "none" switches off what is on by default."""
+def test_none_can_be_written_in_toml(tmp_path: Path) -> None:
+    """TOML has no null: "none" disables what is enabled by default."""
     path = tmp_path / "run.toml"
     path.write_text("[first]\nname = 'x'\nclip = 'none'\n")
     assert from_toml(path, Run).first.clip is None
@@ -109,7 +109,7 @@ def test_none_can_be_said_in_toml(tmp_path: Path) -> None:
 
 
 def test_values_get_the_types_of_their_fields() -> None:
-    """A whole number becomes a float where one is wanted, a string a path, a list a tuple."""
+    """Values are converted to the field type: whole numbers to float, strings to paths, lists to tuples."""
     run = from_dict(
         {"betas": [1, 0], "out": "x", "columns": ["a"], "first": {"name": "n", "minutes": 3}}, Run
     )
@@ -152,8 +152,10 @@ def test_values_get_the_types_of_their_fields() -> None:
         ({"label": "x" * 999, "seed": "y" * 999}, "yyy..."),
     ],
 )
-def test_a_mistake_is_told_with_its_place_and_what_was_expected(data: dict[str, Any], message: str) -> None:
-    """Where, what was expected, what came, and what was probably meant."""
+def test_a_mistake_is_reported_with_its_place_and_what_was_expected(
+    data: dict[str, Any], message: str
+) -> None:
+    """An error says where, what was expected, what was given, and what was probably meant."""
     with pytest.raises(ConfigError) as caught:
         from_dict(data, Run, where="run")
     assert message in str(caught.value)
@@ -178,7 +180,7 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, content: bytes, wor
 
 
 def test_a_missing_file_and_a_folder_are_config_errors(tmp_path: Path) -> None:
-    """With what to check; they end the command line with code 2."""
+    """A missing file and a folder are ConfigErrors, exit code 2, that say what to check."""
     with pytest.raises(ConfigError, match=r"no config file .*nowhere.toml. Check the path"):
         from_toml(tmp_path / "nowhere.toml", Run)
     with pytest.raises(ConfigError, match="Cannot read"):
@@ -186,7 +188,7 @@ def test_a_missing_file_and_a_folder_are_config_errors(tmp_path: Path) -> None:
 
 
 def test_optional_fields_without_default_may_be_left_out() -> None:
-    """What may be None and has no default is None."""
+    """A field that may be None and has no default is None if left out."""
 
     @dataclass(frozen=True)
     class Source:
@@ -197,8 +199,8 @@ def test_optional_fields_without_default_may_be_left_out() -> None:
     assert from_dict({"path": "x"}, Source) == Source("x", None)
 
 
-def test_union_of_tables_tells_what_is_wrong_inside() -> None:
-    """For an optional table the message is about its key, not about tables."""
+def test_an_error_in_a_union_of_tables_names_the_key() -> None:
+    """For a mistake in an optional table the message is about the key, not about tables."""
     optional = dataclasses.make_dataclass("Optional", [("stage", Stage | None, None)], frozen=True)
     with pytest.raises(ConfigError, match=r"unknown key 'epoch'. Did you mean 'epochs'"):
         from_dict({"stage": {"epoch": 1}}, optional)
@@ -207,13 +209,13 @@ def test_union_of_tables_tells_what_is_wrong_inside() -> None:
 
 
 def test_infinities_are_written_as_toml_has_them() -> None:
-    """`inf` and `nan` are TOML's own spellings."""
+    """Infinities and NaN are written as `inf` and `nan`, as TOML spells them."""
     assert "peak = inf" in to_toml(Schedule(peak=math.inf))
     assert "peak = nan" in to_toml(Schedule(peak=math.nan))
 
 
 def test_did_you_mean_ignores_case_and_says_nothing_when_nothing_is_close() -> None:
-    """Shared by configs, columns and labels."""
+    """Suggestions ignore case; nothing is suggested if no name is similar."""
     assert did_you_mean("TEXT", ["Text", "label"]) == " Did you mean 'Text'?"
     assert did_you_mean("xyz", ["text", "label"]) == ""
     assert did_you_mean("x", []) == ""

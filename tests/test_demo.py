@@ -20,7 +20,7 @@ def task(monkeypatch: pytest.MonkeyPatch) -> demo.Task:
     return demo.docstrings(labeled=20, test=10)
 
 
-def test_documents_are_dealt_in_equal_parts(task: demo.Task) -> None:
+def test_documents_are_split_in_equal_parts(task: demo.Task) -> None:
     """Each package has the same number of labelled and of test texts, and no text is in two places."""
     assert sorted(task.labels) == ["networkx"] * 10 + ["numpy"] * 10
     assert sorted(task.test_labels) == ["networkx"] * 5 + ["numpy"] * 5
@@ -29,13 +29,13 @@ def test_documents_are_dealt_in_equal_parts(task: demo.Task) -> None:
 
 
 def test_no_text_names_its_package(task: demo.Task) -> None:
-    """The answer never stands in the question."""
+    """No text contains the name of its package."""
     for text, label in zip(task.texts + task.test_texts, task.labels + task.test_labels, strict=True):
         assert not {word.strip(".,:;`*()") for word in text.lower().split()} & set(FEW[label])
 
 
 def test_the_same_packages_give_the_same_task(task: demo.Task, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing depends on the order in which a disk lists its files."""
+    """The task does not depend on the order in which files are listed."""
     listed = Path.rglob
     monkeypatch.setattr(Path, "rglob", lambda path, pattern: reversed(list(listed(path, pattern))))
     assert demo.docstrings(labeled=20, test=10) == task
@@ -65,8 +65,8 @@ def test_files_hold_the_task(task: demo.Task, tmp_path: Path) -> None:
     assert sorted(path.name for path in folder.iterdir()) == ["test.csv", "train.csv", "unlabeled.csv"]
 
 
-def test_files_that_are_right_are_left_alone(task: demo.Task, tmp_path: Path) -> None:
-    """A second `make demo` finds the files it was stopped on; files that differ are written anew."""
+def test_files_with_the_right_content_are_not_rewritten(task: demo.Task, tmp_path: Path) -> None:
+    """Files with the right content are not rewritten; files that differ are."""
     demo.write(tmp_path, task)
     before = (tmp_path / "train.csv").stat()
     (tmp_path / "test.csv").write_text("another text", encoding="utf-8")

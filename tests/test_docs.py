@@ -1,4 +1,4 @@
-"""What README and docs show is run: every `python` and `bash` block, page by page, on a small task."""
+"""Every `python` and `bash` block of README and docs is run, page by page, on a small task."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ BLOCKS = Sybil(parsers=[SkipParser(), PythonCodeBlockParser(), CodeBlockParser("
 
 @pytest.fixture(scope="session")
 def small_task() -> demo.Task:
-    """Two packages, 32 labelled documents, 16 to judge on."""
+    """Two packages, 32 labelled documents, 16 test documents."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(demo, "PACKAGES", {"networkx": ("networkx", "nx"), "numpy": ("numpy", "np")})
         patch.setattr(demo, "_ENOUGH", 80)
@@ -49,7 +49,7 @@ def small_task() -> demo.Task:
 def test_every_block_runs(
     page: Path, small_task: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A reader who types what a page shows, from top to bottom, gets no error; minutes become a second."""
+    """All blocks of a page run in order without an error, with time budgets cut to a second."""
     demo.write(tmp_path / "demo", small_task)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(demo, "docstrings", lambda: small_task)
@@ -60,8 +60,8 @@ def test_every_block_runs(
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_every_link_leads_somewhere(page: Path) -> None:
-    """Links to files of the project name files that are there."""
+def test_every_link_target_exists(page: Path) -> None:
+    """Links to project files point to existing files."""
     links = re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8"))
     assert [link for link in links if not (page.parent / link).exists()] == []
 
@@ -76,8 +76,8 @@ def test_every_link_leads_somewhere(page: Path) -> None:
     ],
     ids=["speed", "accuracy", "pretraining", "perplexity"],
 )
-def test_tables_are_those_that_were_measured(command: list[str], page: str) -> None:
-    """A page has a table line by line as the script in bench makes it of its results."""
+def test_tables_match_the_measurements(command: list[str], page: str) -> None:
+    """A page contains the table exactly as the script in bench prints it."""
     full = [sys.executable, ROOT / "bench" / command[0], *command[1:]]
     made = subprocess.run(full, cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
     assert made.count("\n") > 1  # a head and a row at least

@@ -1,4 +1,4 @@
-"""The exception tree: exit codes, what generic `except` clauses catch, and crossing process borders."""
+"""The exception tree: exit codes, what generic `except` clauses catch, and pickling."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ EXIT_CODES = {
 
 @pytest.mark.parametrize(("kind", "code"), EXIT_CODES.items())
 def test_every_error_is_an_ulmus_error_with_its_exit_code(kind: type[errors.UlmusError], code: int) -> None:
-    """Catching UlmusError catches them all, and the command line ends with 2 for usage, 1 for failure."""
+    """Every error is an UlmusError; the command line exits with 2 for usage errors, 1 for failures."""
     assert issubclass(kind, errors.UlmusError)
     assert kind.exit_code == code
 
@@ -41,13 +41,13 @@ def test_an_error_survives_pickling(kind: type[errors.UlmusError]) -> None:
 
 
 def test_bad_input_is_a_value_error_too() -> None:
-    """Code written for scikit-learn, which catches ValueError, catches bad usage and bad data."""
+    """`except ValueError`, as in code written for scikit-learn, catches usage errors and data errors."""
     assert issubclass(errors.UsageError, ValueError)
     assert issubclass(errors.DataError, ValueError)
 
 
 def test_a_missing_extra_names_the_pip_command() -> None:
-    """The message can be pasted into a shell."""
+    """The error for a missing extra contains the pip command."""
     error = errors.MissingExtra.of("serve", "onnxruntime", "Serving a model")
     assert "pip install 'ulmus[serve]'" in str(error)
     assert isinstance(error, ImportError)

@@ -15,7 +15,7 @@ from ulmus.installed import find, installed
 
 @pytest.fixture
 def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Two models of our own, and a package with two more that fails when it is imported."""
+    """Two bundled models, and a package with two more that fails when imported."""
     for name in ("own/en-small", "own/zh-small", "ulmus_xy/xy", "ulmus_xy/en-small"):
         file = tmp_path / f"{name}.ulmus"
         file.parent.mkdir(exist_ok=True)
@@ -29,7 +29,7 @@ def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_models_of_the_package_and_of_others_are_found_by_name(models: Path) -> None:
-    """Ours come first; a package that brings some is not imported, and one that is gone does no harm."""
+    """Bundled models come first; a package with models is not imported, and a missing one is ignored."""
     found = installed()
     assert found == {
         "en-small": models / "own/en-small.ulmus",
@@ -41,7 +41,7 @@ def test_models_of_the_package_and_of_others_are_found_by_name(models: Path) -> 
 
 
 def test_a_path_stays_a_path(models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A file that is there goes before an installed model of its name."""
+    """An existing file takes precedence over an installed model of the same name."""
     assert find("models/en-small.ulmus") == Path("models/en-small.ulmus")
     monkeypatch.chdir(tmp_path)
     (tmp_path / "xy").touch()
@@ -49,6 +49,8 @@ def test_a_path_stays_a_path(models: Path, tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_a_name_that_is_not_installed_is_an_error_with_those_that_are(models: Path) -> None:
-    """And with the one that was meant."""
-    with pytest.raises(BundleError, match=r"called 'en-smal'. Installed: en-small, zh-small, xy\..*en-small"):
+    """An unknown name is an error that lists the installed models and suggests the closest."""
+    with pytest.raises(
+        BundleError, match=r"named 'en-smal'. Installed models: en-small, zh-small, xy\..*en-small"
+    ):
         find("en-smal")

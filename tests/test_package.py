@@ -1,4 +1,4 @@
-"""The package as a whole: what importing costs, which names are public, house rules a machine can check."""
+"""The package as a whole: the cost of importing, the public names, and the house rules that can be checked."""
 
 from __future__ import annotations
 
@@ -79,8 +79,8 @@ def test_modules_below_the_models_never_load_torch() -> None:
     assert not loaded_by("import " + ", ".join(TORCHLESS)) & {"torch", "accelerate"}
 
 
-def test_public_names_are_a_short_list_and_all_of_them_are_there() -> None:
-    """Every name in `__all__` can be had, is listed by dir(), and there are about a dozen."""
+def test_public_names_are_few_and_can_be_imported() -> None:
+    """Every name in `__all__` can be imported and is listed by dir(); there are about a dozen."""
     names = [name for name in ulmus.__all__ if not name.startswith("_")]
     assert len(names) == len(set(names)) <= 15
     assert set(ulmus.__all__) <= set(dir(ulmus))
@@ -88,8 +88,8 @@ def test_public_names_are_a_short_list_and_all_of_them_are_there() -> None:
         assert getattr(ulmus, name).__name__ == name
 
 
-def test_lazy_names_are_what_type_checkers_see() -> None:
-    """The table of lazy names and the imports for type checkers say the same."""
+def test_lazy_names_agree_with_those_for_type_checkers() -> None:
+    """The table of lazy names agrees with the imports for type checkers."""
     tree = ast.parse(Path(ulmus.__file__).read_text(encoding="utf-8"))
     typed = {
         alias.name: (node.module or "").removeprefix("ulmus.")
@@ -102,13 +102,13 @@ def test_lazy_names_are_what_type_checkers_see() -> None:
 
 
 def test_an_unknown_name_is_an_attribute_error() -> None:
-    """Asking for a name that is not public fails as Python users expect."""
+    """Accessing an unknown name raises AttributeError."""
     with pytest.raises(AttributeError, match="no attribute 'TextClassifer'"):
         ulmus.TextClassifer  # noqa: B018
 
 
 @pytest.mark.parametrize("file", SOURCES + OTHERS, ids=lambda file: str(file.relative_to(ROOT)))
-def test_every_file_fits_in_one_head(file: Path) -> None:
+def test_no_file_or_function_is_too_long(file: Path) -> None:
     """No file is longer than 400 lines, and no function is longer than 50 without its docstring."""
     source = file.read_text(encoding="utf-8")
     assert source.count("\n") <= MAX_LINES
@@ -144,7 +144,7 @@ def test_no_module_can_run_foreign_code(file: Path) -> None:
 
 
 def test_the_root_folder_stays_small() -> None:
-    """At most 13 entries meet the eye of whoever opens the repository."""
+    """The root folder has at most 13 visible entries."""
     listed = subprocess.run(
         ["git", "ls-tree", "--name-only", "HEAD"], cwd=ROOT, capture_output=True, text=True
     )

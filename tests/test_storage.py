@@ -1,4 +1,4 @@
-"""Writing whole or not at all: failures in the middle, full disks, missing permissions, killed processes."""
+"""Files are written completely or not at all: failures, full disks, missing permissions, killed processes."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ def names(folder: Path) -> list[str]:
     return sorted(entry.name for entry in folder.iterdir())
 
 
-def test_a_file_appears_only_when_it_is_whole(tmp_path: Path) -> None:
-    """The old content stays readable under the name until the new one is complete."""
+def test_a_file_appears_only_when_it_is_complete(tmp_path: Path) -> None:
+    """The old content stays readable until the new file is complete."""
     path = tmp_path / "deep" / "file"
     with whole_file(path) as file:
         file.write(b"old")
@@ -32,7 +32,7 @@ def test_a_file_appears_only_when_it_is_whole(tmp_path: Path) -> None:
 
 
 def test_a_failure_in_the_middle_changes_nothing(tmp_path: Path) -> None:
-    """An exception leaves the old file and no temporary, and passes through unchanged."""
+    """An exception is passed on unchanged and leaves the old file and no temporary one."""
     path = tmp_path / "file"
     path.write_bytes(b"old")
     with pytest.raises(ValueError, match="closed"), whole_file(path) as file:  # noqa: PT012
@@ -43,7 +43,7 @@ def test_a_failure_in_the_middle_changes_nothing(tmp_path: Path) -> None:
 
 
 def test_a_failure_in_the_middle_of_a_folder_changes_nothing(tmp_path: Path) -> None:
-    """So for folders: the old one stays whole."""
+    """An exception while writing a folder leaves the old folder complete."""
     path = tmp_path / "folder"
     with whole_folder(path) as folder:
         (folder / "a").write_bytes(b"old")
@@ -55,7 +55,7 @@ def test_a_failure_in_the_middle_of_a_folder_changes_nothing(tmp_path: Path) -> 
 
 
 def test_a_folder_replaces_the_older_one_of_its_name(tmp_path: Path) -> None:
-    """Nothing of the old folder is left in the new one."""
+    """A new folder replaces the old one completely."""
     path = tmp_path / "folder"
     for name in ("a", "b"):
         with whole_folder(path) as folder:
@@ -68,10 +68,10 @@ def test_a_folder_replaces_the_older_one_of_its_name(tmp_path: Path) -> None:
     ("code", "words"),
     [(errno.ENOSPC, "disk is full"), (errno.EROFS, "read-only"), (errno.EACCES, "no permission")],
 )
-def test_what_the_system_refuses_is_told_in_words(
+def test_an_operating_system_error_becomes_advice(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, words: str
 ) -> None:
-    """A full disk, a read-only disk and a missing permission each get their own advice; nothing is left."""
+    """A full disk, a read-only disk and a missing permission give different advice; nothing is left behind."""
 
     def refuse(_: int) -> None:
         raise OSError(code, os.strerror(code))
@@ -101,7 +101,7 @@ def test_a_real_limit_on_file_size_leaves_nothing_behind(tmp_path: Path) -> None
     assert names(tmp_path) == []
 
 
-def test_a_place_that_cannot_be_written_is_found_before_the_work(tmp_path: Path) -> None:
+def test_an_unwritable_path_is_reported_before_any_work(tmp_path: Path) -> None:
     """check_writable refuses a folder of that name and a path through a file, and leaves nothing."""
     (tmp_path / "file").write_bytes(b"")
     (tmp_path / "folder").mkdir()
@@ -123,15 +123,15 @@ def test_a_device_is_never_replaced() -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write everywhere")
-def test_a_folder_without_permission_is_told(tmp_path: Path) -> None:
-    """Not being allowed to write is told as such."""
+def test_a_folder_without_permission_is_reported(tmp_path: Path) -> None:
+    """A folder without write permission gives an error that says so."""
     tmp_path.chmod(0o500)
     with pytest.raises(StorageError, match="no permission"):
         check_writable(tmp_path / "model")
 
 
-def test_what_a_killed_process_left_is_swept_away(tmp_path: Path) -> None:
-    """The next write removes old temporaries of the same name, but neither fresh ones nor other files."""
+def test_leftovers_of_a_killed_process_are_removed(tmp_path: Path) -> None:
+    """The next write removes old temporary files of the same name, but neither recent ones nor other files."""
     long_ago = time.time() - 7 * 3600
     for name in (".model.000000000000.tmp", ".model.folder.tmp/ids.bin", "model.tmp", ".other.0.tmp"):
         path = tmp_path / name

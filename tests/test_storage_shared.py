@@ -1,4 +1,4 @@
-"""Several processes and a careless or hostile neighbour in one folder."""
+"""Several processes in one folder, one of them possibly hostile."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ HOLDER = """if True:
 
 
 def test_a_folder_is_held_by_one_process_at_a_time(tmp_path: Path) -> None:
-    """A second one is refused at once; the lock of a process that was killed holds nobody up and leaves nothing."""
+    """A second process is refused at once; a killed process leaves no lock and no file."""
     folder = tmp_path / "work"
     with subprocess.Popen([sys.executable, "-c", HOLDER, folder], stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
@@ -41,7 +41,7 @@ def test_a_folder_is_held_by_one_process_at_a_time(tmp_path: Path) -> None:
 
 
 def test_a_lock_is_not_taken_through_a_planted_link(tmp_path: Path) -> None:
-    """Its name can be foreseen, so a neighbour could have it point at a file of ours."""
+    """A lock file that is a planted link to another file is not followed."""
     (tmp_path / "precious").write_text("mine")
     (tmp_path / ".work.lock").symlink_to(tmp_path / "precious")
     with pytest.raises(StorageError), held(tmp_path / "work"):
@@ -51,7 +51,7 @@ def test_a_lock_is_not_taken_through_a_planted_link(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="permissions are a Unix thing")
 def test_a_file_that_is_replaced_keeps_its_permissions(tmp_path: Path) -> None:
-    """A private model stays private; a new file gets what the umask leaves."""
+    """A replaced file keeps its permissions; a new file gets those of the umask."""
     before = os.umask(0o027)
     try:
         for name, mode in (("private", 0o600), ("shared", 0o664)):
@@ -76,7 +76,7 @@ KILLED = """if True:
 
 
 def test_kill_9_while_a_model_is_saved_leaves_the_old_one(tmp_path: Path) -> None:
-    """Killed before the new file is whole: the old one is complete, the rest has another name."""
+    """A process killed while saving leaves the old file complete."""
     from ulmus import bundle
 
     path = tmp_path / "m.ulmus"

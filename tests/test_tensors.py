@@ -1,4 +1,4 @@
-"""The safetensors format: both ways with the official library, bfloat16, damaged headers."""
+"""The safetensors format: compatibility with the official library, bfloat16, damaged headers."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ def entry(dtype: str, shape: list[int], begin: int, end: int) -> dict[str, objec
 
 @settings(deadline=None, max_examples=50)
 @given(tensors=st.dictionaries(st.text(max_size=5), any_array, max_size=5))
-def test_arrays_come_back(tensors: dict[str, np.ndarray]) -> None:
-    """Every dtype and shape, scalars and empty ones too; what comes back is aligned and writable."""
+def test_arrays_survive_a_round_trip(tensors: dict[str, np.ndarray]) -> None:
+    """Arrays of every dtype and shape, also scalars and empty ones, survive a round trip, aligned and writable."""
     found = unpack(bytearray(b"".join(pack(tensors))))
     assert found.keys() == tensors.keys()
     for name, array in tensors.items():
@@ -76,7 +76,7 @@ def test_torch_reads_bfloat16_as_such() -> None:
 @given(values=hnp.arrays(np.float32, 8, elements=st.floats(width=32, allow_nan=False, allow_infinity=False)))
 @settings(deadline=None, max_examples=50)
 def test_bfloat16_is_the_nearest(values: np.ndarray) -> None:
-    """Rounding errs by at most half a step of 8 bits, and numbers that are bfloat16 already stay."""
+    """Rounding to bfloat16 is to the nearest value, and bfloat16 values are unchanged."""
     rounded = BFloat16.from_float32(values).to_float32()
     normal = (np.abs(values) > 2e-38) & (np.abs(values) < 3e38)
     assert (np.abs(rounded - values)[normal] <= np.abs(values)[normal] / 256).all()
@@ -85,7 +85,7 @@ def test_bfloat16_is_the_nearest(values: np.ndarray) -> None:
 
 
 def test_the_same_tensors_give_the_same_bytes() -> None:
-    """In whatever order they come, contiguous or not, in whatever byte order."""
+    """The bytes do not depend on the order, contiguity or byte order of the tensors."""
     a, b = np.arange(6, dtype=np.float32).reshape(2, 3), np.ones(3, np.uint8)
     one = b"".join(pack({"a": a, "b": b}))
     other = b"".join(pack({"b": b, "a": np.asfortranarray(a).astype(">f4")}))
@@ -93,8 +93,8 @@ def test_the_same_tensors_give_the_same_bytes() -> None:
 
 
 @pytest.mark.parametrize("array", [np.array([None]), np.array(["text"]), np.ones(2, complex)])
-def test_what_has_no_dtype_in_the_format_is_refused(array: np.ndarray) -> None:
-    """Objects, which would need pickle, strings and complex numbers are TypeErrors naming the tensor."""
+def test_a_dtype_outside_the_format_is_refused(array: np.ndarray) -> None:
+    """Objects, strings and complex numbers raise a TypeError that names the tensor."""
     with pytest.raises(TypeError, match="tensor 'w' has dtype"):
         pack({"w": array})
 
@@ -128,16 +128,16 @@ def test_what_has_no_dtype_in_the_format_is_refused(array: np.ndarray) -> None:
         (bytearray(b"\x00\x00\x10" + bytes(5) + b"[" * 2**20), "not JSON"),
     ],
 )
-def test_damaged_weights_are_told(data: bytearray, words: str) -> None:
-    """Whatever does not fit together exactly is a BundleError, before any memory is asked for."""
+def test_damaged_weights_are_reported(data: bytearray, words: str) -> None:
+    """Any inconsistency is a BundleError before memory is allocated."""
     with pytest.raises(BundleError, match=words):
         unpack(data)
 
 
 @pytest.mark.parametrize("kind", ["<f8", "<f4", "<f2", "bfloat16"])
 @pytest.mark.parametrize("value", [np.nan, -np.nan, np.inf, -np.inf, 1.2e5, -1.2e5])
-def test_what_is_no_weight_is_told(kind: str, value: float) -> None:
-    """NaN, infinity and numbers beyond 100,000 in any type and sign; everything else may be, integers too."""
+def test_numbers_that_cannot_be_weights_are_reported(kind: str, value: float) -> None:
+    """NaN, infinity and magnitudes above 100,000 are refused as weights in every float type; integers are not."""
     usual = np.float32([0.0, -0.0, 1e-40, 6e4, -6e4])
     with np.errstate(over="ignore"):
         spoilt = np.append(usual, np.float32(value))

@@ -1,4 +1,4 @@
-"""What may be sent to a terminal, and in which encoding."""
+"""Which characters are sent to a terminal, and in which encoding."""
 
 from __future__ import annotations
 
@@ -26,32 +26,32 @@ UNSAFE = [chr(k) for k in (*range(0x20), *range(0x7F, 0xA0), *range(0x2028, 0x20
     ],
 )
 def test_control_characters_are_shown(text: str, shown: str) -> None:
-    """As a string literal would write them."""
+    """Control characters are escaped as in a string literal."""
     assert printable(text) == shown
 
 
 def test_newlines_and_tabs_may_stay() -> None:
-    """In what is several lines on purpose; nothing else does."""
+    """Newlines and tabs are kept on request, other control characters never."""
     assert printable("two\nlines\t\x1b", lines=True) == "two\nlines\t\\x1b"
 
 
 @given(st.text(st.characters(exclude_categories=["Cc", "Cs", "Zl", "Zp"], exclude_characters=UNSAFE)))
 def test_text_of_every_script_stays_as_it_is(text: str) -> None:
-    """Joiners and direction marks, which scripts need, included."""
+    """Text of every script is unchanged, including joiners and direction marks."""
     assert printable(text) == text
     assert printable("क्‍ष \u200f") == "क्‍ष \u200f"
 
 
 @given(st.text())
 def test_what_is_printable_can_be_encoded_and_holds_no_control_character(text: str) -> None:
-    """Whatever the text."""
+    """Any text becomes encodable and free of control characters."""
     shown = printable(text)
     assert not set(shown) & set(UNSAFE)
     shown.encode("utf-8")
 
 
 def test_streams_become_utf8_with_plain_newlines(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A pipe of Windows, cp1252 with two characters a newline, gets the bytes that any other system gets."""
+    """A Windows pipe (cp1252, \\r\\n) gets the same bytes as any other system."""
     pipes = [io.TextIOWrapper(io.BytesIO(), encoding="cp1252", newline="\r\n") for _ in range(2)]
     monkeypatch.setattr(sys, "stdout", pipes[0])
     monkeypatch.setattr(sys, "stderr", pipes[1])
@@ -63,6 +63,6 @@ def test_streams_become_utf8_with_plain_newlines(monkeypatch: pytest.MonkeyPatch
 
 
 def test_a_stream_that_cannot_change_stays(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A program may have put anything in the place of stdout."""
+    """A stdout object that cannot be reconfigured is left unchanged."""
     monkeypatch.setattr(sys, "stdout", io.StringIO())
     use_utf8()

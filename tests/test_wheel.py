@@ -1,4 +1,4 @@
-"""What people install: wheels, not the source tree."""
+"""The installed wheels, as opposed to the source tree."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def ran(work: Path, *arguments: str) -> Any:
 
 
 def test_an_installed_wheel_finds_the_models_of_its_own_and_of_other_wheels(work: Path) -> None:
-    """All that are in the source tree are in the wheel; another wheel's are found by its entry point."""
+    """A wheel has all models of the source tree; those of another wheel are found through its entry point."""
     found = ran(work, "-m", "ulmus", "models", "--json")
     shipped = {file.stem for file in (ROOT / "src" / "ulmus" / "pretrained").glob("*.ulmus")}
     assert set(found) >= {"xx-own", "xx-more", *shipped}
@@ -79,14 +79,14 @@ def test_an_installed_wheel_finds_the_models_of_its_own_and_of_other_wheels(work
     assert all(Path(one["path"]).is_relative_to(site) for one in found.values())
 
 
-def test_a_model_of_a_wheel_writes(work: Path) -> None:
-    """By its name, from any folder."""
+def test_a_model_of_a_wheel_generates_text(work: Path) -> None:
+    """A model of a wheel generates text by its name, from any folder."""
     told = ran(work, "-m", "ulmus", "generate", "xx-more", "a film", "--words", "3", "--seed", "0", "--json")
     assert told["samples"][0].startswith("a film")
 
 
-def test_models_cost_nothing_until_one_is_asked_for(work: Path) -> None:
-    """Importing the installed package opens no model and looks for none."""
+def test_models_cost_nothing_until_one_is_used(work: Path) -> None:
+    """Importing the installed package neither opens nor looks up models."""
     script = (
         "import sys, json; opened = []; sys.addaudithook(lambda event, details: opened.append(str(details[0]))"
         " if event in ('open', 'os.scandir', 'os.listdir') else None); import ulmus, ulmus.cli;"

@@ -1,6 +1,6 @@
 """Ulmus: transfer learning for text, from raw text and a few labels to a classifier you can ship.
 
-The public names, each loaded on first use: `import ulmus` takes milliseconds, without torch or numpy.
+Public names are loaded on first use: `import ulmus` takes milliseconds and loads neither torch nor numpy.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> object:
-    """Load a public name from its module the first time it is asked for (PEP 562)."""
+    """Load a public name from its module on first access (PEP 562). Raises AttributeError for any other name."""
     if name not in _HOMES:
         raise AttributeError(f"module 'ulmus' has no attribute {name!r}")
     value: object = getattr(import_module(f"ulmus.{_HOMES[name]}"), name)

@@ -1,4 +1,4 @@
-"""`python -m ulmus`: the `ulmus` command where the script is not on the path. Knows nothing else."""
+"""`python -m ulmus`: the `ulmus` command, for when the script is not on the path."""
 
 from ulmus.cli import app
 

@@ -1,12 +1,12 @@
-"""Texts that every installation already has: the documentation strings of well-known Python packages.
+"""A demo data set from texts that every installation has: the docstrings of well-known Python packages.
 
-What: eight packages, one label each, a description from each docstring, for the task *which package is this
-     from?*
-How: the source files are read with `ast`, nothing is imported or run; the same files give the same texts.
-     Only the prose before the first section, example or parameter list is kept. A text that names its own
-     package, or its usual short name, would give the answer away and is left out; so is one that two have.
+What: eight packages, one label each; the description in each docstring; the task is *which package is this from?*
+How: the source files are parsed with `ast`, nothing is imported or run; the same files give the same texts.
+     Only the prose before the first section, example or parameter list is kept. A text that contains the name of
+     its package, or its usual abbreviation, would give the answer away and is left out; so is a text that occurs
+     in two packages.
 Cost: about 15 seconds for 3,000 files; nothing is downloaded.
-Does not know: models, training, or how a text is cut.
+Does not know: models, training, tokenizers.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from typing import NamedTuple
 
 from ulmus.storage import whole_file
 
-# label -> words that would give it away
+# label -> words that give it away
 PACKAGES: dict[str, tuple[str, ...]] = {
     "matplotlib": ("matplotlib", "pyplot", "plt", "mpl"),
     "networkx": ("networkx", "nx"),
@@ -40,7 +40,7 @@ PACKAGES: dict[str, tuple[str, ...]] = {
     "torch": ("torch", "pytorch", "aten"),
 }
 _SKIPPED = {"test", "tests", "testing", "_vendor", "externals", "site-packages", "lib2to3", "idlelib"}
-# torch's compilers: half of its text, few readers
+# torch's compilers: half of its text, of interest to few
 _SKIPPED |= {"_inductor", "_dynamo", "_export", "_functorch", "_subclasses"}
 _END_OF_PROSE = re.compile(
     r"""^\s*(?:
@@ -54,11 +54,11 @@ _END_OF_PROSE = re.compile(
 )
 _DOCUMENTED = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 _MIN_WORDS, _MAX_WORDS = 20, 80
-_ENOUGH = 1500  # descriptions of one package
+_ENOUGH = 1500  # descriptions per package
 
 
 class Task(NamedTuple):
-    """The demo task: few labelled texts, many without a label, and a test set that nothing is trained on."""
+    """The demo task: a few labelled texts, many unlabelled ones, and a test set that is never trained on."""
 
     texts: list[str]
     labels: list[str]
@@ -68,11 +68,11 @@ class Task(NamedTuple):
 
 
 def docstrings(labeled: int = 400, test: int = 1000) -> Task:
-    """Read the packages' sources and deal the descriptions out.
+    """Read the sources of the packages and split the descriptions into training, test and unlabelled texts.
 
-    `labeled` and `test` are numbers of documents, in equal parts from the eight packages; all the others are
-    unlabelled. A text's place depends on its own hash: a new version of one package hardly moves the rest.
-    Raises ModuleNotFoundError where a package is not installed.
+    `labeled` and `test` are numbers of documents, in equal parts from the eight packages; all others are
+    unlabelled. The split of a text depends on its hash: a new version of one package hardly changes the others.
+    Raises ModuleNotFoundError if a package is not installed.
     """
     seen = Counter[str]()
     task = Task([], [], [], [], [])
@@ -91,7 +91,7 @@ def docstrings(labeled: int = 400, test: int = 1000) -> Task:
 
 
 def _descriptions() -> dict[str, str]:
-    """Text -> label for all descriptions; texts that two packages have are dropped."""
+    """Text -> label for all descriptions, without texts that occur in two packages."""
     labels: dict[str, str] = {}
     shared: set[str] = set()
     for label, giveaways in PACKAGES.items():
@@ -103,8 +103,8 @@ def _descriptions() -> dict[str, str]:
 
 
 def _from_package(label: str) -> Iterator[str]:
-    """The descriptions in one package, file by file, in an order that has nothing to do with subjects."""
-    found = 0
+    """The descriptions in one package, file by file, in an order unrelated to their subjects."""
+    count = 0
     for file in _source_files(label):
         try:
             with warnings.catch_warnings(action="ignore"):  # invalid escapes in other people's strings
@@ -114,14 +114,14 @@ def _from_package(label: str) -> Iterator[str]:
         for docstring in _strings(tree):
             text = prose(docstring)
             if text.count(" ") >= _MIN_WORDS - 1:
-                found += 1
+                count += 1
                 yield text
-        if found >= _ENOUGH:
+        if count >= _ENOUGH:
             return
 
 
 def _strings(node: ast.Module | ast.stmt) -> Iterator[str]:
-    """The docstrings of a module, its classes, its functions, and theirs; expressions are not looked into."""
+    """The docstrings of a module and of its classes and functions, nested ones included."""
     if isinstance(node, _DOCUMENTED):
         yield ast.get_docstring(node, clean=False) or ""
     for statement in getattr(node, "body", ()):
@@ -155,7 +155,7 @@ def _folder(label: str) -> Path:
     spec = find_spec(label)
     if spec is None or spec.origin is None:
         raise ModuleNotFoundError(
-            f"the demo reads the sources of {label}, which is not installed: pip install {label}"
+            f"the demo needs the sources of {label}, which is not installed. Run: pip install {label}"
         )
     return Path(spec.origin).parent
 
@@ -163,8 +163,8 @@ def _folder(label: str) -> Path:
 def write(folder: str | Path, task: Task | None = None) -> Path:
     """Write `train.csv` and `test.csv` (text, label) and `unlabeled.csv` (text) into `folder`.
 
-    A file that holds just that is left alone, so that a training stopped on it can go on.
-    Raises StorageError where the disk is full or the folder may not be written.
+    A file that already has this content is left unchanged, so that an interrupted training on it can resume.
+    Raises StorageError if the disk is full or the folder is not writable.
     """
     task = task or docstrings()
     folder = Path(folder)

@@ -1,8 +1,8 @@
-"""Language models that are installed: those of this package, and those that other distributions bring.
+"""Installed language models: those of this package, and those provided by other distributions.
 
-A distribution brings models by an entry point of the group `ulmus.models` whose value is the name of a package; every
-`*.ulmus` file in the folder of that package is a model, called like the file. The package is found, not imported: no
-code of it runs. Costs a look into a few folders. Knows no model.
+A distribution provides models through an entry point of the group `ulmus.models` whose value is the name of a package;
+every `*.ulmus` file in the folder of that package is a model, named after the file. The package is located, not
+imported: none of its code runs. Cost: listing a few folders. Knows no model.
 """
 
 from __future__ import annotations
@@ -22,37 +22,38 @@ SUFFIX = ".ulmus"
 
 
 def installed() -> dict[str, Path]:
-    """Name -> model file of all that are installed, our own first; of two with one name the first."""
+    """Name -> file of every installed model, those of this package first; of two equal names the first counts."""
     folders = [OWN]
     for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name):
         folders += _folders(entry.value)
-    found: dict[str, Path] = {}
+    models: dict[str, Path] = {}
     for folder in folders:
         for file in sorted(folder.glob(f"*{SUFFIX}")):
-            found.setdefault(file.stem, file)
-    return found
+            models.setdefault(file.stem, file)
+    return models
 
 
 def find(name: str | Path) -> Path:
-    """The file of an installed model, or `name` itself where that is a path. Raises BundleError for neither."""
+    """The file of an installed model, or `name` itself if it is a path. Raises BundleError if it is neither."""
     path = Path(name)
     if path.is_file() or path.suffix or path.name != str(name):
         return path
     known = installed()
     if path.name not in known:
         raise BundleError(
-            f"There is no file and no installed model called {path.name!r}. Installed: {', '.join(known) or 'none'}."
+            f"There is no file or installed model named {path.name!r}. Installed models: {', '.join(known) or 'none'}."
             f"{did_you_mean(path.name, known)}"
         )
     return known[path.name]
 
 
 def _folders(package: str) -> list[Path]:
-    """Where a package of this name lies; nowhere if it is not there."""
-    if "." in package:  # (to find a package in a package the outer one would have to be imported)
+    """The folders of a package; empty if it is not installed."""
+    # locating a nested package would import the outer one
+    if "." in package:
         return []
     try:
         spec = find_spec(package)
     except (ImportError, ValueError):
         return []
-    return [Path(place) for place in (spec.submodule_search_locations if spec else None) or ()]
+    return [Path(folder) for folder in (spec.submodule_search_locations if spec else None) or ()]

@@ -1,4 +1,4 @@
-"""Tiny texts, and tiny models trained on them once, by the commands themselves."""
+"""Tiny texts, and tiny models trained on them once, through the command line."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ def loaded_by(arguments: list[str]) -> set[str]:
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["train", "--help"], ["predict", "--help"]])
-def test_asking_for_help_loads_nothing_heavy(arguments: list[str]) -> None:
+def test_help_loads_nothing_heavy(arguments: list[str]) -> None:
     """`ulmus --help` imports no numeric library and does not even load rich."""
     assert not loaded_by(arguments) & {*HEAVY, "rich"}
 
@@ -65,8 +65,8 @@ def test_help_lists_every_command() -> None:
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_help_of_a_command_is_ascii_and_explains_every_option(name: str) -> None:
-    """Help passes every terminal, and no option stands there without a word."""
+def test_help_of_a_command_is_ascii_and_documents_every_option(name: str) -> None:
+    """Help is plain ASCII and documents every option."""
     shown = CliRunner().invoke(app, [name, "--help"])
     assert shown.exit_code == 0
     assert shown.stdout.isascii()
@@ -86,7 +86,7 @@ def test_help_of_a_command_is_ascii_and_explains_every_option(name: str) -> None
         (["train", "a.csv", "--out", "m.ulmus", "--model", "x"], "Did you mean '--language-model'?"),
         (
             ["train", "a.csv", "--out", "m.ulmus", "--epochs", "3"],
-            "--config. Did you mean [classifier] all_epochs",
+            "--config file. Did you mean [classifier] all_epochs",
         ),
         (["train", "a.csv", "--out", "m.ulmus", "--embedding", "3"], "Did you mean [lm] embedding?"),
         (["pretrain", "a.txt", "--out", "m.ulmus", "--epochs", "3"], "Did you mean [lm] epochs"),
@@ -98,15 +98,15 @@ def test_help_of_a_command_is_ascii_and_explains_every_option(name: str) -> None
     ],
 )
 def test_a_usage_error_ends_with_code_2_and_says_what_is_wrong(arguments: list[str], said: str) -> None:
-    """Wrong calls: exit code 2, the reason on stderr, nothing on stdout."""
+    """A usage error has exit code 2, the reason on stderr and nothing on stdout."""
     done = CliRunner().invoke(app, arguments)
     assert (done.exit_code, done.stdout) == (2, "")
     assert said in done.stderr
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_help_stands_in_groups_and_ends_with_an_example(name: str) -> None:
-    """The options of the command itself, then what it shares; the example is a call of it that can be parsed."""
+def test_help_is_grouped_and_ends_with_an_example(name: str) -> None:
+    """Help lists the command's own options, then the shared ones, then an example that parses."""
     shown = CliRunner().invoke(app, [name, "--help"]).stdout
     headings = [line.rstrip(":") for line in shown.splitlines() if re.fullmatch(r"[A-Z].*:", line)]
     assert len(headings) == len(set(headings)) >= 3
@@ -120,13 +120,13 @@ def test_help_stands_in_groups_and_ends_with_an_example(name: str) -> None:
 
 
 def test_other_spellings_are_accepted() -> None:
-    """`--unlabelled` is `--unlabeled`."""
+    """`--unlabelled` is an alias of `--unlabeled`."""
     done = CliRunner().invoke(app, ["train", "nowhere.csv", "--out", "m.ulmus", "--unlabelled", "x.csv"])
     assert "nowhere.csv" in done.stderr
 
 
 def test_a_failure_ends_with_code_1_and_no_traceback() -> None:
-    """A missing model file is one sentence on stderr."""
+    """A missing file gives one sentence on stderr."""
     done = CliRunner().invoke(app, ["info", "nowhere.ulmus"])
     assert (done.exit_code, done.stdout) == (1, "")
     assert done.stderr == "Error: There is no model file at nowhere.ulmus. Check the path.\n"

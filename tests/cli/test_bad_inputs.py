@@ -62,7 +62,7 @@ DATA = {
 
 @pytest.mark.parametrize("case", DATA)
 def test_data_that_cannot_be_used(case: str, tmp_path: Path, run: Run) -> None:
-    """The message names the file and what to do; no model, no checkpoint and no temporary file is left."""
+    """The message names the file and the remedy; no model, checkpoint or temporary file is left."""
     name, content, more, code, said = DATA[case]
     if content is not None:
         (tmp_path / name).write_bytes(content)
@@ -93,8 +93,8 @@ TEXTS = {
 
 
 @pytest.mark.parametrize("case", TEXTS)
-def test_a_strange_text_is_a_text(case: str, classifier: Path, tmp_path: Path, run: Run) -> None:
-    """It gets one prediction, between two others that stay what they are."""
+def test_an_unusual_text_is_predicted(case: str, classifier: Path, tmp_path: Path, run: Run) -> None:
+    """An unusual text gets one prediction, and those before and after it are unchanged."""
     texts = ["a lovely film", TEXTS[case], "a dull film"]
     data = tmp_path / "a.jsonl"
     data.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
@@ -109,8 +109,8 @@ def test_a_strange_text_is_a_text(case: str, classifier: Path, tmp_path: Path, r
         assert float(row["good"]) == pytest.approx(float(other["good"]), abs=1e-5)
 
 
-def test_strange_texts_can_be_learnt_from(corpus: Path, tmp_path: Path, run: Run) -> None:
-    """Each of them twice, with two labels, among usable ones."""
+def test_unusual_texts_can_be_trained_on(corpus: Path, tmp_path: Path, run: Run) -> None:
+    """Training works with unusual texts, each present twice under two labels, among ordinary ones."""
     rows = [
         {"text": text, "label": label} for text in TEXTS.values() if len(text) < 10**5 for label in ("a", "b")
     ]
@@ -125,15 +125,17 @@ def test_strange_texts_can_be_learnt_from(corpus: Path, tmp_path: Path, run: Run
 
 
 def test_stdin_that_is_not_utf8_names_the_line(classifier: Path, run: Run) -> None:
-    """And how to convert it."""
+    """The error for undecodable standard input names the line and a way to convert it."""
     done = run("predict", classifier, stdin=b"a film\ncaf\xe9\n")
     assert done.exit_code == 1
     assert "line 2 of the standard input is not UTF-8" in done.stderr
     assert "iconv" in done.stderr
 
 
-def test_a_label_seen_only_in_validation_is_told_and_left_out(corpus: Path, tmp_path: Path, run: Run) -> None:
-    """One text of three has a label that the training data lack; with that label alone it is an error."""
+def test_an_unseen_label_of_the_held_out_set_is_reported_and_left_out(
+    corpus: Path, tmp_path: Path, run: Run
+) -> None:
+    """Held-out texts with an unseen label are reported and left out; if all are, it is an error."""
     valid = tmp_path / "valid.csv"
     arguments = (
         *("train", corpus / "train.csv", "--text", "text", "--label", "label", "--valid", valid),
@@ -142,13 +144,13 @@ def test_a_label_seen_only_in_validation_is_told_and_left_out(corpus: Path, tmp_
     valid.write_bytes(HEADER + GOOD + b"a so-so film,mixed\n")
     done = run(*arguments)
     assert done.exit_code == 0, done.stderr
-    assert "'mixed' is not among the labels to learn from" in done.stderr
+    assert "'mixed' is not among the training labels" in done.stderr
     assert json.loads(done.stdout)["n"] == 2
     (tmp_path / "m.ulmus").unlink()
     valid.write_bytes(HEADER + b"a so-so film,mixed\n")
     done = run(*arguments)
     assert done.exit_code == 1
-    assert "no label of" in done.stderr
+    assert "none of the labels in" in done.stderr
     assert list(tmp_path.iterdir()) == [valid]
 
 
@@ -169,7 +171,7 @@ def with_another_member(model: bytes, name: str) -> bytes:
 
 
 def changed_byte(model: bytes) -> bytes:
-    """The model with one bit of its weights turned round."""
+    """The model with one bit of its weights flipped."""
     with zipfile.ZipFile(io.BytesIO(model)) as archive:
         middle = archive.getinfo("weights.safetensors").header_offset + 10_000
     return model[:middle] + bytes([model[middle] ^ 1]) + model[middle + 1 :]
@@ -189,8 +191,10 @@ MODELS: dict[str, tuple[Callable[[bytes], bytes], str]] = {
 
 
 @pytest.mark.parametrize("case", MODELS)
-def test_model_files_that_are_not_opened(case: str, classifier: Path, tmp_path: Path, run: Run) -> None:
-    """Damaged or hostile: one message, nothing predicted, nothing unpacked."""
+def test_damaged_and_hostile_model_files_are_refused(
+    case: str, classifier: Path, tmp_path: Path, run: Run
+) -> None:
+    """A damaged or hostile model file gives one message; nothing is predicted or unpacked."""
     damage, said = MODELS[case]
     bad = tmp_path / "bad.ulmus"
     bad.write_bytes(damage(classifier.read_bytes()))
@@ -206,7 +210,7 @@ def test_model_files_that_are_not_opened(case: str, classifier: Path, tmp_path: 
 
 @contextmanager
 def small_disk(size_bytes: int) -> Iterator[None]:
-    """No file may grow larger: what a full disk looks like, without one."""
+    """Limit the size of files, which simulates a full disk."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size_bytes, hard))
     try:
@@ -216,7 +220,7 @@ def small_disk(size_bytes: int) -> Iterator[None]:
 
 
 def test_a_disk_that_fills_while_predicting(classifier: Path, corpus: Path, tmp_path: Path, run: Run) -> None:
-    """The old file stays; no half of the new one."""
+    """A disk that fills up while predicting leaves the old output and no partial one."""
     out = tmp_path / "out.csv"
     out.write_text("old")
     with small_disk(200):
@@ -228,7 +232,7 @@ def test_a_disk_that_fills_while_predicting(classifier: Path, corpus: Path, tmp_
 
 
 def test_a_disk_that_fills_when_the_model_is_written(corpus: Path, tmp_path: Path, run: Run) -> None:
-    """No model file; the same command goes on, once there is room, from what the run kept."""
+    """A disk that fills up while saving leaves no model file, and the run resumes once there is space."""
     out = tmp_path / "m.ulmus"
     arguments = (
         *("train", corpus / "train.csv", "--text", "text", "--label", "label", "--out", out),
@@ -246,7 +250,7 @@ def test_a_disk_that_fills_when_the_model_is_written(corpus: Path, tmp_path: Pat
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
 def test_a_full_standard_output_is_one_message(classifier: Path, corpus: Path) -> None:
-    """`ulmus predict ... > /dev/full`: exit code 1 and no traceback of the interpreter's end."""
+    """`ulmus predict ... > /dev/full` exits with 1 and without a traceback at interpreter shutdown."""
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(
             [sys.executable, "-m", "ulmus", "predict", str(classifier), str(corpus / "test.csv")],
@@ -260,8 +264,10 @@ def test_a_full_standard_output_is_one_message(classifier: Path, corpus: Path) -
     assert "Exception ignored" not in done.stderr
 
 
-def test_no_place_to_write_is_found_before_the_work(corpus: Path, tmp_path: Path, run: Run) -> None:
-    """A path below a file, or a folder in the place of the file."""
+def test_an_impossible_output_path_is_reported_before_any_work(
+    corpus: Path, tmp_path: Path, run: Run
+) -> None:
+    """An output path below a file, or that is a folder, is refused before any work."""
     (tmp_path / "file").touch()
     (tmp_path / "folder.ulmus").mkdir()
     for out in (tmp_path / "file" / "m.ulmus", tmp_path / "folder.ulmus"):
@@ -272,8 +278,8 @@ def test_no_place_to_write_is_found_before_the_work(corpus: Path, tmp_path: Path
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_no_permission_is_found_before_the_work(corpus: Path, tmp_path: Path, run: Run) -> None:
-    """A folder that may only be read."""
+def test_a_missing_permission_is_reported_before_any_work(corpus: Path, tmp_path: Path, run: Run) -> None:
+    """An output in a read-only folder is refused before any work."""
     (tmp_path / "closed").mkdir(mode=0o500)
     done = run("pretrain", corpus / "train.csv", "--out", tmp_path / "closed" / "lm.ulmus")
     assert done.exit_code == 1
@@ -309,10 +315,10 @@ def test_no_permission_is_found_before_the_work(corpus: Path, tmp_path: Path, ru
         (["tokens", "a", "--model", "nowhere.ulmus"], 1, "no model file at nowhere.ulmus"),
     ],
 )
-def test_a_file_that_is_not_there_is_found_before_the_work(
+def test_a_missing_file_is_reported_before_any_work(
     arguments: list[str], code: int, said: str, corpus: Path, tmp_path: Path, run: Run
 ) -> None:
-    """Whichever of the files it is; nothing is left behind."""
+    """Any missing input is reported before any work, and nothing is left behind."""
     filled = [part.format(data=corpus / "train.csv", out=tmp_path / "m.ulmus") for part in arguments]
     done = run(*filled)
     assert (done.exit_code, done.stdout) == (code, "")

@@ -20,7 +20,7 @@ WriteCsv = Callable[..., Path]
 
 
 def test_scores_as_a_table_for_people(classifier: Path, corpus: Path, run: Run) -> None:
-    """The parts and the whole."""
+    """The table has the scores of the parts and of both combined."""
     done = run("evaluate", classifier, corpus / "test.csv", "--text", "text", "--label", "label")
     assert done.exit_code == 0, done.stderr
     assert all(name in done.stdout for name in ("accuracy", "macro F1", "combined", "word counts"))
@@ -38,10 +38,10 @@ def test_scores_as_json(classifier: Path, corpus: Path, run: Run) -> None:
 
 
 @pytest.mark.parametrize("arguments", [[], ["--label-delimiter", ","]])
-def test_several_labels_a_text_are_scored_with_micro_f1(
+def test_multi_label_texts_are_scored_with_micro_f1(
     tagger: Path, corpus: Path, run: Run, arguments: list[str]
 ) -> None:
-    """The delimiter is found when it is not given."""
+    """Multi-label scores include micro F1; the delimiter is inferred if it is not given."""
     done = run(
         "evaluate", tagger, corpus / "tags.csv", "--text", "text", "--label", "tags", "--json", *arguments
     )
@@ -51,10 +51,10 @@ def test_several_labels_a_text_are_scored_with_micro_f1(
     assert "unknown_labels" not in result
 
 
-def test_a_label_the_model_does_not_know_counts_as_wrong(
+def test_an_unknown_label_counts_as_an_error(
     classifier: Path, tmp_path: Path, run: Run, reviews: Reviews, write_csv: WriteCsv
 ) -> None:
-    """10 of 30 texts have one: at most two thirds can be right, and the user is told."""
+    """Texts with an unknown label count as errors, with a warning."""
     rows = [[text, "mixed" if i % 3 == 0 else label] for i, (text, label) in enumerate(reviews(30, 11))]
     data = write_csv(tmp_path / "a.csv", ["text", "label"], rows)
     done = run("evaluate", classifier, data, "--label", "label", "--json")
@@ -64,13 +64,13 @@ def test_a_label_the_model_does_not_know_counts_as_wrong(
     assert (result["n"], result["unknown_labels"]) == (30, {"mixed": 10})
     assert set(result["parts"]) == {"lm", "counts", "combined"}
     assert result["accuracy"] == result["parts"]["combined"]["accuracy"]
-    assert "does not know 'mixed'" in done.stderr
+    assert "not a class of the model: 'mixed'" in done.stderr
 
 
-def test_a_strange_label_among_several_counts_as_wrong(
+def test_an_unknown_label_among_several_counts_as_an_error(
     tagger: Path, tmp_path: Path, run: Run, reviews: Reviews, write_csv: WriteCsv
 ) -> None:
-    """Multi-label: the other labels of the text are scored as ever."""
+    """In multi-label data an unknown label is an error, and the other labels of the text are scored as usual."""
     rows = [[text, f"{label},new"] for text, label in reviews(10, 12)]
     data = write_csv(tmp_path / "a.csv", ["text", "tags"], rows)
     done = run("evaluate", tagger, data, "--label", "tags", "--json")
@@ -83,7 +83,7 @@ def test_a_strange_label_among_several_counts_as_wrong(
 def test_labels_of_another_task_are_an_error(
     classifier: Path, tmp_path: Path, run: Run, write_csv: WriteCsv
 ) -> None:
-    """Not one label is known: it is the wrong column."""
+    """Labels of which none is a class of the model are an error."""
     data = write_csv(tmp_path / "a.csv", ["text", "label"], [["a film", "x"], ["a book", "y"]])
     done = run("evaluate", classifier, data, "--label", "label")
     assert done.exit_code == 1
@@ -91,10 +91,10 @@ def test_labels_of_another_task_are_an_error(
     assert "'bad', 'good'" in done.stderr
 
 
-def test_texts_without_a_label_are_left_out_and_that_is_said(
+def test_texts_without_a_label_are_left_out_with_a_note(
     classifier: Path, tmp_path: Path, run: Run, reviews: Reviews, write_csv: WriteCsv
 ) -> None:
-    """n counts the labelled ones."""
+    """Texts without a label are left out of the scores, with a note."""
     rows = [*reviews(10, 13), ["a film", ""]]
     data = write_csv(tmp_path / "a.csv", ["text", "label"], rows)
     done = run("evaluate", classifier, data, "--label", "label", "--json")
@@ -105,7 +105,7 @@ def test_texts_without_a_label_are_left_out_and_that_is_said(
 def test_texts_without_a_label_have_none_of_several(
     tagger: Path, tmp_path: Path, run: Run, reviews: Reviews, write_csv: WriteCsv
 ) -> None:
-    """Multi-label: an empty cell says none of them, and giving it a label is a mistake; null says nothing."""
+    """In multi-label data an empty cell means none of the labels; null means unknown."""
     rows = [*reviews(10, 13), ["a film", ""], ["a book", ""]]
     data = write_csv(tmp_path / "a.csv", ["text", "tags"], rows)
     done = run("evaluate", tagger, data, "--label", "tags", "--json")
@@ -117,17 +117,19 @@ def test_texts_without_a_label_have_none_of_several(
     assert "2 texts without a label are left out" in done.stderr
 
 
-def test_a_delimiter_for_one_label_a_text_is_a_usage_error(classifier: Path, corpus: Path, run: Run) -> None:
+def test_a_delimiter_for_a_single_label_model_is_a_usage_error(
+    classifier: Path, corpus: Path, run: Run
+) -> None:
     """Exit code 2."""
     done = run("evaluate", classifier, corpus / "test.csv", "--label", "label", "--label-delimiter", ",")
     assert done.exit_code == 2
-    assert "one label to a text" in done.stderr
+    assert "one label per text" in done.stderr
 
 
-def test_several_labels_for_a_model_of_single_ones_are_an_error(
+def test_several_labels_for_a_single_label_model_are_an_error(
     classifier: Path, tmp_path: Path, run: Run
 ) -> None:
-    """Rather than scored by the first of them."""
+    """Texts with several labels are an error for a single-label model."""
     data = tmp_path / "a.jsonl"
     data.write_text('{"text": "a film", "label": ["good", "bad"]}\n{"text": "a book", "label": ["bad"]}\n')
     done = run("evaluate", classifier, data, "--text", "text", "--label", "label")
@@ -135,17 +137,17 @@ def test_several_labels_for_a_model_of_single_ones_are_an_error(
 
 
 def test_a_missing_label_column_asks_for_it(classifier: Path, corpus: Path, run: Run) -> None:
-    """A file without the label column of the training cannot be judged on."""
+    """For a file without the label column of the training the error asks for one."""
     done = run("evaluate", classifier, corpus / "unlabeled.csv")
     assert done.exit_code == 2
-    assert "name the label of this file with --label" in done.stderr
+    assert "specify the label column of this file with --label" in done.stderr
 
 
 def test_every_class_has_its_scores(classifier: Path, corpus: Path, run: Run) -> None:
-    """As tables for people, what happened in the last line; in JSON precision, recall, F1 and counts by name."""
+    """Each class has precision, recall, F1 and counts, in the table and in JSON; the last line is a summary."""
     arguments = ("evaluate", classifier, corpus / "test.csv", "--text", "text", "--label", "label")
     told = run(*arguments).stdout
-    assert all(word in told for word in ("precision", "recall", "taken for"))
+    assert all(word in told for word in ("precision", "recall", "true \\ predicted"))
     assert re.fullmatch(r"Accuracy [\d.]+ %, macro F1 [\d.]+ % on 30 texts \(.* s\)\.", told.splitlines()[-1])
     result = json.loads(run(*arguments, "--json").stdout)
     assert set(result["classes"]) == {"bad", "good"}
@@ -155,19 +157,19 @@ def test_every_class_has_its_scores(classifier: Path, corpus: Path, run: Run) ->
     assert result["unmeasured"] == []
 
 
-def test_every_one_of_several_labels_has_its_scores(tagger: Path, corpus: Path, run: Run) -> None:
-    """The same table; the confusion of each label in JSON only."""
+def test_every_class_of_a_multi_label_model_has_its_scores(tagger: Path, corpus: Path, run: Run) -> None:
+    """Multi-label classes have the same table; their confusion matrices are in JSON only."""
     arguments = ("evaluate", tagger, corpus / "tags.csv", "--text", "text", "--label", "tags")
     told = run(*arguments).stdout
     assert "precision" in told
-    assert "taken for" not in told
+    assert "true \\ predicted" not in told
     assert "micro F1" in told.splitlines()[-1]
     result = json.loads(run(*arguments, "--json").stdout)
     assert [len(counts) for counts in result["confusion"]["counts"]] == [2, 2, 2]
 
 
 def test_texts_that_were_trained_on_are_noticed(classifier: Path, corpus: Path, run: Run) -> None:
-    """A score on them is no news; of other texts nothing is said."""
+    """A warning appears if the texts were trained on, and only then."""
     done = run("evaluate", classifier, corpus / "train.csv", "--text", "text", "--label", "label", "--json")
     assert "about 100.0 % of these texts were trained on" in done.stderr
     assert json.loads(done.stdout)["seen"] == 1.0
@@ -179,10 +181,10 @@ def test_texts_that_were_trained_on_are_noticed(classifier: Path, corpus: Path, 
 def test_a_class_without_a_text_is_named(
     classifier: Path, tmp_path: Path, run: Run, write_csv: WriteCsv
 ) -> None:
-    """A score of 100 % says nothing about it."""
+    """A class without texts is named and has no scores."""
     data = write_csv(tmp_path / "a.csv", ["text", "label"], [["a lovely film", "good"], ["superb", "good"]])
     done = run("evaluate", classifier, data, "--text", "text", "--label", "label")
-    assert "Not measured, since no text has that label: 'bad'" in done.stdout
+    assert "No scores for labels that no text has: 'bad'" in done.stdout
     result = json.loads(run("evaluate", classifier, data, "--label", "label", "--json").stdout)
     assert result["unmeasured"] == ["bad"]
     assert result["classes"]["bad"]["recall"] is None
@@ -191,7 +193,7 @@ def test_a_class_without_a_text_is_named(
 def test_a_label_is_the_same_with_and_without_the_apostrophe_of_csv(
     tmp_path: Path, run: Run, reviews: Reviews, write_csv: WriteCsv, corpus: Path
 ) -> None:
-    """What `predict` writes for a label such as =good, `evaluate` takes for =good."""
+    """A label such as =good, which `predict` escapes, is recognized by `evaluate`."""
     rows = [[text, f"={label}"] for text, label in reviews(40, 31)]
     data, out = write_csv(tmp_path / "a.csv", ["text", "label"], rows), tmp_path / "m.ulmus"
     trained = run(
@@ -207,17 +209,17 @@ def test_a_label_is_the_same_with_and_without_the_apostrophe_of_csv(
     assert json.loads(again.stdout)["accuracy"] == 1.0
 
 
-def test_of_many_classes_the_most_frequent_mistakes_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
-    """A matrix of a hundred columns would help nobody; neither would a hundred rows."""
+def test_of_many_classes_the_most_frequent_errors_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    """With many classes only the most frequent ones, and the most frequent errors, are shown."""
     target = np.repeat(np.arange(60), 2)
     guess = np.where(np.arange(120) % 2 == 0, target, 0)
     proba = np.eye(60)[guess]
-    command._tell(
+    command._print_scores(
         evaluation_report(target, {"lm": proba}, {"lm": 0.5}, [f"c{k}" for k in range(60)])
         | {"seconds": 1.0},
         "m",
     )
     told = capsys.readouterr().out
-    assert "the 40 of 60 classes with the most texts" in told
+    assert "Showing the 40 most frequent of 60 classes" in told
     assert sum(" c0 " in line for line in told.splitlines()) >= 10
-    assert "texts of ..." in told
+    assert " true " in told

@@ -15,7 +15,7 @@ from ulmus.errors import BundleError, ConfigError, DataError, MissingExtra, Stor
 
 
 def run(error: BaseException, advice: str | None = None) -> Result:
-    """What happens when a command raises `error`."""
+    """The result of a command that raises `error`."""
     app = typer.Typer(cls=Group, rich_markup_mode=None, pretty_exceptions_enable=False)
 
     @app.callback()
@@ -42,14 +42,14 @@ def run(error: BaseException, advice: str | None = None) -> Result:
         (MissingExtra.of("serve", "onnxruntime", "serving"), 1),
     ],
 )
-def test_an_error_of_ours_is_its_message_and_its_code(error: Exception, code: int) -> None:
-    """Every error on purpose is one line on stderr."""
+def test_an_ulmus_error_becomes_a_message_and_an_exit_code(error: Exception, code: int) -> None:
+    """Every UlmusError is one line on stderr, with its exit code."""
     done = run(error)
     assert (done.exit_code, done.stdout, done.stderr) == (code, "", f"Error: {error}\n")
 
 
-def test_an_error_of_nobody_asks_for_a_report() -> None:
-    """What we did not foresee says so, gives its type, and how to see more; still no traceback."""
+def test_an_unexpected_error_asks_for_a_report() -> None:
+    """An unexpected error shows its type and asks for a report with --debug, without a traceback."""
     done = run(ZeroDivisionError("division by zero"))
     assert done.exit_code == 1
     assert done.stderr.startswith("Error: ZeroDivisionError: division by zero\n")
@@ -65,7 +65,7 @@ def test_an_error_of_nobody_asks_for_a_report() -> None:
         (errno.EIO, "Input/output error"),
     ],
 )
-def test_an_operating_system_error_is_told_in_words(number: int, said: str) -> None:
+def test_an_operating_system_error_becomes_a_message(number: int, said: str) -> None:
     """A full disk or a missing permission is never a traceback."""
     done = run(OSError(number, os.strerror(number), "big.bin"))
     assert done.exit_code == 1
@@ -73,27 +73,27 @@ def test_an_operating_system_error_is_told_in_words(number: int, said: str) -> N
 
 
 def test_out_of_memory_says_what_helps() -> None:
-    """MemoryError has no text of its own."""
+    """Running out of memory gives a message that says what helps."""
     done = run(MemoryError())
     assert (done.exit_code, "out of memory" in done.stderr) == (1, True)
 
 
-def test_ctrl_c_ends_with_130_and_how_to_go_on() -> None:
-    """The sentence that the command left is said."""
-    done = run(KeyboardInterrupt(), "The checkpoints are in .m: the same command goes on from there.")
+def test_ctrl_c_exits_with_130_and_says_how_to_resume() -> None:
+    """Ctrl-C exits with 130 and prints how to resume."""
+    done = run(KeyboardInterrupt(), "Checkpoints are in .m: run the same command again to resume.")
     assert done.exit_code == 130
-    assert done.stderr == "Stopped. The checkpoints are in .m: the same command goes on from there.\n"
+    assert done.stderr == "Stopped. Checkpoints are in .m: run the same command again to resume.\n"
 
 
 def test_ctrl_c_without_advice_is_one_word() -> None:
-    """Advice of an earlier command is not repeated."""
+    """Without advice only one word is printed, not the advice of an earlier command."""
     run(KeyboardInterrupt(), "old advice")
     done = run(KeyboardInterrupt())
     assert (done.exit_code, done.stderr) == (130, "Stopped.\n")
 
 
-def test_sigterm_goes_the_way_of_ctrl_c() -> None:
-    """SIGTERM unwinds the stack (temporary files go), ends with 143, and the old handler is back."""
+def test_sigterm_is_handled_like_ctrl_c() -> None:
+    """SIGTERM unwinds the stack, so that temporary files are removed, exits with 143 and restores the old handler."""
     before = signal.getsignal(signal.SIGTERM)
     app = typer.Typer(cls=Group, rich_markup_mode=None)
     unwound = []
@@ -115,6 +115,6 @@ def test_sigterm_goes_the_way_of_ctrl_c() -> None:
 
 
 def test_a_message_with_lone_surrogates_can_be_printed() -> None:
-    """A file name that is not UTF-8 does not break the message about it."""
+    """A file name that is not UTF-8 can be printed in a message."""
     done = run(DataError("no file \udcff.csv"))
     assert (done.exit_code, done.stderr) == (1, "Error: no file \\udcff.csv\n")

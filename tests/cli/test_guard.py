@@ -1,4 +1,4 @@
-"""No output destroys an input, and none replaces silently what the command did not make."""
+"""No output overwrites an input, and none silently replaces a foreign file."""
 
 from __future__ import annotations
 
@@ -73,10 +73,10 @@ def data(tmp_path: Path) -> Path:
     ],
     ids=" ".join,
 )
-def test_no_command_writes_over_what_it_reads(
+def test_no_command_overwrites_its_input(
     command: list[str], data: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By its name, by a link or a hard link, also with --force: exit code 2, every file as it was."""
+    """Overwriting an input, also through a link or with --force, is a usage error, and no file changes."""
     monkeypatch.chdir(data.parent)
     for name in ("more.csv", "m.ulmus", "m.csv", "p.png"):
         Path(name).write_text(DATA)
@@ -86,7 +86,7 @@ def test_no_command_writes_over_what_it_reads(
     before = {path: path.read_bytes() for path in Path().iterdir()}
     done = run(*command)
     assert done.exit_code == 2, done.output
-    assert "written over" in done.stderr
+    assert "overwritten" in done.stderr
     assert {path: path.read_bytes() for path in Path().iterdir()} == before
 
 
@@ -106,7 +106,7 @@ def test_no_command_writes_over_what_it_reads(
 def test_a_file_of_another_kind_is_not_replaced(
     command: list[str], data: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whatever it is, it took somebody time: --force is the way to say so."""
+    """A file of another kind is replaced only with --force."""
     monkeypatch.chdir(data.parent)
     for ending in ("txt", "csv", "jsonl", "png"):
         Path(f"thesis.{ending}").write_text("Chapter 1\n")
@@ -119,10 +119,10 @@ def test_a_file_of_another_kind_is_not_replaced(
 def test_a_model_is_replaced_by_one_of_its_kind(
     classifier: Path, language_model: Path, tmp_path: Path
 ) -> None:
-    """A classifier is not replaced by a language model; what is empty holds nothing to lose."""
+    """A classifier is not replaced by a language model; an empty file is replaced by anything."""
     kind = guard.model("classifier")
     guard.check_replaceable(classifier, kind, force=False)
-    with pytest.raises(UsageError, match=r"exists and is no classifier.* --force"):
+    with pytest.raises(UsageError, match=r"exists and is not a classifier.* --force"):
         guard.check_replaceable(language_model, kind, force=False)
     guard.check_replaceable(language_model, kind, force=True)
     (tmp_path / "empty").touch()
@@ -134,7 +134,7 @@ def test_a_model_is_replaced_by_one_of_its_kind(
 def test_predictions_are_replaced_by_the_same_command(
     name: str, classifier: Path, corpus: Path, tmp_path: Path, run: Run
 ) -> None:
-    """It may be called again; and --force replaces anything else."""
+    """Predictions are replaced when the command is repeated; --force replaces anything else."""
     out = tmp_path / name
     for _ in range(2):
         done = run("predict", classifier, corpus / "test.csv", "-o", out, "--keep", "label")
@@ -158,36 +158,36 @@ def test_predictions_are_replaced_by_the_same_command(
         ("", False),
     ],
 )
-def test_predictions_are_known_by_their_columns(text: str, is_one: bool, tmp_path: Path) -> None:
-    """A table of texts with labels is none."""
+def test_predictions_are_recognized_by_their_columns(text: str, is_one: bool, tmp_path: Path) -> None:
+    """A predictions file is recognized by its columns; a table of labelled texts is not one."""
     (tmp_path / "a.csv").write_text(text)
     assert guard.is_predictions(tmp_path / "a.csv") is is_one
 
 
-def test_outputs_of_one_call_are_different_files(tmp_path: Path) -> None:
-    """A log in the place of the model would be lost in the end."""
+def test_outputs_of_one_command_are_different_files(tmp_path: Path) -> None:
+    """--log and --out must be different files."""
     options = Options(data=tmp_path / "a.csv", out=tmp_path / "m.ulmus", log=tmp_path / "m.ulmus")
     with pytest.raises(UsageError, match=r"m.ulmus is also --log"):
         guard.check_separate(options.out, options)
 
 
-def test_outputs_do_not_lie_in_a_folder_that_is_read(tmp_path: Path) -> None:
-    """The next run would read them; beside it there is room."""
+def test_outputs_are_not_inside_an_input_folder(tmp_path: Path) -> None:
+    """An output inside an input folder is refused, one next to it is not."""
     (tmp_path / "texts" / "pos").mkdir(parents=True)
     for inside in (tmp_path / "texts" / "m.ulmus", tmp_path / "texts" / "pos" / "m.ulmus"):
         options = Options(data=tmp_path / "texts", out=inside)
-        with pytest.raises(UsageError, match="would lie in the folder"):
+        with pytest.raises(UsageError, match="is inside the input folder"):
             guard.check_separate(options.out, options)
     options = Options(data=tmp_path / "texts", out=tmp_path / "m.ulmus")
     guard.check_separate(options.out, options)
 
 
-def test_checkpoints_do_not_lie_among_inputs(data: Path) -> None:
-    """Nor among other files, unless forced; a folder of checkpoints is one by its list of what the run was."""
+def test_checkpoints_are_not_among_inputs(data: Path) -> None:
+    """--work-dir is refused if it contains inputs, or, without --force, other files that are not checkpoints."""
     options = Options(data=data, out=data.parent / "m.ulmus", work_dir=data.parent)
-    with pytest.raises(UsageError, match="which is read"):
+    with pytest.raises(UsageError, match="contains the input"):
         guard.check_separate(data.parent, options)
-    with pytest.raises(UsageError, match=r"holds other files.*--force"):
+    with pytest.raises(UsageError, match=r"contains files that are not checkpoints.*--force"):
         guard.check_work_folder(data.parent, "run.json", force=False)
     guard.check_work_folder(data.parent, "run.json", force=True)
     (data.parent / "run.json").touch()
@@ -196,7 +196,7 @@ def test_checkpoints_do_not_lie_among_inputs(data: Path) -> None:
 
 
 def test_a_model_given_by_its_name_is_an_input(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An installed language model is a file as well."""
+    """A model given by its name cannot be overwritten either."""
     monkeypatch.setattr(installed, "OWN", tmp_path)
     (tmp_path / "tiny.ulmus").touch()
     options = Options(data=tmp_path / "a.csv", out=tmp_path / "tiny.ulmus", model="tiny")
@@ -205,10 +205,10 @@ def test_a_model_given_by_its_name_is_an_input(tmp_path: Path, monkeypatch: pyte
 
 
 @pytest.mark.parametrize("files", [["ids.csv"], ["more.csv", "ids.csv"], ["link.csv"], ["folder"]])
-def test_a_language_model_is_not_measured_on_what_it_reads(
+def test_a_language_model_is_not_evaluated_on_its_training_texts(
     files: list[str], data: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """--valid is none of the files, by whatever name, and in none of the folders."""
+    """--valid must not be one of the training files, under any name, or inside a training folder."""
     monkeypatch.chdir(data.parent)
     Path("folder").mkdir()
     data.rename("folder/ids.csv")
@@ -216,28 +216,28 @@ def test_a_language_model_is_not_measured_on_what_it_reads(
     Path("link.csv").symlink_to("ids.csv")
     Path("more.csv").write_text(DATA)
     done = run("pretrain", *files, "--text", "text", "--valid", "ids.csv", "--out", "lm.ulmus")
-    assert (done.exit_code, "--valid ids.csv is trained on" in done.stderr) == (2, True)
+    assert (done.exit_code, "--valid ids.csv is also trained on" in done.stderr) == (2, True)
 
 
-def test_what_the_shell_connects_counts_too(classifier: Path, data: Path) -> None:
-    """`predict M a.csv >> a.csv` would read what it writes; `-o a.csv < a.csv` would replace what it reads."""
+def test_shell_redirection_counts_too(classifier: Path, data: Path) -> None:
+    """Shell redirection counts: `predict M a.csv >> a.csv` and `-o a.csv < a.csv` are refused."""
     command = [sys.executable, "-m", "ulmus", "predict", str(classifier)]
     with data.open("a") as end:
         done = subprocess.run([*command, str(data)], stdout=end, stderr=subprocess.PIPE, text=True)
     assert (done.returncode, data.read_text()) == (2, DATA)
-    assert "the output goes there too" in done.stderr
+    assert "standard output is redirected to it" in done.stderr
     with data.open() as start:
         done = subprocess.run([*command, "-o", str(data)], stdin=start, stderr=subprocess.PIPE, text=True)
     assert (done.returncode, data.read_text()) == (2, DATA)
-    assert "the standard input as well" in done.stderr
+    assert "is also the standard input" in done.stderr
 
 
-def test_texts_and_model_in_the_wrong_order_are_said(classifier: Path, data: Path, run: Run) -> None:
-    """Rather than that the csv file is no model."""
+def test_swapped_model_and_texts_are_reported(classifier: Path, data: Path, run: Run) -> None:
+    """Swapped model and texts get a message that says so."""
     for command in ("predict", "evaluate"):
         done = run(command, data, classifier)
         assert done.exit_code == 2
         assert "give the model first, then the texts" in done.stderr
         done = run(command, classifier, classifier)
         assert done.exit_code == 2
-        assert "is a model file. Give texts after the model" in done.stderr
+        assert "is a model file. Give a file of texts after the model" in done.stderr

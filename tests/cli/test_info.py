@@ -19,7 +19,7 @@ Run = Callable[..., Result]
 
 
 def test_a_text_is_shown_as_its_tokens(run: Run) -> None:
-    """Without a model a tokenizer is made of the very text: nothing is unknown."""
+    """Without a model the tokenizer is trained on the text itself, and no token is unknown."""
     done = run("tokens", "Don't PANIC")
     assert done.exit_code == 0, done.stderr
     assert "xxbos" in done.stdout
@@ -28,7 +28,7 @@ def test_a_text_is_shown_as_its_tokens(run: Run) -> None:
 
 
 def test_tokens_of_a_model_as_json(language_model: Path, run: Run) -> None:
-    """Tokens, ids, how many are unknown, and what is read back."""
+    """JSON has the tokens, the ids, the number of unknown tokens and the decoded text."""
     done = run("tokens", "The film zyzzyva", "a", "--model", language_model, "--json")
     assert done.exit_code == 0, done.stderr
     first, second = json.loads(done.stdout)["texts"]
@@ -41,7 +41,7 @@ def test_tokens_of_a_model_as_json(language_model: Path, run: Run) -> None:
 
 
 @pytest.mark.parametrize("kind", ["word", "char", "bpe", "unigram"])
-def test_every_kind_of_token_can_be_tried_on_a_corpus(kind: str, corpus: Path, run: Run) -> None:
+def test_every_tokenizer_type_can_be_trained_on_a_corpus(kind: str, corpus: Path, run: Run) -> None:
     """--train-on learns the vocabulary from files."""
     done = run(
         *("tokens", "the film was lovely", "--tokenizer", kind, "--train-on", corpus / "train.csv"),
@@ -57,22 +57,24 @@ def test_tokens_of_lines_of_stdin(run: Run) -> None:
     assert [text["text"] for text in json.loads(done.stdout)["texts"]] == ["one", "two three"]
 
 
-def test_a_model_brings_its_own_vocabulary(language_model: Path, corpus: Path, run: Run) -> None:
-    """--train-on beside --model is a contradiction."""
+def test_a_model_has_its_own_vocabulary(language_model: Path, corpus: Path, run: Run) -> None:
+    """--train-on with --model is a usage error."""
     done = run("tokens", "a", "--model", language_model, "--train-on", corpus / "train.csv")
     assert done.exit_code == 2
-    assert "--model brings its own vocabulary" in done.stderr
+    assert "--model has its own vocabulary" in done.stderr
 
 
 def test_info_shows_a_page_for_people(classifier: Path, run: Run) -> None:
-    """What it is, what it was trained on, its classes and scores; every setting with --all; the manifest as JSON."""
+    """The page shows the model type, training data, classes and scores; --all every setting; --json the manifest."""
     shown = run("info", classifier)
     assert shown.exit_code == 0, shown.stderr
     rows = dict(line.split("  ", 1) for line in shown.stdout.splitlines() if line[0] != " ")
-    assert rows["model"].strip() == "classifier, one label a text"
-    assert re.search(r"20\d\d-\d\d-\d\d, on 60 labelled and 0 other texts, [\d.]+ minutes", rows["trained"])
+    assert rows["model"].strip() == "classifier, one label per text"
+    assert re.search(
+        r"20\d\d-\d\d-\d\d, on 60 labelled and 0 unlabelled texts, [\d.]+ minutes", rows["trained"]
+    )
     assert rows["columns"].strip() == "text: text; label: label"
-    assert re.search(r"accuracy [\d.]+ %, macro F1 [\d.]+ % \(30 texts", shown.stdout)
+    assert re.search(r"accuracy [\d.]+ %, macro F1 [\d.]+ % \(30 held-out texts", shown.stdout)
     assert "  good  30   50.0%" in shown.stdout
     assert "all_epochs" not in shown.stdout
     assert re.search(r"config.all_epochs +1\n", run("info", classifier, "--all").stdout)
@@ -90,7 +92,7 @@ def test_info_is_never_wider_than_the_terminal(
     columns: str,
     options: list[str],
 ) -> None:
-    """Long values are folded, of both kinds of model."""
+    """Long values are wrapped, for both kinds of model."""
     monkeypatch.setenv("COLUMNS", columns)
     for model in (classifier, language_model):
         shown = run("info", model, *options).stdout
@@ -103,7 +105,7 @@ def test_info_is_never_wider_than_the_terminal(
     [None, 3, -0.5, "\x1b]0;title\x07", [], [[1], {}], {}, {"n": [], "lm": {"accuracy": "1"}, "minutes": {}}],
 )
 def test_any_manifest_can_be_shown(tmp_path: Path, run: Run, kind: object, thing: object) -> None:
-    """What is not as expected is left out, and no control character reaches the terminal."""
+    """Unexpected entries are left out, and no control character reaches the terminal."""
     keys = ["metrics", "labels", "config", "card", "vocabulary", "columns", "history"]
     manifest = {"kind": kind, **dict.fromkeys(keys, thing)}
     if isinstance(thing, dict):
@@ -116,8 +118,8 @@ def test_any_manifest_can_be_shown(tmp_path: Path, run: Run, kind: object, thing
 
 
 @pytest.mark.parametrize("arguments", [["info", "{model}"], ["tokens", "a text", "--model", "{model}"]])
-def test_looking_at_a_model_does_not_load_torch(classifier: Path, arguments: list[str]) -> None:
-    """Seconds matter when one only looks."""
+def test_inspecting_a_model_does_not_load_torch(classifier: Path, arguments: list[str]) -> None:
+    """`info` and `tokens` do not load torch."""
     filled = [argument.format(model=classifier) for argument in arguments]
     code = (
         "import sys\nfrom ulmus.cli import app\n"

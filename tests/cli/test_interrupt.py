@@ -1,4 +1,4 @@
-"""Ctrl-C in the middle of a run, and the same command once more."""
+"""Ctrl-C in the middle of a run, and the same command again."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ def stop_at_step(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("number", [2, 8])
-def test_the_same_command_goes_on_after_ctrl_c_and_ends_as_if_nothing_had_been(
+def test_the_same_command_resumes_after_ctrl_c_and_ends_with_the_same_weights(
     number: int, corpus: Path, classifier: Path, tmp_path: Path, run: Run
 ) -> None:
-    """Stopped in the language model's training or in the classifier's: the weights come out the same."""
+    """A run interrupted in either training resumes and ends with identical weights."""
     out = tmp_path / "m.ulmus"
     arguments = (
         *("train", corpus / "train.csv", "--text", "text", "--label", "label", "--out", out),
@@ -48,19 +48,19 @@ def test_the_same_command_goes_on_after_ctrl_c_and_ends_as_if_nothing_had_been(
         stopped = run(*arguments)
     folder = tmp_path / ".m.ulmus.work"
     assert stopped.exit_code == 130
-    assert f"Stopped. The checkpoints are in {folder}: the same command goes on from there." in stopped.stderr
+    assert f"Stopped. Checkpoints are in {folder}: run the same command again to resume." in stopped.stderr
     assert [path.name for path in tmp_path.iterdir()] == [folder.name]
 
     resumed = run(*arguments)
     assert resumed.exit_code == 0, resumed.stderr
-    assert f"Going on from the checkpoints in {folder}." in resumed.stderr
+    assert f"Resuming from the checkpoints in {folder}." in resumed.stderr
     assert [path.name for path in tmp_path.iterdir()] == [out.name]
     sums = [bundle.read_manifest(path)["sha256"]["weights.safetensors"] for path in (out, classifier)]
     assert sums[0] == sums[1]
 
 
-def test_a_process_stopped_by_ctrl_c_ends_with_130(corpus: Path, tmp_path: Path) -> None:
-    """What a shell sees: the code, no traceback, nothing on stdout, no model file."""
+def test_a_process_interrupted_by_ctrl_c_exits_with_130(corpus: Path, tmp_path: Path) -> None:
+    """An interrupted process exits with 130, without a traceback, output or model file."""
     code = (
         "import os, signal\n"
         "from ulmus.train.stage import StageRun\n"
@@ -77,14 +77,14 @@ def test_a_process_stopped_by_ctrl_c_ends_with_130(corpus: Path, tmp_path: Path)
     assert done.returncode == 130
     assert done.stdout == ""
     assert "Traceback" not in done.stderr
-    assert "the same command goes on from there" in done.stderr
+    assert "run the same command again to resume" in done.stderr
     assert [path.name for path in tmp_path.iterdir()] == [".lm.ulmus.work"]
 
 
 def test_ctrl_c_before_the_first_checkpoint_leaves_nothing(
     corpus: Path, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """There is nothing to go on from, and the message says so."""
+    """Ctrl-C before the first checkpoint leaves nothing, and the message says so."""
     from ulmus.tasks.language_model.model import LanguageModel
 
     def stop(self: LanguageModel, *arguments: object, **named: object) -> None:
@@ -93,14 +93,14 @@ def test_ctrl_c_before_the_first_checkpoint_leaves_nothing(
     monkeypatch.setattr(LanguageModel, "fit", stop)
     done = run("pretrain", corpus / "unlabeled.csv", "--out", tmp_path / "lm.ulmus")
     assert done.exit_code == 130
-    assert "There was no checkpoint yet" in done.stderr
+    assert "No checkpoint was saved yet" in done.stderr
     assert list(tmp_path.iterdir()) == []
 
 
-def test_ctrl_c_while_predicting_leaves_no_half_file(
+def test_ctrl_c_while_predicting_leaves_no_partial_file(
     classifier: Path, corpus: Path, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The second batch never comes: the first is not left behind as if it were all."""
+    """An interrupted prediction leaves no partial output file."""
     from ulmus.cli import predict
     from ulmus.tasks.classifier.model import TextClassifier
 
@@ -119,10 +119,10 @@ def test_ctrl_c_while_predicting_leaves_no_half_file(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_another_run_does_not_take_over_the_checkpoints(
+def test_another_run_does_not_resume_from_the_checkpoints(
     corpus: Path, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Another seed is another model; the message names what differs and what to do."""
+    """The checkpoints of a run with another seed are refused; the message names the difference and the remedy."""
     arguments = (
         *("pretrain", corpus / "unlabeled.csv", "--out", tmp_path / "lm.ulmus"),
         *("--config", corpus / "lm.toml", "--quiet", "--json"),

@@ -17,7 +17,7 @@ Run = Callable[..., Result]
 
 
 def test_pretraining_reports_the_perplexity(corpus: Path, tmp_path: Path, run: Run) -> None:
-    """As a table for people; several files are one corpus."""
+    """Pretraining prints the perplexity; several files are one corpus."""
     out = tmp_path / "lm.ulmus"
     done = run(
         *("pretrain", corpus / "unlabeled.csv", corpus / "train.csv", "--text", "text", "--out", out),
@@ -33,7 +33,7 @@ def test_pretraining_reports_the_perplexity(corpus: Path, tmp_path: Path, run: R
 def test_pretraining_can_start_from_another_model_and_be_stopped_by_a_decay(
     corpus: Path, language_model: Path, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Ctrl-C, then the same command with --decay: so many steps more, and a model."""
+    """After Ctrl-C, --decay resumes the run for the given number of steps and saves a model."""
     out, log = tmp_path / "lm.ulmus", tmp_path / "log.jsonl"
     settings = '[lm.schedule]\nname = "constant"\nwarmup_steps = 2\n'
     (tmp_path / "lm.toml").write_text((corpus / "lm.toml").read_text().replace("epochs = 1", "epochs = 99"))
@@ -58,7 +58,7 @@ def test_pretraining_can_start_from_another_model_and_be_stopped_by_a_decay(
 
 
 def test_a_decay_without_a_work_folder_is_a_usage_error(corpus: Path, tmp_path: Path, run: Run) -> None:
-    """The hidden folder of a run would be gone afterwards."""
+    """--decay without --work-dir is a usage error."""
     done = run("pretrain", corpus / "unlabeled.csv", "--out", tmp_path / "lm.ulmus", "--decay", 10)
     assert done.exit_code == 2
     assert "--work-dir" in done.stderr
@@ -66,7 +66,7 @@ def test_a_decay_without_a_work_folder_is_a_usage_error(corpus: Path, tmp_path: 
 
 @pytest.mark.parametrize("cell", ["lstm", "qrnn"])
 def test_the_cell_of_the_layers_can_be_chosen(cell: str, corpus: Path, tmp_path: Path, run: Run) -> None:
-    """It stands in the model file, and the model writes."""
+    """The cell type is stored in the model file, and the model generates text."""
     out = tmp_path / "lm.ulmus"
     done = run(
         *("pretrain", corpus / "unlabeled.csv", "--text", "text", "--out", out),
@@ -77,10 +77,10 @@ def test_the_cell_of_the_layers_can_be_chosen(cell: str, corpus: Path, tmp_path:
     assert run("generate", out, "the", "--words", "5", "--seed", "0").exit_code == 0
 
 
-def test_tuning_goes_on_from_a_language_model(
+def test_tuning_fine_tunes_a_language_model(
     corpus: Path, language_model: Path, tmp_path: Path, run: Run
 ) -> None:
-    """--json: one object with the perplexity; settings for tuning from the config file."""
+    """Fine-tuning prints one JSON object with the perplexity and uses the settings of the config file."""
     (tmp_path / "tune.toml").write_text("[lm]\ntune-epochs = 1\n")
     out = tmp_path / "lm2.ulmus"
     done = run(
@@ -94,8 +94,8 @@ def test_tuning_goes_on_from_a_language_model(
     assert bundle.read_manifest(out)["config"]["tune_epochs"] == 1
 
 
-def test_a_tuned_language_model_says_what_it_was_tuned_on(corpus: Path, tmp_path: Path, run: Run) -> None:
-    """Its card names its own texts, the language stays, and the card that it was tuned from is inside."""
+def test_the_card_of_a_fine_tuned_model_names_its_texts(corpus: Path, tmp_path: Path, run: Run) -> None:
+    """The card of a fine-tuned model has its own texts, the same language, and the original card."""
     first, second = tmp_path / "lm.ulmus", tmp_path / "lm2.ulmus"
     settings = ("--config", corpus / "lm.toml", "--quiet")
     about = ("--language", "xx", "--corpus", "letters", "--licence", "CC0")
@@ -111,7 +111,7 @@ def test_a_tuned_language_model_says_what_it_was_tuned_on(corpus: Path, tmp_path
 
 
 def test_generated_texts_begin_with_the_prompt(language_model: Path, run: Run) -> None:
-    """Samples are parted by an empty line; the same seed gives the same texts."""
+    """Samples are separated by an empty line; the same seed gives the same texts."""
     arguments = ("generate", language_model, "the film was", "--words", 5, "--samples", 2, "--seed", 1)
     first, second = run(*arguments), run(*arguments)
     assert first.exit_code == 0, first.stderr
@@ -122,17 +122,17 @@ def test_generated_texts_begin_with_the_prompt(language_model: Path, run: Run) -
 
 
 def test_generating_as_json(language_model: Path, run: Run) -> None:
-    """One object with the samples."""
+    """--json prints one object with the samples."""
     done = run("generate", language_model, "the film", "--words", 3, "--temperature", 0, "--json")
     assert done.exit_code == 0, done.stderr
     assert len(json.loads(done.stdout)["samples"]) == 1
 
 
 @pytest.mark.parametrize("command", ["generate", "tune"])
-def test_a_classifier_is_no_language_model(
+def test_a_classifier_is_not_a_language_model(
     command: str, classifier: Path, corpus: Path, tmp_path: Path, run: Run
 ) -> None:
-    """The message says what the file holds."""
+    """The error for a classifier says what the file contains."""
     more = [corpus / "train.csv", "--out", tmp_path / "x.ulmus"] if command == "tune" else ["the"]
     done = run(command, classifier, *more)
     assert done.exit_code == 1
@@ -141,7 +141,7 @@ def test_a_classifier_is_no_language_model(
 
 
 def test_a_learning_rate_is_suggested_and_its_curve_drawn(corpus: Path, tmp_path: Path, run: Run) -> None:
-    """For a new model; the picture is a PNG file."""
+    """lr-find suggests a learning rate for a new model and saves the curve as PNG."""
     plot = tmp_path / "curve.png"
     done = run(
         *("lr-find", corpus / "unlabeled.csv", "--config", corpus / "lm.toml", "--steps", 20),
@@ -155,15 +155,15 @@ def test_a_learning_rate_is_suggested_and_its_curve_drawn(corpus: Path, tmp_path
 
 
 def test_a_learning_rate_for_tuning_names_its_key(language_model: Path, corpus: Path, run: Run) -> None:
-    """As text for people: the number, and where to put it."""
+    """lr-find prints the learning rate and the config key it belongs to."""
     done = run("lr-find", corpus / "train.csv", "--model", language_model, "--steps", 12)
     assert done.exit_code == 0, done.stderr
-    assert "Suggested peak: " in done.stdout
+    assert "Suggested peak learning rate: " in done.stdout
     assert "[lm] tune-peak" in done.stdout
 
 
-def test_a_log_has_one_object_a_line(corpus: Path, tmp_path: Path, run: Run) -> None:
-    """--log is kept when the run is over."""
+def test_a_log_has_one_object_per_line(corpus: Path, tmp_path: Path, run: Run) -> None:
+    """The file of --log remains when the run is over."""
     log = tmp_path / "log.jsonl"
     done = run(
         *("pretrain", corpus / "unlabeled.csv", "--out", tmp_path / "lm.ulmus", "--log", log),
@@ -176,7 +176,7 @@ def test_a_log_has_one_object_a_line(corpus: Path, tmp_path: Path, run: Run) -> 
 
 
 def test_the_card_says_what_a_model_was_made_from(corpus: Path, tmp_path: Path, run: Run) -> None:
-    """What the user told, the files, what was measured, and three texts that it writes."""
+    """The card has the user's entries, the files, the scores and three generated samples."""
     out = tmp_path / "lm.ulmus"
     done = run(
         *(
@@ -202,7 +202,7 @@ def test_the_card_says_what_a_model_was_made_from(corpus: Path, tmp_path: Path, 
 
 
 def test_the_card_has_the_command_as_one_could_type_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Quoted where it must be, and by the name of the program however that was started."""
+    """The command in the card is quoted for a shell and starts with the program's name."""
     from ulmus.tasks.language_model.card import command
 
     for program in ("/opt/x/bin/ulmus", "/opt/x/ulmus/__main__.py"):
@@ -210,10 +210,8 @@ def test_the_card_has_the_command_as_one_could_type_it(monkeypatch: pytest.Monke
         assert command() == "ulmus pretrain 'a b.txt'"
 
 
-def test_bf16_weights_make_a_file_of_half_the_size_that_reads_the_same(
-    corpus: Path, tmp_path: Path, run: Run
-) -> None:
-    """The perplexity is the same to three digits."""
+def test_bf16_weights_halve_the_file_and_keep_the_perplexity(corpus: Path, tmp_path: Path, run: Run) -> None:
+    """bf16 weights halve the file; the perplexity is equal to three digits."""
     files = {weights: tmp_path / f"{weights}.ulmus" for weights in ("float32", "bf16")}
     for weights, out in files.items():
         done = run(
@@ -233,7 +231,7 @@ def test_bf16_weights_make_a_file_of_half_the_size_that_reads_the_same(
 def test_installed_models_are_listed_and_used_by_name(
     language_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: Run
 ) -> None:
-    """`models`, `info`, `tokens` and `generate` know the name; a damaged one is told, and the others are listed."""
+    """Installed models are listed and can be used by name; a damaged one is reported."""
     assert "No language model is installed" in run("models").stdout
     monkeypatch.setattr("ulmus.installed.OWN", tmp_path)
     (tmp_path / "xx-tiny.ulmus").write_bytes(language_model.read_bytes())

@@ -49,19 +49,19 @@ def config(folder: Path, text: str) -> str:
 
 
 def test_a_command_gets_one_frozen_dataclass() -> None:
-    """Options that are not given have their defaults, repeated ones are lists."""
+    """Options that are not given have their defaults; repeatable ones are lists."""
     _, got = call(["a.csv", "--out", "m.ulmus", "--text", "title", "--text", "body"])
     assert got == [Options(data=Path("a.csv"), out=Path("m.ulmus"), text=["title", "body"])]
 
 
 def test_help_shows_the_commands_own_options_first() -> None:
-    """Inherited options stand behind."""
+    """Inherited options follow the command's own."""
     shown, _ = call(["--help"])
     assert shown.stdout.index("--text") < shown.stdout.index("--seed")
 
 
 def test_a_config_file_gives_any_option_by_its_name(tmp_path: Path) -> None:
-    """Keys are spelled as options, with - or _; arguments too; one value does for a repeatable one."""
+    """A config file may set any option or argument, with - or _; one value is enough for a repeatable one."""
     path = config(tmp_path, 'data = "a.csv"\nout = "m.ulmus"\nwork-dir = "w"\nseed = 7\ntext = "body"\n')
     done, got = call(["--config", path])
     assert done.stderr == ""
@@ -71,15 +71,15 @@ def test_a_config_file_gives_any_option_by_its_name(tmp_path: Path) -> None:
     assert got == [expected]
 
 
-def test_the_command_line_wins_over_the_config_file(tmp_path: Path) -> None:
-    """Also for repeatable options and for a value that equals the default."""
+def test_the_config_file_is_overridden_by_the_command_line(tmp_path: Path) -> None:
+    """The config file is overridden by the command line, also for lists and values equal to the default."""
     path = config(tmp_path, 'out = "m.ulmus"\nseed = 7\ntext = ["title", "body"]\nquiet = true\n')
     _, got = call(["a.csv", "--seed", "0", "--text", "only", "--config", path])
     assert (got[0].seed, got[0].text, got[0].quiet) == (0, ["only"], True)
 
 
 def test_an_unknown_key_of_the_config_file_is_an_error_with_a_suggestion(tmp_path: Path) -> None:
-    """A typo is not passed over in silence."""
+    """An unknown key is a usage error with a suggestion."""
     path = config(tmp_path, "sed = 7\n")
     done, got = call(["a.csv", "--out", "m.ulmus", "--config", path])
     assert (done.exit_code, got) == (2, [])
@@ -96,7 +96,7 @@ def test_some_options_are_for_the_command_line_only(tmp_path: Path, key: str) ->
 
 
 def test_a_wrong_type_in_the_config_file_is_a_usage_error(tmp_path: Path) -> None:
-    """The message names the option."""
+    """A value of the wrong type is a usage error that names the option."""
     done, got = call(["a.csv", "--out", "m.ulmus", "--config", config(tmp_path, 'seed = "seven"\n')])
     assert (done.exit_code, got) == (2, [])
     assert "--seed" in done.stderr
@@ -104,7 +104,7 @@ def test_a_wrong_type_in_the_config_file_is_a_usage_error(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("content", [b"seed = \n", b"\xff\xfe", b"[[["])
 def test_a_config_file_that_is_not_toml_is_an_error(tmp_path: Path, content: bytes) -> None:
-    """Exit code 2 and the file's name."""
+    """A file that is not TOML is a usage error that names it."""
     path = tmp_path / "run.toml"
     path.write_bytes(content)
     done, _ = call(["a.csv", "--out", "m.ulmus", "--config", str(path)])
@@ -113,14 +113,14 @@ def test_a_config_file_that_is_not_toml_is_an_error(tmp_path: Path, content: byt
 
 
 def test_a_missing_config_file_is_an_error() -> None:
-    """Exit code 2."""
+    """A missing config file is a usage error."""
     done, _ = call(["a.csv", "--out", "m.ulmus", "--config", "nowhere.toml"])
     assert done.exit_code == 2
     assert "nowhere.toml: No such file or directory" in done.stderr
 
 
 def test_tables_of_the_config_file_are_left_to_the_command(tmp_path: Path) -> None:
-    """They set up the models; without a file there are none."""
+    """Tables are returned for the known names; without a file they are empty."""
     path = config(tmp_path, "seed = 1\n[model]\nlayers = 2\n")
     assert settings.tables(Path(path), ["model"]) == {"model": {"layers": 2}}
     assert settings.tables(None, []) == {}

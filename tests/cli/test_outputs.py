@@ -1,4 +1,4 @@
-"""Where results go: tried first, whole or not at all; checkpoints that belong to one run."""
+"""Output files: checked first, written completely or not at all; checkpoints belong to one run."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ ANYTHING = guard.Kind("file", lambda _path: True)
 
 @dataclass(frozen=True, kw_only=True)
 class Options(RunOptions, CommonOptions):
-    """The options that `work_folder` looks at."""
+    """The options that `work_folder` uses."""
 
 
 def checkpoint(folder: Path) -> None:
-    """What a stage leaves behind."""
+    """Write a checkpoint, as a stage does."""
     (folder / "lm.safetensors").write_bytes(b"weights")
 
 
@@ -45,34 +45,34 @@ def raise_after_checkpoint(folder: Path, error: type[BaseException]) -> None:
 
 
 def test_claiming_leaves_nothing_behind(tmp_path: Path) -> None:
-    """The trial file is gone and an existing file untouched."""
+    """The test file of `claim` is removed and an existing file is untouched."""
     (tmp_path / "m.csv").write_text("old")
     outputs.claim(tmp_path / "m.csv", Options(out=tmp_path / "m.ulmus"), ANYTHING)
     assert [path.name for path in tmp_path.iterdir()] == ["m.csv"]
     assert (tmp_path / "m.csv").read_text() == "old"
 
 
-def test_an_output_with_another_ending_is_refused(tmp_path: Path) -> None:
-    """The ending is the format."""
+def test_an_output_with_another_suffix_is_refused(tmp_path: Path) -> None:
+    """An output with an unsupported suffix is refused."""
     with pytest.raises(UsageError, match=r"\.csv or \.jsonl"):
         outputs.claim(tmp_path / "out.xlsx", Options(out=tmp_path / "m.ulmus"), guard.PREDICTIONS)
 
 
 def test_an_output_below_a_file_is_refused(tmp_path: Path) -> None:
-    """Nothing can be written into a file as if it were a folder."""
+    """An output path below a file is refused."""
     (tmp_path / "file").touch()
     with pytest.raises(StorageError):
         outputs.claim(tmp_path / "file" / "a", Options(out=tmp_path / "m.ulmus"), ANYTHING)
 
 
-def test_a_device_is_no_place_for_a_model() -> None:
-    """Renaming a model over /dev/null would take the device away."""
-    with pytest.raises(UsageError, match="no place for a model"):
+def test_a_model_is_not_written_to_a_device() -> None:
+    """--out /dev/null is refused: renaming would replace the device."""
+    with pytest.raises(UsageError, match="is a device, not a file"):
         outputs.claim_model(Options(out=Path(os.devnull)), "classifier")
 
 
-def test_a_written_file_takes_its_name_at_the_end(tmp_path: Path) -> None:
-    """Until then the old one stands there."""
+def test_a_written_file_gets_its_name_at_the_end(tmp_path: Path) -> None:
+    """A file gets its name when it is complete; until then the old one remains."""
     path = tmp_path / "out.csv"
     path.write_text("old")
     with outputs.writing(path) as file:
@@ -84,8 +84,8 @@ def test_a_written_file_takes_its_name_at_the_end(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
-def test_a_stopped_write_leaves_the_old_file(tmp_path: Path, error: type[BaseException]) -> None:
-    """Ctrl-C included."""
+def test_a_failed_write_leaves_the_old_file(tmp_path: Path, error: type[BaseException]) -> None:
+    """A failed write, also by Ctrl-C, leaves the old file."""
     path = tmp_path / "out.csv"
     path.write_text("old")
     with pytest.raises(error), outputs.writing(path) as file:
@@ -95,7 +95,7 @@ def test_a_stopped_write_leaves_the_old_file(tmp_path: Path, error: type[BaseExc
 
 
 def test_a_link_stays_a_link(tmp_path: Path) -> None:
-    """The file that it points to is written."""
+    """Writing to a link writes its target."""
     (tmp_path / "real").mkdir()
     (tmp_path / "out.csv").symlink_to(tmp_path / "real" / "out.csv")
     with outputs.writing(tmp_path / "out.csv") as file:
@@ -106,14 +106,14 @@ def test_a_link_stays_a_link(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
 def test_a_full_device_is_a_storage_error() -> None:
-    """And it is still a device afterwards."""
+    """A full device is a StorageError, and is still a device afterwards."""
     with pytest.raises(StorageError, match="disk is full"), outputs.writing(Path("/dev/full")) as file:
         file.write("x" * 100_000)
     assert outputs.is_device(Path("/dev/full"))
 
 
-def test_the_work_folder_is_hidden_beside_the_output_and_goes_at_the_end(tmp_path: Path) -> None:
-    """Its name is made of the output's."""
+def test_the_work_folder_is_hidden_next_to_the_output_and_removed_at_the_end(tmp_path: Path) -> None:
+    """The default work folder is hidden, named after the output, and removed at the end."""
     with outputs.work_folder(Options(out=tmp_path / "m.ulmus"), []) as folder:
         assert folder == tmp_path / ".m.ulmus.work"
         checkpoint(folder)
@@ -121,33 +121,33 @@ def test_the_work_folder_is_hidden_beside_the_output_and_goes_at_the_end(tmp_pat
 
 
 def test_a_chosen_work_folder_stays(tmp_path: Path) -> None:
-    """--work-dir is the user's own."""
+    """The folder of --work-dir is not removed."""
     with outputs.work_folder(Options(out=tmp_path / "m.ulmus", work_dir=tmp_path / "w"), []) as folder:
         checkpoint(folder)
     assert (tmp_path / "w" / "lm.safetensors").exists()
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
-def test_a_stopped_run_keeps_its_checkpoints_and_the_next_one_finds_them(
+def test_an_interrupted_run_keeps_its_checkpoints_and_the_next_one_resumes(
     tmp_path: Path, error: type[BaseException], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The second identical call says that it goes on."""
+    """An interrupted run keeps its checkpoints, and the same command reports that it resumes."""
     options = Options(out=tmp_path / "m.ulmus", seed=3)
     stopped_run(options, [], error)
     with outputs.work_folder(options, []) as folder:
         assert (folder / "lm.safetensors").exists()
-    assert "Going on from the checkpoints" in capsys.readouterr().err
+    assert "Resuming from the checkpoints" in capsys.readouterr().err
 
 
 def test_a_run_that_failed_before_a_checkpoint_leaves_no_folder(tmp_path: Path) -> None:
-    """Bad data are found in the first seconds, and found again after the correction."""
+    """A run that fails before its first checkpoint leaves no work folder."""
     with pytest.raises(ValueError, match="bad"), outputs.work_folder(Options(out=tmp_path / "m.ulmus"), []):
         raise ValueError("bad")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_checkpoints_of_another_run_are_an_error_that_names_the_difference(tmp_path: Path) -> None:
-    """Going on with another seed would be neither the one run nor the other."""
+    """Checkpoints of a run with another seed are refused, naming the difference."""
     stopped_run(Options(out=tmp_path / "m.ulmus"), [])
     other = Options(out=tmp_path / "m.ulmus", seed=4)
     with (
@@ -158,7 +158,7 @@ def test_checkpoints_of_another_run_are_an_error_that_names_the_difference(tmp_p
 
 
 def test_a_changed_input_file_makes_another_run(tmp_path: Path) -> None:
-    """The content of the files belongs to the run."""
+    """The contents of the input files identify a run."""
     data = tmp_path / "a.csv"
     data.write_text("one")
     options = Options(out=tmp_path / "m.ulmus")
@@ -168,8 +168,8 @@ def test_a_changed_input_file_makes_another_run(tmp_path: Path) -> None:
         pass
 
 
-def test_how_results_are_shown_and_the_time_there_is_are_not_part_of_the_run(tmp_path: Path) -> None:
-    """--json, --quiet and --minutes may differ between the first and the second call."""
+def test_display_options_and_the_time_budget_do_not_identify_a_run(tmp_path: Path) -> None:
+    """--json, --quiet and --minutes may change when a run is resumed."""
     stopped_run(Options(out=tmp_path / "m.ulmus"), [])
     with outputs.work_folder(
         Options(out=tmp_path / "m.ulmus", json=True, quiet=True, minutes=5), []
@@ -178,7 +178,7 @@ def test_how_results_are_shown_and_the_time_there_is_are_not_part_of_the_run(tmp
 
 
 def test_a_work_folder_that_cannot_be_made_is_a_storage_error(tmp_path: Path) -> None:
-    """--work-dir below a file."""
+    """A --work-dir below a file is a StorageError."""
     (tmp_path / "file").touch()
     options = Options(out=tmp_path / "m.ulmus", work_dir=tmp_path / "file" / "w")
     with pytest.raises(StorageError), outputs.work_folder(options, []):
@@ -186,7 +186,7 @@ def test_a_work_folder_that_cannot_be_made_is_a_storage_error(tmp_path: Path) ->
 
 
 def test_two_runs_do_not_share_a_work_folder(tmp_path: Path) -> None:
-    """The second is refused while the first is under way, rather than remove what it has done so far."""
+    """A second run in the same work folder is refused while the first is running."""
     options = Options(out=tmp_path / "m.ulmus")
     with outputs.work_folder(options, []) as folder:
         assert folder.is_dir()
@@ -195,8 +195,8 @@ def test_two_runs_do_not_share_a_work_folder(tmp_path: Path) -> None:
         assert folder.is_dir()
 
 
-def test_an_input_is_the_same_while_its_content_is(tmp_path: Path) -> None:
-    """`touch data.csv` makes no other run; a changed byte does."""
+def test_an_input_is_identified_by_its_content(tmp_path: Path) -> None:
+    """Touching an input file does not change the run; changing a byte does."""
     data = tmp_path / "data.csv"
     data.write_text("a")
     before = outputs._stamp(data)

@@ -21,7 +21,7 @@ def table(text: str) -> list[dict[str, str]]:
 
 
 def test_predictions_on_stdout_are_csv(classifier: Path, corpus: Path, run: Run) -> None:
-    """row, label, and a probability for each class; the label is the likeliest."""
+    """The csv has row, label and a probability per class; the label is the likeliest class."""
     done = run("predict", classifier, corpus / "test.csv", "--text", "text")
     assert done.exit_code == 0, done.stderr
     rows = table(done.stdout)
@@ -32,8 +32,8 @@ def test_predictions_on_stdout_are_csv(classifier: Path, corpus: Path, run: Run)
         assert row["label"] == max("bad", "good", key=lambda name: float(row[name]))
 
 
-def test_a_text_a_line_from_stdin(classifier: Path, run: Run) -> None:
-    """- and no file at all are the same; an empty line is a text."""
+def test_one_text_per_line_from_stdin(classifier: Path, run: Run) -> None:
+    """Standard input is read with - or without a file; an empty line is a text."""
     texts = "a wonderful film\n\na dull film"
     first, second = run("predict", classifier, "-", stdin=texts), run("predict", classifier, stdin=texts)
     assert first.exit_code == 0, first.stderr
@@ -42,7 +42,7 @@ def test_a_text_a_line_from_stdin(classifier: Path, run: Run) -> None:
 
 
 def test_no_text_on_stdin_gives_no_row(classifier: Path, run: Run) -> None:
-    """Only the header."""
+    """Empty standard input gives only the header."""
     done = run("predict", classifier, stdin="")
     assert (done.exit_code, done.stdout) == (0, "row,label,bad,good\n")
 
@@ -50,7 +50,7 @@ def test_no_text_on_stdin_gives_no_row(classifier: Path, run: Run) -> None:
 def test_batches_do_not_change_predictions(
     classifier: Path, corpus: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Read 7 at a time, the rows are the same."""
+    """The rows do not depend on the batch size."""
     arguments = ("predict", classifier, corpus / "test.csv", "--precision", "float32")
     whole = table(run(*arguments).stdout)
     monkeypatch.setattr(command, "_BATCH", 7)
@@ -61,10 +61,10 @@ def test_batches_do_not_change_predictions(
 
 
 @pytest.mark.parametrize("name", ["out.csv", "out.jsonl"])
-def test_the_ending_of_the_output_is_its_format(
+def test_the_suffix_of_the_output_is_its_format(
     classifier: Path, corpus: Path, tmp_path: Path, run: Run, name: str
 ) -> None:
-    """Stdout stays empty, a line on stderr says what was written."""
+    """The suffix of --output selects the format; stdout stays empty, with a note on stderr."""
     out = tmp_path / name
     done = run("predict", classifier, corpus / "test.csv", "-o", out)
     assert (done.exit_code, done.stdout) == (0, "")
@@ -79,10 +79,10 @@ def test_the_ending_of_the_output_is_its_format(
 
 
 @pytest.mark.parametrize("precision", ["auto", "bf16", "int8"])
-def test_shorter_numbers_give_nearly_the_same_probabilities(
+def test_lower_precision_gives_nearly_the_same_probabilities(
     precision: str, classifier: Path, corpus: Path, run: Run
 ) -> None:
-    """Within two points of float32, every one."""
+    """bf16 and int8 probabilities differ from float32 by less than 0.02."""
     exact, short = (
         table(run("predict", classifier, corpus / "test.csv", "--precision", name).stdout)
         for name in ("float32", precision)
@@ -93,21 +93,21 @@ def test_shorter_numbers_give_nearly_the_same_probabilities(
 
 
 def test_json_with_an_output_is_a_summary(classifier: Path, corpus: Path, tmp_path: Path, run: Run) -> None:
-    """n, how often each label, seconds."""
+    """With -o, --json prints the number of texts, label counts and seconds."""
     done = run("predict", classifier, corpus / "test.csv", "-o", tmp_path / "out.csv", "--json")
     summary = json.loads(done.stdout)
     assert summary["n"] == sum(summary["labels"].values()) == 30
 
 
 def test_json_without_an_output_is_one_object_with_all_predictions(classifier: Path, run: Run) -> None:
-    """Also for no text at all."""
+    """Without -o, --json prints one object with all predictions, also for empty input."""
     done = run("predict", classifier, "--json", stdin="good film\nbad film\n")
     assert [row["row"] for row in json.loads(done.stdout)["predictions"]] == [0, 1]
     assert json.loads(run("predict", classifier, "--json", stdin="").stdout)["n"] == 0
 
 
 def test_several_labels_are_joined_or_a_list(tagger: Path, corpus: Path, run: Run) -> None:
-    """csv joins them with a comma, JSON has a list; probabilities are independent."""
+    """Multi-label predictions are joined by commas in csv and are a list in JSON."""
     shown = table(run("predict", tagger, corpus / "tags.csv").stdout)
     assert list(shown[0]) == ["row", "label", "bad", "good", "long"]
     for row in shown:
@@ -118,7 +118,7 @@ def test_several_labels_are_joined_or_a_list(tagger: Path, corpus: Path, run: Ru
 
 
 def test_an_output_of_another_kind_is_refused_before_the_model_is_loaded(tmp_path: Path, run: Run) -> None:
-    """Exit code 2 although there is no such model."""
+    """An unsupported suffix is a usage error before the model is loaded."""
     (tmp_path / "a.txt").write_text("text\n")
     done = run("predict", tmp_path / "none.ulmus", tmp_path / "a.txt", "-o", tmp_path / "out.xlsx")
     assert done.exit_code == 2
@@ -126,14 +126,14 @@ def test_an_output_of_another_kind_is_refused_before_the_model_is_loaded(tmp_pat
 
 
 def test_a_language_model_predicts_no_labels(language_model: Path, run: Run) -> None:
-    """The message says what the file holds."""
+    """The error for a language model says what the file contains."""
     done = run("predict", language_model, stdin="text\n")
     assert done.exit_code == 1
     assert "holds a language-model, expected a classifier" in done.stderr
 
 
-def test_columns_are_carried_over(classifier: Path, tmp_path: Path, run: Run) -> None:
-    """Ids stand beside the predictions, as text; a missing cell is empty in csv and null in JSON."""
+def test_kept_columns_are_copied(classifier: Path, tmp_path: Path, run: Run) -> None:
+    """--keep copies columns as text; a missing cell is empty in csv and null in JSON."""
     data = tmp_path / "a.jsonl"
     data.write_text('{"id": 7, "text": "a fine film", "label": "good"}\n{"id": "007", "text": "dull"}\n')
     keep = ("--keep", "id", "--keep", "label", "--keep", "id")
@@ -146,10 +146,10 @@ def test_columns_are_carried_over(classifier: Path, tmp_path: Path, run: Run) ->
     assert [found["kept"] for found in listed] == [{"id": "7", "label": "good"}, {"id": "007", "label": None}]
 
 
-def test_a_column_that_is_not_there_is_said_before_the_model_is_loaded(
+def test_a_missing_column_is_reported_before_the_model_is_loaded(
     classifier: Path, corpus: Path, run: Run
 ) -> None:
-    """With those that are; the standard input has none."""
+    """An unknown --keep column is an error with a suggestion; the standard input has no columns."""
     done = run("predict", classifier, corpus / "test.csv", "--text", "text", "--keep", "lable")
     assert done.exit_code == 2
     assert "Did you mean 'label'?" in done.stderr

@@ -1,4 +1,4 @@
-"""What commands say of the files they read, and that a file and the standard input mean the same texts."""
+"""Reports of how files were read; a file and the standard input give the same texts."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from ulmus.errors import DataWarning
 Run = Callable[..., Result]
 
 
-def test_training_texts_are_told(corpus: Path, tmp_path: Path, run: Run) -> None:
-    """How they were read, how many there are, what is odd, and the classes; --quiet says nothing of it."""
+def test_training_texts_are_reported(corpus: Path, tmp_path: Path, run: Run) -> None:
+    """Training reports how files were read, the numbers of texts, irregularities and classes, unless --quiet."""
     data = tmp_path / "a.csv"
     data.write_text(
         "review;label\n" + "".join(f"film {i % 9};{'xy'[i % 2]}\n" for i in range(19)) + " ;x\nz;\n"
@@ -33,7 +33,7 @@ def test_training_texts_are_told(corpus: Path, tmp_path: Path, run: Run) -> None
     )
     said = run(*arguments).stderr
     guessed = "csv, delimiter ';', quoting, with a header, utf-8, text in column 'review'"
-    assert f"{data} is read as {guessed} (guessed)." in said
+    assert f"{data} read as {guessed} (guessed)." in said
     assert (
         "Training texts: 20 with a label, 1 without, 1 empty, 10 repeated, 9 with different labels." in said
     )
@@ -43,8 +43,8 @@ def test_training_texts_are_told(corpus: Path, tmp_path: Path, run: Run) -> None
     assert "guessed" not in run(*arguments, "--quiet").stderr
 
 
-def test_evaluation_tells_what_it_reads(corpus: Path, classifier: Path, run: Run) -> None:
-    """On stderr, so that --json stays one object; --quiet says nothing."""
+def test_evaluation_reports_what_it_reads(corpus: Path, classifier: Path, run: Run) -> None:
+    """Evaluation reports on stderr, so that --json prints one object; --quiet silences it."""
     arguments = ("evaluate", classifier, corpus / "test.csv", "--text", "text", "--label", "label", "--json")
     done = run(*arguments)
     assert "Texts: 30 with a label, 0 without." in done.stderr
@@ -53,7 +53,7 @@ def test_evaluation_tells_what_it_reads(corpus: Path, classifier: Path, run: Run
 
 
 def test_pretraining_reads_all_of_its_files_first(corpus: Path, tmp_path: Path, run: Run) -> None:
-    """What is wrong at the end of the last file is found before the work; texts are counted over all files."""
+    """An error at the end of the last file is reported before any training; texts of all files are counted."""
     (tmp_path / "a.csv").write_text("text\n" + "a film\n" * 2000)
     (tmp_path / "b.csv").write_text("text,n\n" + "a film,1\n" * 2000 + "a,b,c\n")
     done = run("pretrain", tmp_path / "a.csv", tmp_path / "b.csv", "--out", tmp_path / "lm.ulmus")
@@ -61,29 +61,29 @@ def test_pretraining_reads_all_of_its_files_first(corpus: Path, tmp_path: Path, 
     assert "b.csv line 2,002: expected 2 columns" in done.stderr
     assert "epoch" not in done.stderr
     texts = [inputs.source(tmp_path / name, ReaderOptions(), Columns()) for name in ("a.csv", "a.csv")]
-    said = said_by(lambda: reading.tell_texts(texts))
-    assert "2 files: 4,000 texts, 0 empty, 3,999 that repeat another." in said
+    said = said_by(lambda: reading.report_texts(texts))
+    assert "2 files: 4,000 texts, 0 empty, 3,999 repeated." in said
 
 
 def said_by(act: Callable[[], None]) -> str:
-    """What a call says on stderr."""
+    """The output of `act` on stderr."""
     with contextlib.redirect_stderr(io.StringIO()) as said:
         act()
     return said.getvalue()
 
 
-def test_what_was_said_by_the_user_is_no_guess(tmp_path: Path) -> None:
-    """Only what was left open is told."""
+def test_what_the_user_specified_is_not_a_guess(tmp_path: Path) -> None:
+    """Only properties that the user did not specify are reported as guessed."""
     (tmp_path / "a.csv").write_text("text,label\n" + "".join(f"a,{i}\n" for i in range(25)))
     options = ReaderOptions(format="csv", delimiter=",", header=True, quoting=False, encoding="utf-8")
     source = inputs.source(tmp_path / "a.csv", options, Columns(["text"], ["label"]))
-    said = said_by(lambda: reading.tell_labelled(source, inputs.labelled(source), title="Texts"))
+    said = said_by(lambda: reading.report_labelled(source, inputs.labelled(source), title="Texts"))
     assert "guessed" not in said
-    assert said.endswith("and 20 more classes, texts of each: 1\n")
+    assert said.endswith("and 20 more classes with 1 text each\n")
 
 
-def test_a_warning_of_the_reader_is_told_once() -> None:
-    """However often a file is read; warnings of others are left alone."""
+def test_a_data_warning_is_shown_once() -> None:
+    """A DataWarning is shown once, however often a file is read; other warnings are unchanged."""
 
     def act() -> None:
         with show.warnings_as_notes():
@@ -112,7 +112,7 @@ FILES = {
 def test_a_file_and_the_standard_input_give_the_same_rows(
     case: str, documents: str, classifier: Path, tmp_path: Path, run: Run
 ) -> None:
-    """One prediction a line, but for an empty one at the end; or one for the lines between blank ones, as told."""
+    """A file and the standard input give the same rows, one per line or per text between blank lines."""
     (tmp_path / "a.txt").write_bytes(FILES[case])
     options = ("--documents", documents)
     from_file = run("predict", classifier, tmp_path / "a.txt", *options)
@@ -125,7 +125,7 @@ def test_a_file_and_the_standard_input_give_the_same_rows(
 
 
 def test_the_standard_input_has_an_encoding_too(classifier: Path, run: Run) -> None:
-    """One that keeps lines apart; what is not in it is an error with its line."""
+    """--encoding applies to the standard input; an undecodable line is an error with its number."""
     arguments = ("predict", classifier, "-", "--encoding")
     assert run(*arguments, "latin-1", stdin="café\n".encode("latin-1")).exit_code == 0
     assert run(*arguments, "utf-16", stdin="café\n".encode("utf-16")).exit_code == 2
@@ -134,15 +134,15 @@ def test_the_standard_input_has_an_encoding_too(classifier: Path, run: Run) -> N
 
 
 @pytest.mark.parametrize("option", [("--text", "text"), ("--format", "csv"), ("--delimiter", ";")])
-def test_the_standard_input_is_no_table(option: tuple[str, str], classifier: Path, run: Run) -> None:
-    """A column of it is a usage error, not a text with the name of the column."""
+def test_the_standard_input_is_not_a_table(option: tuple[str, str], classifier: Path, run: Run) -> None:
+    """Column options for the standard input are usage errors."""
     done = run("predict", classifier, "-", *option, stdin=b"text\na film\n")
     assert done.exit_code == 2
     assert f"{option[0]}" in done.stderr
 
 
-def test_a_bad_row_ends_with_exit_code_1(tmp_path: Path) -> None:
-    """Time after time: no thread of a reader is left to crash at the end."""
+def test_a_bad_row_exits_with_1(tmp_path: Path) -> None:
+    """A bad row exits with 1 every time: no reader thread is left to crash at shutdown."""
     data = tmp_path / "r.csv"
     data.write_text("text,label\n" + "a film,x\n" * 300 + "a,b,c\n" + "a book,y\n" * 100_000)
     command = [

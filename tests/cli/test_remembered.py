@@ -1,4 +1,4 @@
-"""The columns that a classifier was trained on are those that it reads again."""
+"""The columns that a classifier was trained on are read by default."""
 
 from __future__ import annotations
 
@@ -48,63 +48,63 @@ def two_fields(
 
 
 def predicted(run: Run, folder: Path, *arguments: object) -> list[list[str]]:
-    """The rows that `ulmus predict` writes."""
+    """The rows written by `ulmus predict`."""
     done = run("predict", folder / "m.ulmus", *arguments)
     assert done.exit_code == 0, done.stderr
     return list(csv.reader(done.stdout.splitlines()))
 
 
 def scored(run: Run, *arguments: object) -> dict[str, object]:
-    """What `ulmus evaluate --json` says, without the time."""
+    """The output of `ulmus evaluate --json`, without the time."""
     done = run("evaluate", *arguments, "--json")
     assert done.exit_code == 0, done.stderr
     return {key: value for key, value in json.loads(done.stdout).items() if key != "seconds"}
 
 
 def test_the_columns_of_the_training_are_read_by_default(two_fields: Path, run: Run) -> None:
-    """Both text columns and the label; named or not, the scores and predictions are the same."""
+    """Scores and predictions are the same with the training columns given or left out."""
     named = ["--text", "head", "--text", "body"]
     model, data = two_fields / "m.ulmus", two_fields / "test.csv"
     assert scored(run, model, data) == scored(run, model, data, *named, "--label", "label")
     assert predicted(run, two_fields, data) == predicted(run, two_fields, data, *named)
 
 
-def test_an_option_wins_over_the_columns_of_the_training(two_fields: Path, run: Run) -> None:
-    """Other names, or fewer of them, which is said."""
+def test_the_columns_of_the_training_are_overridden_by_options(two_fields: Path, run: Run) -> None:
+    """Options override the training columns, with a note if there are fewer."""
     done = run("predict", two_fields / "m.ulmus", two_fields / "test.csv", "--text", "text")
     assert done.exit_code == 0
-    assert "trained on the columns 'head', 'body', and reads the column 'text'" in done.stderr
+    assert "trained on the columns 'head', 'body'; using the column 'text'" in done.stderr
     assert len(set(done.stdout.splitlines()[1].split(",")[2:])) == len(
         {*done.stdout.splitlines()[2].split(",")[2:]}
     )
 
 
 @pytest.mark.parametrize("command", ["predict", "evaluate"])
-def test_a_file_without_these_columns_is_an_error_that_says_what_to_name(
+def test_a_file_without_these_columns_is_an_error_that_says_what_to_specify(
     two_fields: Path, tmp_path: Path, run: Run, write_csv: WriteCsv, command: str
 ) -> None:
-    """No other column is read in their place."""
+    """A file without the training columns is an error that says which options to use."""
     data = write_csv(tmp_path / "a.csv", ["text", "label"], [["a film", "good"]])
     done = run(command, two_fields / "m.ulmus", data)
     assert (done.exit_code, done.stdout) == (2, "")
     assert "no column 'head'" in done.stderr
-    assert "name those of this file, in this order, with --text" in done.stderr
+    assert "specify those of this file, in this order, with --text" in done.stderr
 
 
 def test_a_file_without_the_label_column_is_an_error_too(
     two_fields: Path, tmp_path: Path, run: Run, write_csv: WriteCsv
 ) -> None:
-    """Only to evaluate: predicting needs no label."""
+    """A missing label column is an error for evaluate, but not for predict."""
     data = write_csv(tmp_path / "a.csv", ["head", "body", "verdict"], [["on", "a lovely film", "good"]])
     done = run("evaluate", two_fields / "m.ulmus", data)
     assert done.exit_code == 2
-    assert "name the label of this file with --label" in done.stderr
+    assert "specify the label column of this file with --label" in done.stderr
     assert scored(run, two_fields / "m.ulmus", data, "--label", "verdict")["n"] == 1
     assert len(predicted(run, two_fields, data)) == 2
 
 
 def test_plain_text_has_no_columns(two_fields: Path, tmp_path: Path, run: Run) -> None:
-    """A document a line, which is said where the training had several columns; a table by another name is a table."""
+    """Plain text is read one document per line, with a note; a table with another suffix is read as a table."""
     (tmp_path / "a.txt").write_text("a lovely film, and moving\na dull one\n")
     done = run("predict", two_fields / "m.ulmus", tmp_path / "a.txt")
     assert (done.exit_code, len(done.stdout.splitlines())) == (0, 3)
@@ -118,7 +118,7 @@ def test_plain_text_has_no_columns(two_fields: Path, tmp_path: Path, run: Run) -
 def test_several_columns_of_zeros_and_ones_are_labels(
     corpus: Path, tmp_path: Path, run: Run, reviews: Reviews, write_csv: WriteCsv
 ) -> None:
-    """`--label` twice: the classes are the columns, and `evaluate` reads both again."""
+    """With several --label columns the classes are the columns, and `evaluate` reads all of them."""
     rows = [
         [text, str(int(label == "good")), str(int(len(text.split()) > 10))] for text, label in reviews(60, 12)
     ]
@@ -138,15 +138,15 @@ def test_several_columns_of_zeros_and_ones_are_labels(
 
 
 def test_the_delimiter_of_the_training_is_used_again(corpus: Path, tagger: Path, run: Run) -> None:
-    """With several labels in a cell."""
+    """The label delimiter of the training is used by `evaluate`."""
     assert remembered.of_model(tagger) == Columns(["text"], ["tags"], ",")
     assert "micro_f1" in scored(run, tagger, corpus / "tags.csv")
 
 
-def test_a_model_without_columns_finds_out_how_labels_are_parted(
+def test_a_model_without_columns_infers_the_label_delimiter(
     corpus: Path, tagger: Path, tmp_path: Path, run: Run, reviews: Reviews, write_csv: WriteCsv
 ) -> None:
-    """One made in Python: the delimiter that gives known classes, or lists saved as text."""
+    """For a model without stored columns the delimiter is the one that yields known classes."""
     opened = bundle.read(tagger)
     manifest = {key: value for key, value in opened.manifest.items() if key not in ("columns", "sha256")}
     made = tmp_path / "made.ulmus"
@@ -172,10 +172,8 @@ def test_a_model_without_columns_finds_out_how_labels_are_parted(
         {"text": [], "label": [], "label_delimiter": 3},
     ],
 )
-def test_a_manifest_with_other_things_as_columns_is_damaged(
-    tmp_path: Path, columns: Sequence[object]
-) -> None:
-    """A foreign file cannot send anything but names."""
+def test_a_manifest_with_invalid_columns_is_damaged(tmp_path: Path, columns: Sequence[object]) -> None:
+    """A manifest whose columns are not lists of names is refused."""
     bundle.write(tmp_path / "m.ulmus", manifest={"columns": columns}, tokenizer_json="{}", tensors={})
-    with pytest.raises(BundleError, match="names columns in a wrong way"):
+    with pytest.raises(BundleError, match="columns in its manifest are invalid"):
         remembered.of_model(tmp_path / "m.ulmus")

@@ -12,7 +12,7 @@ from ulmus.cli import show
 
 
 def test_json_is_one_line_of_ascii_with_plain_numbers() -> None:
-    """numpy values become numbers, NaN null, tuples lists, other things their text."""
+    """numpy values become numbers, NaN null, tuples lists, other objects strings."""
     value = {"a": np.float32(0.5), "b": np.arange(2), "c": math.nan, "d": ("é",), 1: None, "e": math.inf}
     text = show.dumps(value)
     assert text.isascii()
@@ -20,7 +20,7 @@ def test_json_is_one_line_of_ascii_with_plain_numbers() -> None:
     assert json.loads(text) == {"a": 0.5, "b": [0, 1], "c": None, "d": ["é"], "1": None, "e": None}
 
 
-def test_a_table_in_a_pipe_is_ascii_and_not_cut(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_table_in_a_pipe_is_ascii_and_not_truncated(capsys: pytest.CaptureFixture[str]) -> None:
     """No box-drawing characters, no colours, no ellipsis at 80 characters."""
     show.table(["part", "accuracy"], [["x" * 120, "[bold]87.3 %"]])
     out = capsys.readouterr().out
@@ -30,8 +30,8 @@ def test_a_table_in_a_pipe_is_ascii_and_not_cut(capsys: pytest.CaptureFixture[st
     assert "\x1b" not in out
 
 
-def test_what_people_are_told_holds_no_control_character(capsys: pytest.CaptureFixture[str]) -> None:
-    """In a line, a note, a cell and a heading they are shown; lone surrogates end no command."""
+def test_messages_contain_no_control_characters(capsys: pytest.CaptureFixture[str]) -> None:
+    """Control characters and lone surrogates are escaped in lines, notes, cells and headings."""
     show.say("a \x1b[31mlabel\nand a line")
     show.note("a \x07bell \ud800")
     show.table(["head\x9b\n", "x"], [["\u202ecell", "two\nlines"]])
@@ -41,8 +41,8 @@ def test_what_people_are_told_holds_no_control_character(capsys: pytest.CaptureF
     assert all(shown in out for shown in ("head\\x9b\\n", "\\u202ecell", "two\\nlines"))
 
 
-def test_a_heading_is_no_markup(capsys: pytest.CaptureFixture[str]) -> None:
-    """A model file may be called [bold].ulmus."""
+def test_a_heading_is_not_markup(capsys: pytest.CaptureFixture[str]) -> None:
+    """A title such as [bold].ulmus is not interpreted as markup."""
     show.table(["[bold]", ""], [["a", "b"]])
     assert "[bold]" in capsys.readouterr().out
 
@@ -50,18 +50,18 @@ def test_a_heading_is_no_markup(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("duration", "text"), [(4.25, "4.2 s"), (200.0, "3 min 20 s"), (3720.0, "1 h 02 min"), (59.99, "60.0 s")]
 )
-def test_durations_read_as_people_write_them(duration: float, text: str) -> None:
-    """Seconds, minutes, hours."""
+def test_durations_are_readable(duration: float, text: str) -> None:
+    """Durations are shown in seconds, minutes or hours."""
     assert show.seconds(duration) == text
 
 
-def test_shares_read_as_percent() -> None:
-    """One digit; a dash for what is not known."""
+def test_fractions_are_shown_as_percentages() -> None:
+    """Percentages have one decimal; unknown values are a dash."""
     assert [show.percent(value) for value in (0.8731, math.nan, None)] == ["87.3 %", "-", "-"]
 
 
 def test_nested_results_become_rows_with_dotted_names() -> None:
-    """Lists are shown by their first names."""
+    """Nested results get dotted names; lists are shortened to their first items."""
     rows = show.flat({"a": {"b": 1, "c": {}}, "d": list(range(20))})
     assert rows == [("a.b", 1), ("a.c", {}), ("d", list(range(20)))]
     assert show.value(rows[2][1]) == "0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11 and 8 more"

@@ -1,4 +1,4 @@
-"""What is about to be trained on, as people read it."""
+"""The summary of labelled texts."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ulmus.cli.summary import class_counts, labelled_texts
 
 
 def test_texts_and_classes_are_counted() -> None:
-    """The most frequent class first; empty, repeated and contradicting texts are said where there are some."""
+    """The most frequent class is first; empty, repeated and contradictory texts are reported if there are any."""
     lines = labelled_texts("Training texts", ["a", "b", "a ", "", "c"], ["x", "y", "y", "x", "y"], 7)
     assert lines == [
         "Training texts: 5 with a label, 7 without, 1 empty, 1 repeated, 1 with different labels.",
@@ -22,13 +22,13 @@ def test_texts_and_classes_are_counted() -> None:
     )
 
 
-def test_several_labels_of_a_text_are_counted_each() -> None:
-    """The shares are of the texts, and may be more than one together."""
+def test_every_label_of_a_text_is_counted() -> None:
+    """Shares are of the texts, so with multi-label data they may add up to more than 100 %."""
     lines = labelled_texts("Training texts", ["a", "b"], [("x", "y"), ("x",)], 0)
     assert lines[1:] == ["Classes: 2", "  x  2  100.0%", "  y  1   50.0%"]
 
 
-def test_columns_stand_under_each_other_in_every_script() -> None:
+def test_columns_are_aligned_in_every_script() -> None:
     """Wide characters count twice, long names are shortened, control characters are shown."""
     lines = class_counts([("日本語", 1_000), ("ok", 2), ("\x1b[2J", 3), ("n" * 100, 4)], 2_000)
     assert len({cell_len(line) for line in lines}) == 1
@@ -36,10 +36,10 @@ def test_columns_stand_under_each_other_in_every_script() -> None:
 
 
 def test_twenty_classes_are_shown() -> None:
-    """And how many more there are."""
+    """Twenty classes are listed, and the number of the others."""
     lines = class_counts([(f"c{i}", 100 - i) for i in range(30)], 1_000)
     assert len(lines) == 21
-    assert lines[-1] == "  and 10 more classes, texts of each: 71 to 80"
+    assert lines[-1] == "  and 10 more classes with 71 to 80 texts each"
     lines = class_counts([(f"c{i}", 1) for i in range(30)], 1_000)
     assert len(lines) == 6
-    assert lines[-1] == "  and 25 more classes, texts of each: 1"
+    assert lines[-1] == "  and 25 more classes with 1 text each"

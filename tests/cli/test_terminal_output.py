@@ -1,4 +1,4 @@
-"""What reaches a terminal or a pipe: UTF-8 whatever the locale, and no control character of foreign origin."""
+"""Output to a terminal or pipe is UTF-8 in any locale, without control characters from untrusted data."""
 
 from __future__ import annotations
 
@@ -53,8 +53,10 @@ def test_a_foreign_model_sends_no_escape_sequence(
     assert harmless(run("models"))
 
 
-def test_a_foreign_kind_of_model_sends_no_escape_sequence(classifier: Path, tmp_path: Path, run: Run) -> None:
-    """The error about it is one line that shows what came."""
+def test_an_unknown_kind_of_model_sends_no_escape_sequence(
+    classifier: Path, tmp_path: Path, run: Run
+) -> None:
+    """The error about an unknown model kind is one line with escaped control characters."""
     opened = bundle.read(classifier)
     path = tmp_path / "odd.ulmus"
     kind = {**opened.manifest, "kind": f"{HOSTILE}\nError: none"}
@@ -68,7 +70,7 @@ def test_a_foreign_kind_of_model_sends_no_escape_sequence(classifier: Path, tmp_
 def test_labels_in_tables_send_no_escape_sequence(
     tmp_path: Path, run: Run, reviews: Reviews, write_csv: WriteCsv, corpus: Path
 ) -> None:
-    """A classifier trained on such labels scores them, by name, in all its tables."""
+    """Labels with control characters are escaped in every table of scores."""
     rows = [[text, f"{label}\x1b[31m\u202e"] for text, label in reviews(40, 21)]
     data, out = write_csv(tmp_path / "a.csv", ["text", "label"], rows), tmp_path / "m.ulmus"
     given = (data, "--text", "text", "--label", "label")
@@ -88,7 +90,7 @@ def test_labels_in_tables_send_no_escape_sequence(
 def test_a_pipe_of_another_encoding_gets_utf8(
     encoding: str, tmp_path: Path, run: Run, reviews: Reviews, write_csv: WriteCsv, corpus: Path
 ) -> None:
-    """Predictions, tables and messages, as on any other system; half a surrogate pair ends no command."""
+    """Output is UTF-8 in a pipe with another encoding, lone surrogates included."""
     names = {"good": "今日は", "bad": "ёлка"}
     rows = [[text, names[label]] for text, label in reviews(40, 22)]
     data, out = write_csv(tmp_path / "a.csv", ["text", "label"], rows), tmp_path / "m.ulmus"

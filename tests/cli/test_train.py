@@ -28,7 +28,7 @@ def tiny(corpus: Path) -> Path:
     return corpus / "tiny.toml"
 
 
-def test_a_classifier_is_trained_and_its_parts_stand_side_by_side(
+def test_a_classifier_is_trained_and_compared_with_its_parts(
     corpus: Path, tiny: Path, tmp_path: Path, run: Run
 ) -> None:
     """The table names language model, word counts and combination; stdout is plain ASCII in a pipe."""
@@ -39,8 +39,8 @@ def test_a_classifier_is_trained_and_its_parts_stand_side_by_side(
     )
     assert done.exit_code == 0, done.stderr
     assert all(name in done.stdout for name in ("language model", "word counts", "combined", "macro F1"))
-    assert "measured on 30 texts" in done.stdout
-    assert f"Written: {out}" in done.stdout
+    assert "scores on 30 held-out texts" in done.stdout
+    assert f"Saved {out}" in done.stdout
     assert done.stdout.isascii()
     assert "Training texts: 60 with a label, 0 without" in done.stderr
     assert "60 labelled texts of 2 classes, 40 unlabelled" in done.stderr
@@ -51,7 +51,7 @@ def test_a_classifier_is_trained_and_its_parts_stand_side_by_side(
 
 
 def test_json_is_one_object_on_stdout(corpus: Path, tiny: Path, tmp_path: Path, run: Run) -> None:
-    """Scores of the parts, the interval of the difference, the verdict, the seconds."""
+    """--json prints one object with the scores, the confidence interval of the difference, the verdict and the time."""
     done = run(
         *("train", corpus / "train.csv", "--text", "text", "--label", "label", "--out", tmp_path / "m.ulmus"),
         *("--valid", corpus / "test.csv", "--config", tiny, "--json"),
@@ -66,7 +66,7 @@ def test_json_is_one_object_on_stdout(corpus: Path, tiny: Path, tmp_path: Path, 
 def test_rows_with_an_empty_label_are_unlabelled_texts(
     tiny: Path, tmp_path: Path, run: Run, reviews: Reviews, write_csv: WriteCsv
 ) -> None:
-    """DATA may hold both."""
+    """Rows of DATA with an empty label are used as unlabelled texts."""
     rows: list[list[str]] = [*reviews(40, 5), *([text, ""] for text, _ in reviews(20, 6))]
     data = write_csv(tmp_path / "mixed.csv", ["text", "label"], rows)
     done = run("train", data, "--label", "label", "--out", tmp_path / "m.ulmus", "--config", tiny)
@@ -75,7 +75,7 @@ def test_rows_with_an_empty_label_are_unlabelled_texts(
 
 
 def test_a_folder_of_texts_is_data(tiny: Path, tmp_path: Path, run: Run, reviews: Reviews) -> None:
-    """train/pos/1.txt: the label is the folder, the split the folder above, unsup has no label."""
+    """In a folder such as train/pos/1.txt the label is the folder, the split the one above; unsup is unlabelled."""
     for i, (text, label) in enumerate(reviews(40, 7)):
         for split, name in (("train", label), ("test", label), ("train", "unsup")):
             path = tmp_path / "data" / split / name / f"{i}.txt"
@@ -88,10 +88,10 @@ def test_a_folder_of_texts_is_data(tiny: Path, tmp_path: Path, run: Run, reviews
     assert sorted(written(out)["labels"]) == ["bad", "good"]
 
 
-def test_a_file_without_header_is_read_by_numbers(
+def test_columns_of_a_file_without_header_have_numbers(
     tiny: Path, tmp_path: Path, run: Run, reviews: Reviews
 ) -> None:
-    """label,text... as in many published sets; plain text is unlabelled data beside it."""
+    """Columns of a file without header are given by number, next to unlabelled plain text."""
     data = tmp_path / "train.csv"
     data.write_text("".join(f'"{label}","{text}"\n' for text, label in reviews(40, 8)))
     (tmp_path / "more.txt").write_text("\n".join(text for text, _ in reviews(10, 9)) + "\n")
@@ -107,7 +107,7 @@ def test_a_file_without_header_is_read_by_numbers(
 def test_several_text_columns_become_fields(
     tiny: Path, tmp_path: Path, run: Run, reviews: Reviews, write_csv: WriteCsv
 ) -> None:
-    """--text twice: both columns are read."""
+    """With --text given twice both columns are read."""
     rows = [["title", text, label] for text, label in reviews(40, 10)]
     data = write_csv(tmp_path / "a.csv", ["head", "body", "label"], rows)
     out = tmp_path / "m.ulmus"
@@ -119,8 +119,8 @@ def test_several_text_columns_become_fields(
     assert "xxfld" in bundle.read(out).tokenizer_json
 
 
-def test_a_whole_run_stands_in_one_file(corpus: Path, tmp_path: Path, run: Run) -> None:
-    """DATA, --out and all the rest from --config; the same seed gives the same bytes of weights."""
+def test_a_whole_run_fits_in_one_config_file(corpus: Path, tmp_path: Path, run: Run) -> None:
+    """--config can hold every argument and option; the same seed gives identical weights."""
     options = (
         f'data = "{corpus / "train.csv"}"\ntext = "text"\nlabel = "label"\nquiet = true\nseed = 5\n'
         f'language-model = "none"\nclass-weight = "balanced"\ncombine = "none"\n'
@@ -135,7 +135,7 @@ def test_a_whole_run_stands_in_one_file(corpus: Path, tmp_path: Path, run: Run) 
 
 
 def test_settings_of_the_config_file_reach_the_model(classifier: Path) -> None:
-    """[lm] and [classifier] are in the manifest of what they made."""
+    """The settings of [lm] and [classifier] are in the manifest of the model."""
     config = written(classifier)["config"]
     assert config["all_epochs"] == 1
     assert (config["language_model"]["hidden"], config["language_model"]["layers"]) == (12, 1)
@@ -144,7 +144,7 @@ def test_settings_of_the_config_file_reach_the_model(classifier: Path) -> None:
 def test_a_language_model_file_is_the_start(
     corpus: Path, language_model: Path, tmp_path: Path, run: Run
 ) -> None:
-    """--language-model FILE: its shape is the classifier's."""
+    """The classifier has the shape of --language-model FILE."""
     (tmp_path / "c.toml").write_text("[classifier]\nall-epochs = 1\n")
     out = tmp_path / "m.ulmus"
     done = run(
@@ -159,14 +159,14 @@ def test_a_language_model_file_is_the_start(
     ("arguments", "said"),
     [
         (["--size", "base"], "has its own"),
-        (["--tokenizer", "char"], "cuts texts by word, not by char"),
-        (["--config", "{corpus}/tiny.toml"], "[lm] sets up a new language model"),
+        (["--tokenizer", "char"], "has a word tokenizer, which cannot be changed to char"),
+        (["--config", "{corpus}/tiny.toml"], "[lm] configures a new language model"),
     ],
 )
 def test_a_given_language_model_allows_no_other_shape(
     corpus: Path, language_model: Path, tmp_path: Path, run: Run, arguments: list[str], said: str
 ) -> None:
-    """What would be passed over in silence is an error."""
+    """An option that contradicts --language-model is a usage error, not ignored."""
     done = run(
         *("train", corpus / "train.csv", "--label", "label", "--out", tmp_path / "m.ulmus"),
         *("--language-model", language_model, *(part.format(corpus=corpus) for part in arguments)),
@@ -185,10 +185,10 @@ def test_a_given_language_model_allows_no_other_shape(
         ("sede = 3\n", "Did you mean 'seed'?"),
     ],
 )
-def test_a_mistake_in_the_config_file_is_found_before_any_work(
+def test_a_mistake_in_the_config_file_is_reported_before_any_work(
     corpus: Path, tmp_path: Path, run: Run, toml: str, said: str
 ) -> None:
-    """Exit code 2; nothing is written."""
+    """A mistake in the config file is a usage error before any work, and nothing is written."""
     (tmp_path / "bad.toml").write_text(toml)
     done = run(
         *("train", corpus / "train.csv", "--label", "label", "--out", tmp_path / "m.ulmus"),

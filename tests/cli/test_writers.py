@@ -9,14 +9,14 @@ import json
 import numpy as np
 import pytest
 
-from ulmus.cli.writers import CsvWriter, JsonLinesWriter, JsonWriter, guarded
+from ulmus.cli.writers import CsvWriter, JsonLinesWriter, JsonWriter, escaped
 
 PROBABILITIES = np.array([[0.25, 0.75], [1.0, 0.0]])
 NONE_KEPT: list[tuple[()]] = [(), ()]
 
 
 def test_csv_quotes_what_needs_quoting() -> None:
-    """Class names with commas, quotes and newlines come back as they were."""
+    """Class names with commas, quotes and newlines survive a round trip."""
     file = io.StringIO()
     names = ['a,"b"', "c\nd"]
     writer = CsvWriter(file, names)
@@ -28,14 +28,14 @@ def test_csv_quotes_what_needs_quoting() -> None:
 
 
 def test_a_class_named_as_a_column_gets_another_header() -> None:
-    """Two columns of one name would be lost in most readers."""
+    """A class named like another column gets a different header."""
     file = io.StringIO()
     CsvWriter(file, ["label", "row"])
     assert file.getvalue() == "row,label,p(label),p(row)\n"
 
 
-def test_kept_columns_stand_between_the_number_and_the_label() -> None:
-    """As text, lists as JSON, nothing as an empty cell; an input column called label or row gets another header."""
+def test_kept_columns_are_between_row_and_label() -> None:
+    """Kept columns are text, lists JSON, None empty; an input column called label or row gets another header."""
     file = io.StringIO()
     writer = CsvWriter(file, ["x", "id"], ["id", "label"])
     writer.write(["x", "x"], PROBABILITIES, [(7, "old"), (["a", 1], None)])
@@ -47,7 +47,7 @@ def test_kept_columns_stand_between_the_number_and_the_label() -> None:
 
 
 def test_kept_columns_keep_their_type_in_json() -> None:
-    """Under a key of their own: no class and no other key can stand in their way."""
+    """In JSON kept columns keep their type, under a key of their own."""
     file = io.StringIO()
     writer = JsonLinesWriter(file, ["x", "y"], ["id", "row"])
     writer.write(["x"], PROBABILITIES[:1], [(7, "=1+1")])
@@ -58,7 +58,7 @@ def test_kept_columns_keep_their_type_in_json() -> None:
     "cell", ["=1+1", "@SUM(A1)", "+cmd|' /C calc'!A0", "-2+3", "\t=1", "\r=1", "\n=1", "＝1+1", "-x", "--"]
 )
 def test_a_cell_that_a_spreadsheet_would_run_gets_an_apostrophe(cell: str) -> None:
-    """Labels, kept cells and names of columns alike."""
+    """Labels, kept cells and column names that look like formulas are prefixed with an apostrophe."""
     file = io.StringIO()
     writer = CsvWriter(file, [cell, "y"], [f"{cell}!"])
     writer.write([cell], PROBABILITIES[:1], [(cell,)])
@@ -70,14 +70,14 @@ def test_a_cell_that_a_spreadsheet_would_run_gets_an_apostrophe(cell: str) -> No
 @pytest.mark.parametrize(
     "cell", ["-1", "+1.5", "-.5", "+491701234567", "-1e-3", "-", "+", "@", "=", "a=b", "'", ""]
 )
-def test_numbers_and_single_signs_stay_as_they_are(cell: str) -> None:
-    """A spreadsheet shows them; they are the labels of many."""
-    assert guarded(cell) == cell
+def test_numbers_and_single_signs_are_unchanged(cell: str) -> None:
+    """Numbers and single signs are not escaped."""
+    assert escaped(cell) == cell
 
 
 @pytest.mark.parametrize("batches", [0, 1, 3])
 def test_json_lines_are_objects_and_end_with_a_newline(batches: int) -> None:
-    """Rows are numbered through all batches."""
+    """Each line is an object, and rows are numbered across batches."""
     file = io.StringIO()
     writer = JsonLinesWriter(file, ["x", "y"])
     for _ in range(batches):
@@ -89,8 +89,8 @@ def test_json_lines_are_objects_and_end_with_a_newline(batches: int) -> None:
 
 
 @pytest.mark.parametrize("batches", [0, 1, 3])
-def test_the_one_object_is_whole_whatever_its_length(batches: int) -> None:
-    """Also with no prediction in it."""
+def test_the_json_object_is_complete_for_any_length(batches: int) -> None:
+    """The JSON object is complete for any number of batches, also for none."""
     file = io.StringIO()
     writer = JsonWriter(file, ["x", "y"])
     for _ in range(batches):

@@ -1,17 +1,18 @@
 """The `ulmus` command: arguments -> one call each.
 
-    options.py   dataclasses whose fields are the options
-    settings.py  --config FILE -> the same options
-    pages.py     help in groups; what a misspelt option probably means
-    inputs.py    files -> texts and labels; remembered.py: by the columns of the training; summary.py: counted
-    reading.py   what was read, said
-    outputs.py   where results go: tried first, written whole or not at all
-    failures.py  exceptions -> message and exit code
-    show.py      results -> tables or JSON; writers.py: predictions -> csv or JSON; model_page.py: what a file holds
+    options.py     dataclasses whose fields are the options
+    settings.py    --config FILE -> the same options
+    pages.py       grouped help; suggestions for misspelt options
+    inputs.py      files -> texts and labels
+    remembered.py  the columns that a classifier was trained on
+    summary.py     counts of texts and classes; reading.py: how each input file was read
+    outputs.py     output files: checked before the work, written completely or not at all
+    guard.py       which files may be overwritten
+    failures.py    exceptions -> message and exit code
+    show.py        results -> tables or JSON; writers.py: predictions -> csv or JSON; model_page.py: `ulmus info`
     train.py, language.py, evaluate.py, predict.py, rates.py, info.py: the commands; heavy imports are inside them
 
-`ulmus --help` costs the import of typer and nothing else: no torch, numpy, pyarrow or sklearn (a test holds
-it to that).
+`ulmus --help` imports typer and nothing heavier: no torch, numpy, pyarrow or sklearn (enforced by a test).
 """
 
 from __future__ import annotations
@@ -31,11 +32,12 @@ app = typer.Typer(
     name="ulmus",
     cls=Group,
     help="Transfer learning for text: from raw text and a few labels to a classifier you can ship.",
-    epilog="Exit codes: 0 done, 1 failed, 2 asked for wrongly, 130 stopped by Ctrl-C."
-    " The same command goes on where it stopped.",
+    epilog="Exit codes: 0 done, 1 failed, 2 usage error, 130 interrupted by Ctrl-C."
+    " Run the same command again to resume an interrupted training run.",
     no_args_is_help=True,
     add_completion=False,
-    rich_markup_mode=None,  # plain help: quick, and ASCII in every pipe
+    # plain help: fast, and ASCII in every pipe
+    rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
@@ -50,16 +52,18 @@ def _version(value: bool) -> None:
 @app.callback()
 def ulmus(
     version: Annotated[  # noqa: ARG001
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and stop.")
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
     ] = False,
     debug: Annotated[  # noqa: ARG001
         bool,
-        typer.Option("--debug", callback=set_debug, is_eager=True, help="Show the traceback of a failure."),
+        typer.Option(
+            "--debug", callback=set_debug, is_eager=True, help="Show the traceback when a command fails."
+        ),
     ] = False,
 ) -> None:
     """Transfer learning for text: from raw text and a few labels to a classifier you can ship."""
-    # Threads that wait for each other sleep instead of spinning: on a machine that does other work as well, spinning
-    # made a training step 3.5 times slower (two cores, load 6). Read once, when torch is loaded, so it is set here.
+    # Waiting threads sleep instead of spinning: on a machine that is busy with other work, spinning made a training
+    # step 3.5 times slower (two cores, load 6). torch reads the variable once, when it is loaded, so it is set here.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 

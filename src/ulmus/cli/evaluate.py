@@ -1,6 +1,6 @@
-"""`ulmus evaluate`: a classifier and labelled texts -> accuracy and F1, of the whole, its parts and each class.
+"""`ulmus evaluate`: a classifier and labelled texts -> accuracy and F1, overall, per part and per class.
 
-A label that the model does not know can only be predicted wrongly, and is counted so. Knows no layer.
+Texts whose label is not a class of the model count as errors. Knows no layer.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from ulmus.cli.options import (
     Classifier,
     CommonOptions,
     Device,
+    InferencePrecision,
     LabelCols,
     LabelDelimiter,
     ReaderOptions,
-    ReadPrecision,
     TextCols,
     command,
 )
-from ulmus.cli.train import PARTS
-from ulmus.cli.writers import guarded
+from ulmus.cli.train import PART_NAMES
+from ulmus.cli.writers import escaped
 from ulmus.corpus.saved_lists import saved_list
 from ulmus.errors import DataError, UsageError
 
@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from ulmus.corpus.source import Source
     from ulmus.tasks.classifier.model import TextClassifier
 
-_ROWS, _COLUMNS = 40, 10  # most classes in a table, and in a matrix
-_DELIMITERS = (",", ";", "|", " ")  # what several labels in one cell may have between them
+_ROWS, _COLUMNS = 40, 10  # largest numbers of classes in a table and in a confusion matrix
+_DELIMITERS = (",", ";", "|", " ")  # tried as separators of several labels in one cell
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,8 +51,10 @@ class EvaluateOptions(ReaderOptions, CommonOptions):
     label: LabelCols = field(default_factory=list)
     label_delimiter: LabelDelimiter = None
     device: Device = "auto"
-    precision: ReadPrecision = "auto"
-    quiet: Annotated[bool, typer.Option("--quiet", help="Say nothing on stderr of what is read.")] = False
+    precision: InferencePrecision = "auto"
+    quiet: Annotated[bool, typer.Option("--quiet", help="Do not report on stderr how files are read.")] = (
+        False
+    )
 
 
 def register(app: typer.Typer) -> None:
@@ -72,9 +74,9 @@ def evaluate(options: EvaluateOptions) -> None:
     classifier = TextClassifier.load(options.model, device=options.device, precision=options.precision)
     given = inputs.labelled(source)
     if not options.quiet:
-        reading.tell_labelled(source, given, title="Texts")
-    if given.unlabeled and classifier.multi_label_ and not _says_none(source):
-        show.note(f"{len(given.unlabeled):,} texts without a label are read as having none of the labels.")
+        reading.report_labelled(source, given, title="Texts")
+    if given.unlabeled and classifier.multi_label_ and not _tells_none_from_unknown(source):
+        show.note(f"{len(given.unlabeled):,} texts without a label count as having none of the labels.")
         given.texts.extend(given.unlabeled)
         given.labels.extend([()] * len(given.unlabeled))
     elif given.unlabeled:
@@ -89,36 +91,37 @@ def evaluate(options: EvaluateOptions) -> None:
     if result["seen"]:
         show.note(
             f"Warning: about {show.percent(result['seen'])} of these texts were trained on. "
-            "The scores say little of other texts."
+            "The scores say little about other texts."
         )
     if options.json:
         show.as_json(result)
     else:
-        _tell(result, str(options.model))
+        _print_scores(result, str(options.model))
 
 
-def _says_none(source: Source) -> bool:
-    """Whether a text with none of several labels can be told from one whose labels are not known."""
+def _tells_none_from_unknown(source: Source) -> bool:
+    """Whether the file distinguishes a text with none of the labels from one whose labels are unknown."""
     return source.label_delimiter is not None or isinstance(source.label, tuple)
 
 
 def _labels(
     classifier: TextClassifier, given: Sequence[Any], options: EvaluateOptions
 ) -> tuple[list[Any], Counter[str]]:
-    """Labels as the model names them (one made in Python may have numbers), and those it does not know.
+    """The labels as classes of the model (which may be numbers, if fitted in Python), and counts of unknown labels.
 
-    A label that stands in a csv file as `predict` guards it is the label that it was.
+    A label that `predict` escaped in a csv file is recognized. Raises UsageError and DataError for labels that do
+    not fit the model.
     """
     own = {str(name): name for name in classifier.class_names_}
-    names = {guarded(text): name for text, name in own.items()} | own
+    names = {escaped(text): name for text, name in own.items()} | own
     if not classifier.multi_label_:
         if options.label_delimiter is not None:
-            raise UsageError(f"{options.model} gives one label to a text. Leave --label-delimiter away.")
+            raise UsageError(f"{options.model} predicts one label per text. Remove --label-delimiter.")
         rows = [(label,) if isinstance(label, str) else label for label in given]
         if odd := sum(len(row) != 1 for row in rows):
             raise DataError(
-                f"{options.model} gives one label to a text, and {odd:,} texts of {options.data} have several or none. "
-                "Give a file with one label a text."
+                f"{options.model} predicts one label per text, but {odd:,} texts of {options.data} have several or "
+                "none. Give a file with one label per text."
             )
     else:
         delimiter = options.label_delimiter or _delimiter(names, given)
@@ -126,16 +129,16 @@ def _labels(
     unknown = Counter(part for row in rows for part in row if part not in names)
     if len(unknown) and not any(part in names for row in rows for part in row):
         raise DataError(
-            f"none of the labels of {options.data} is a class of the model: the file has "
-            f"{inputs.listed(sorted(unknown))}; the model knows {inputs.listed(sorted(own))}. "
-            "Is it the right --label column?"
+            f"none of the labels in {options.data} is a class of the model. The file has "
+            f"{inputs.listed(sorted(unknown))}; the model has {inputs.listed(sorted(own))}. "
+            "Check the --label column."
         )
     named = [tuple(names.get(part, part) for part in row) for row in rows]
     return (named if classifier.multi_label_ else [row[0] for row in named]), unknown
 
 
 def _delimiter(names: Mapping[str, Any], given: Sequence[Any]) -> str:
-    """The delimiter under which most of the labels are classes of the model."""
+    """The delimiter that splits the labels so that most of them are classes of the model."""
 
     def known(delimiter: str) -> float:
         parts = [part for label in given for part in _split(label, delimiter)]
@@ -154,21 +157,21 @@ def _split(label: Any, delimiter: str | None) -> tuple[str, ...]:
 
 def _warn(unknown: Counter[str], classes: Sequence[Any]) -> None:
     show.note(
-        f"Warning: the model does not know {inputs.listed(sorted(unknown))}: the texts with these labels "
-        f"({sum(unknown.values()):,}) count as wrong. It knows {inputs.listed(sorted(map(str, classes)))}."
+        f"Warning: not a class of the model: {inputs.listed(sorted(unknown))}. The texts with these labels "
+        f"({sum(unknown.values()):,}) count as errors. Its classes are {inputs.listed(sorted(map(str, classes)))}."
     )
 
 
-def _tell(result: dict[str, Any], name: str) -> None:
-    """The parts side by side, each class, what is taken for what, and last of all one line of it."""
+def _print_scores(result: dict[str, Any], name: str) -> None:
+    """Print the scores of the parts and of each class, the confusion matrix, and a summary in the last line."""
     parts = result["parts"]
-    show.scores({PARTS[part]: parts[part] for part in PARTS if part in parts}, name)
-    _tell_classes(result["classes"])
+    show.scores({PART_NAMES[part]: parts[part] for part in PART_NAMES if part in parts}, name)
+    _print_classes(result["classes"])
     counts = result["confusion"]["counts"]
-    if counts.ndim == 2:  # of single labels
-        _tell_confusion([str(label) for label in result["confusion"]["classes"]], counts)
+    if counts.ndim == 2:  # (C, C), single-label
+        _print_confusion([str(label) for label in result["confusion"]["classes"]], counts)
     if result["unmeasured"]:
-        show.say(f"Not measured, since no text has that label: {inputs.listed(result['unmeasured'])}.")
+        show.say(f"No scores for labels that no text has: {inputs.listed(result['unmeasured'])}.")
     key, word = ("micro_f1", "micro") if "micro_f1" in result else ("macro_f1", "macro")
     show.say(
         f"Accuracy {show.percent(result['accuracy'])}, {word} F1 {show.percent(result[key])} "
@@ -176,30 +179,30 @@ def _tell(result: dict[str, Any], name: str) -> None:
     )
 
 
-def _tell_classes(classes: Mapping[Any, Mapping[str, float]]) -> None:
-    """One row a class, in their order; of very many those with the most texts."""
+def _print_classes(classes: Mapping[Any, Mapping[str, float]]) -> None:
+    """Print one row per class, in their order; if there are very many, the most frequent ones."""
     most = sorted(classes, key=lambda name: classes[name]["support"], reverse=True)[:_ROWS]
     rows = [
         [
             str(name),
-            *(show.percent(found[key]) for key in ("precision", "recall", "f1")),
-            *(f"{found[key]:,}" for key in ("support", "predicted")),
+            *(show.percent(row[key]) for key in ("precision", "recall", "f1")),
+            *(f"{row[key]:,}" for key in ("support", "predicted")),
         ]
-        for name, found in classes.items()
+        for name, row in classes.items()
         if name in most
     ]
     show.table(["class", "precision", "recall", "F1", "texts", "predicted"], rows)
     if len(classes) > _ROWS:
-        show.say(f"These are the {_ROWS} of {len(classes):,} classes with the most texts; --json has all.")
+        show.say(f"Showing the {_ROWS} most frequent of {len(classes):,} classes; --json has all.")
 
 
-def _tell_confusion(names: list[str], counts: Any) -> None:
-    """The matrix (true class, predicted class) of few classes; the most frequent mistakes of many."""
+def _print_confusion(names: list[str], counts: Any) -> None:
+    """Print the (C, C) matrix of true and predicted classes; with many classes, the most frequent errors."""
     if len(names) <= _COLUMNS:
         rows = [[name, *(f"{n:,}" for n in row)] for name, row in zip(names, counts, strict=True)]
-        show.table(["texts of ... taken for", *names], rows)
+        show.table(["true \\ predicted", *names], rows)
         return
     wrong = [(n, i, j) for i, row in enumerate(counts.tolist()) for j, n in enumerate(row) if n and i != j]
-    wrong.sort(key=lambda found: found[0], reverse=True)
+    wrong.sort(key=lambda error: error[0], reverse=True)
     rows = [[names[i], names[j], f"{n:,}"] for n, i, j in wrong[:_COLUMNS]]
-    show.table(["texts of ...", "... taken for", "texts"], rows)
+    show.table(["true", "predicted", "texts"], rows)

@@ -1,12 +1,12 @@
 """Exceptions -> one message on stderr and an exit code. Nothing else in the command line catches errors.
 
     0    done
-    1    it failed: bad data, a damaged model file, a full disk, or a mistake of ours (then: try --debug)
-    2    it was asked for wrongly: an unknown option, a wrong column, a config file with an unknown key
-    130  Ctrl-C (143: SIGTERM); the message says where the checkpoints are and that the same command goes on
+    1    failed: bad data, a damaged model file, a full disk, or a bug in Ulmus (then: try --debug)
+    2    usage error: an unknown option, a wrong column, a config file with an unknown key
+    130  Ctrl-C (143: SIGTERM); the message says where the checkpoints are and how to resume
 
 How: a typer group whose `invoke` wraps every command. `--debug` or ULMUS_DEBUG=1 adds the traceback.
-Cost: nothing is imported here but typer. Knows no command, no text, no model.
+Cost: imports only typer. Knows no command, no text, no model.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ _advice: ContextVar[Callable[[], str] | None] = ContextVar("advice", default=Non
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM, on the same way out as Ctrl-C: checkpoints are saved and temporary files removed."""
+    """SIGTERM, handled like Ctrl-C: checkpoints are saved and temporary files removed."""
 
 
 class Group(TyperGroup):
-    """The `ulmus` command; turns whatever a subcommand raises into a message and an exit code."""
+    """The `ulmus` command; turns any exception of a subcommand into a message and an exit code."""
 
     def main(self, *arguments: Any, **settings: Any) -> Any:
         """Run with UTF-8 on stdout and stderr, whatever the locale."""
@@ -55,41 +55,42 @@ class Group(TyperGroup):
             with _sigterm_as_interrupt(), warnings_as_notes():
                 return super().invoke(ctx)
         except KeyboardInterrupt as stop:
-            _complain(_stopped(stop), debug=False)
+            _print_error(_stopped(stop), debug=False)
             raise typer.Exit(TERMINATED if isinstance(stop, Terminated) else INTERRUPTED) from stop
         except UlmusError as error:
-            _complain(f"Error: {printable(str(error))}", debug=debugging(ctx))
+            _print_error(f"Error: {printable(str(error))}", debug=debugging(ctx))
             raise typer.Exit(error.exit_code) from error
         except OSError as error:
-            if error.errno == errno.EPIPE:  # `ulmus predict ... | head`: the reader has had enough
+            if error.errno == errno.EPIPE:  # `ulmus predict ... | head`: the reader has closed the pipe
                 raise
-            _give_up_stdout()
-            _complain(f"Error: {printable(_os_message(error))}", debug=debugging(ctx))
+            _discard_stdout()
+            _print_error(f"Error: {printable(_os_message(error))}", debug=debugging(ctx))
             raise typer.Exit(1) from error
         except MemoryError as error:
-            _complain("Error: out of memory. Give fewer texts, or a smaller --size.", debug=debugging(ctx))
+            _print_error("Error: out of memory. Use fewer texts or a smaller --size.", debug=debugging(ctx))
             raise typer.Exit(1) from error
         except Exception as error:
-            if _is_click(error):  # usage errors, --help and Exit: typer shows them itself
+            # usage errors, --help and Exit: typer reports them itself
+            if _is_click(error):
                 raise
-            _complain(_bug(error), debug=debugging(ctx))
+            _print_error(_bug(error), debug=debugging(ctx))
             raise typer.Exit(1) from error
 
 
 def set_debug(ctx: typer.Context, value: bool) -> bool:
-    """Callback of `--debug`, before and after the command's name."""
+    """Callback of `--debug`, which may stand before or after the command's name."""
     if value:
         ctx.meta[_DEBUG] = True
     return value
 
 
 def debugging(ctx: typer.Context) -> bool:
-    """Whether the user wants tracebacks."""
+    """Whether tracebacks are shown: `--debug`, or ULMUS_DEBUG set and not 0."""
     return bool(ctx.meta.get(_DEBUG)) or os.environ.get("ULMUS_DEBUG", "") not in ("", "0")
 
 
 def advise(sentence: Callable[[], str]) -> None:
-    """What to say when the run is stopped: how to go on with it. Called at that moment."""
+    """Set what to print if the run is interrupted: how to resume it. `sentence` is called at that moment."""
     _advice.set(sentence)
 
 
@@ -99,14 +100,14 @@ def _stopped(stop: KeyboardInterrupt) -> str:
     return f"{word} {sentence() if sentence else stop}".rstrip()
 
 
-def _complain(message: str, *, debug: bool) -> None:
+def _print_error(message: str, *, debug: bool) -> None:
     if debug:
         typer.echo(printable(traceback.format_exc(), lines=True), err=True, nl=False)
     typer.echo(printable(message, lines=True), err=True)
 
 
-def _give_up_stdout() -> None:
-    """Where stdout itself is what failed (`> /dev/full`), keep Python from trying again at its end."""
+def _discard_stdout() -> None:
+    """If stdout itself failed (`> /dev/full`), keep Python from flushing it again on exit."""
     try:
         sys.stdout.flush()
     except OSError:
@@ -128,20 +129,20 @@ def _os_message(error: OSError) -> str:
 def _bug(error: Exception) -> str:
     return (
         f"Error: {type(error).__name__}: {printable(str(error))}\n"
-        "This message is not one of Ulmus' own, so it may be a mistake in Ulmus: "
-        "run the command again with --debug and report the traceback."
+        "This error was not expected and may be a bug in Ulmus. "
+        "Run the command again with --debug and report the traceback."
     )
 
 
 def _is_click(error: Exception) -> bool:
-    """Newer versions of typer carry their own click, so the class is known by its look, not its place."""
+    """Newer versions of typer contain their own click, so the class is recognized by its attributes."""
     return hasattr(error, "exit_code") or type(error).__name__ == "Abort"
 
 
 @contextmanager
 def _sigterm_as_interrupt() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
-        yield  # signals can only be set by the main thread
+        yield  # only the main thread may set signal handlers
         return
 
     def stop(_number: int, _frame: FrameType | None) -> None:

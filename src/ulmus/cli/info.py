@@ -1,7 +1,6 @@
-"""`ulmus tokens`, `ulmus info`, `ulmus models`: how a text is cut, what a model file holds, which are installed.
+"""`ulmus tokens`, `ulmus info`, `ulmus models`: how texts are tokenized, what a model file contains, what is installed.
 
-Neither loads torch: the tokenizer and the manifest of a model file are read, not its weights. Knows no model
-class.
+None of them loads torch: they use only the tokenizer and the manifest of a model file. Knows no model class.
 """
 
 from __future__ import annotations
@@ -28,24 +27,31 @@ class TokensOptions(ReaderOptions, CommonOptions):
 
     texts: Annotated[
         list[str],
-        typer.Argument(metavar="TEXT...", help="Texts to cut; - reads one a line.", show_default=False),
+        typer.Argument(
+            metavar="TEXT...",
+            help="Texts to tokenize; - reads standard input, one text per line.",
+            show_default=False,
+        ),
     ]
     model: Annotated[
-        str | None, typer.Option(metavar="MODEL", help="Cut as this model does: a file or an installed one.")
+        str | None,
+        typer.Option(metavar="MODEL", help="Use the tokenizer of this model: a file, or an installed model."),
     ] = None
     tokenizer: Annotated[
-        Literal["word", "unigram", "bpe", "char"], typer.Option(help="Without a model: how to cut.")
+        Literal["word", "unigram", "bpe", "char"], typer.Option(help="Without --model: tokenizer type.")
     ] = "word"
     train_on: Annotated[
         list[Path],
-        typer.Option(metavar="FILE", help="Without a model: learn the vocabulary from these files."),
+        typer.Option(
+            metavar="FILE", help="Without --model: learn the vocabulary from this file. Repeatable."
+        ),
     ] = field(default_factory=list)
     text: TextCols = field(default_factory=list)
-    min_freq: Annotated[int | None, typer.Option(min=1, help="Without a model: rarer words are unknown.")] = (
-        None
-    )
+    min_freq: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Without --model: minimum frequency of a word.")
+    ] = None
     max_size: Annotated[
-        int | None, typer.Option(min=20, help="Without a model: most tokens in the vocabulary.")
+        int | None, typer.Option(min=20, metavar="N", help="Without --model: maximum size of the vocabulary.")
     ] = None
 
 
@@ -55,9 +61,11 @@ class InfoOptions(CommonOptions):
 
     model: Annotated[
         str,
-        typer.Argument(metavar="MODEL", help="Any model file, or an installed model.", show_default=False),
+        typer.Argument(
+            metavar="MODEL", help="A model file, or the name of an installed model.", show_default=False
+        ),
     ]
-    all: Annotated[bool, typer.Option("--all", help="Show every setting and score.")] = False
+    all: Annotated[bool, typer.Option("--all", help="Show all settings and scores.")] = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,22 +81,28 @@ def register(app: typer.Typer) -> None:
 
 
 def tokens(options: TokensOptions) -> None:
-    """Show how texts are cut, by a model or by a tokenizer made on the spot."""
+    """Show how texts are tokenized.
+
+    Uses the tokenizer of --model, or one trained on the files of --train-on or on the texts themselves.
+    """
     texts = list(inputs.stdin_texts(options)) if options.texts == ["-"] else options.texts
     tokenizer = _tokenizer(options, texts)
-    cut = [_cut(tokenizer, text) for text in texts]
+    results = [_tokenized(tokenizer, text) for text in texts]
     if options.json:
-        show.as_json({"vocabulary": len(tokenizer.vocab), "fingerprint": tokenizer.fingerprint, "texts": cut})
-        return
-    for result in cut:
-        show.say(" | ".join(result["shown"]))
-        show.say(
-            f"  {len(result['ids'])} tokens, {result['unknown']} unknown; read back: {result['decoded']}"
+        show.as_json(
+            {"vocabulary": len(tokenizer.vocab), "fingerprint": tokenizer.fingerprint, "texts": results}
         )
+        return
+    for result in results:
+        show.say(" | ".join(result["shown"]))
+        show.say(f"  {len(result['ids'])} tokens, {result['unknown']} unknown; decoded: {result['decoded']}")
 
 
 def info(options: InfoOptions) -> None:
-    """Show what a model file holds: what it was trained on, its classes and scores; with --all every setting."""
+    """Show what a model file contains.
+
+    By default: what it was trained on, its classes and its scores.
+    """
     from ulmus import bundle
     from ulmus.installed import find
 
@@ -106,23 +120,23 @@ def info(options: InfoOptions) -> None:
 
 
 def models(options: ModelsOptions) -> None:
-    """List the language models that are installed."""
+    """List the installed language models."""
     from ulmus.installed import installed
 
-    found = {name: (path, told) for name, path in installed().items() if (told := _readable(path))}
+    readable = {name: (path, manifest) for name, path in installed().items() if (manifest := _readable(path))}
     if options.json:
         show.as_json(
-            {name: {"path": str(path), **_told(manifest)} for name, (path, manifest) in found.items()}
+            {name: {"path": str(path), **_listed(manifest)} for name, (path, manifest) in readable.items()}
         )
-    elif not found:
-        show.say("No language model is installed. `ulmus pretrain` makes one from any raw text.")
+    elif not readable:
+        show.say("No language model is installed. `ulmus pretrain` trains one on raw text.")
     else:
-        columns = ["model", "language", "tokens", "perplexity", "bits a character", "MB", "made from"]
-        show.table(columns, [_row(name, *one) for name, one in found.items()], numbers=False)
+        columns = ["model", "language", "tokens", "perplexity", "bits per character", "MB", "corpus"]
+        show.table(columns, [_row(name, *one) for name, one in readable.items()], numbers=False)
 
 
 def _readable(path: Path) -> dict[str, Any] | None:
-    """The manifest of an installed model; None, and a word about it, for a file that is damaged."""
+    """The manifest of an installed model; None, after a note on stderr, if the file is damaged."""
     from ulmus.bundle import read_manifest
 
     try:
@@ -132,13 +146,13 @@ def _readable(path: Path) -> dict[str, Any] | None:
         return None
 
 
-def _told(manifest: Mapping[str, Any]) -> dict[str, Any]:
-    """What a listing says of a language model: its card, its shape, its scores."""
+def _listed(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """The parts of a manifest that a listing shows: model card, config, vocabulary and scores."""
     return {key: manifest.get(key, {}) for key in ("card", "config", "vocabulary", "metrics")}
 
 
 def _row(name: str, path: Path, manifest: Mapping[str, Any]) -> list[str]:
-    card, config, vocabulary, metrics = _told(manifest).values()
+    card, config, vocabulary, metrics = _listed(manifest).values()
     kind = config.get("tokenizer", {}).get("kind", "-")
     backwards = ", backwards" if config.get("backwards") else ""
     return [
@@ -157,9 +171,7 @@ def _tokenizer(options: TokensOptions, texts: list[str]) -> Tokenizer:
     fresh = (options.train_on, options.min_freq, options.max_size)
     if options.model is not None:
         if any(fresh):
-            raise UsageError(
-                "--model brings its own vocabulary: leave --train-on, --min-freq and --max-size away."
-            )
+            raise UsageError("--model has its own vocabulary: remove --train-on, --min-freq and --max-size.")
         from ulmus.bundle import read_tokenizer
         from ulmus.installed import find
 
@@ -172,12 +184,13 @@ def _tokenizer(options: TokensOptions, texts: list[str]) -> Tokenizer:
         "max_size": options.max_size,
     }
     if not sources and options.min_freq is None:
-        given["min_freq"] = 1  # a vocabulary made of the very texts: every word is known
+        given["min_freq"] = 1  # the vocabulary comes from these texts: no word is unknown
     config = TokenizerConfig(**{key: value for key, value in given.items() if value is not None})
     return Tokenizer.train(inputs.Texts(sources) if sources else texts, config)
 
 
-def _cut(tokenizer: Tokenizer, text: str) -> dict[str, Any]:
+def _tokenized(tokenizer: Tokenizer, text: str) -> dict[str, Any]:
+    """The entry of a text in the JSON output: its tokens and ids, the number of unknown tokens, the decoded text."""
     ids = tokenizer.encode(text).tolist()
     tokens = tokenizer.tokens(text)
     unknown = tokenizer.vocab.id_of("xxunk")

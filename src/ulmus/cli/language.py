@@ -1,7 +1,7 @@
-"""`ulmus pretrain`, `ulmus tune`, `ulmus generate`: raw texts -> a language model, and text out of it.
+"""`ulmus pretrain`, `ulmus tune`, `ulmus generate`: raw texts -> a language model -> generated text.
 
-Files are streamed, not held. What it costs is what `LanguageModel` costs; files, columns and the output are
-looked at first. Knows no layer and no schedule.
+Files are streamed, not held in memory. Cost: that of `LanguageModel`; files, columns and the output are checked
+first. Knows no layer and no schedule.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ import typer
 
 from ulmus.cli import guard, inputs, outputs, reading, show
 from ulmus.cli.options import (
-    LARGEST_SEED,
     CommonOptions,
     ComputeOptions,
     Device,
@@ -25,6 +24,7 @@ from ulmus.cli.options import (
     command,
 )
 from ulmus.cli.settings import merged, tables
+from ulmus.config import LARGEST_SEED
 from ulmus.errors import UsageError
 
 if TYPE_CHECKING:
@@ -34,28 +34,34 @@ if TYPE_CHECKING:
 Files = Annotated[
     list[Path], typer.Argument(metavar="FILE...", help="Files or folders of texts.", show_default=False)
 ]
-Valid = Annotated[Path | None, typer.Option(metavar="FILE", help="Texts to measure the perplexity on.")]
+Valid = Annotated[Path | None, typer.Option(metavar="FILE", help="Held-out texts to measure perplexity on.")]
 Language = Annotated[
     str,
-    typer.Argument(metavar="LM", help="A file, or the name of an installed model.", show_default=False),
+    typer.Argument(
+        metavar="LM", help="Language model: a file, or the name of an installed model.", show_default=False
+    ),
 ]
 Weights = Annotated[
     Literal["float32", "bf16"],
-    typer.Option(help="How weights are stored; bf16: half the size, three digits each."),
+    typer.Option(
+        help="Number format of the saved weights; bf16 halves the file, with three significant digits."
+    ),
 ]
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModelOptions(RunOptions, ReaderOptions, CommonOptions):
-    """The options of the commands that make a language model."""
+    """The options of the commands that train a language model."""
 
     language: Annotated[
-        str | None, typer.Option(metavar="TEXT", help="For the card: the language of the texts.")
+        str | None, typer.Option(metavar="TEXT", help="Language of the texts, for the model card.")
     ] = None
-    corpus: Annotated[str | None, typer.Option(metavar="TEXT", help="For the card: what the texts are.")] = (
-        None
-    )
-    licence: Annotated[str | None, typer.Option(metavar="TEXT", help="For the card: their licence.")] = None
+    corpus: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="Description of the texts, for the model card.")
+    ] = None
+    licence: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="Licence of the texts, for the model card.")
+    ] = None
     weights: Weights = "float32"
 
 
@@ -66,26 +72,28 @@ class PretrainOptions(ModelOptions):
     files: Files
     text: TextCols = field(default_factory=list)
     valid: Valid = None
-    tokenizer: Annotated[
-        Literal["word", "unigram", "bpe", "char"], typer.Option(help="How texts are cut.")
-    ] = "word"
+    tokenizer: Annotated[Literal["word", "unigram", "bpe", "char"], typer.Option(help="Tokenizer type.")] = (
+        "word"
+    )
     size: Annotated[Literal["small", "base"], typer.Option(help="Size of the language model.")] = "small"
     cell: Annotated[
         Literal["lstm", "qrnn"] | None,
-        typer.Option(help="Kind of recurrent layer; without it the one the size is best with."),
+        typer.Option(help="Type of recurrent layer.", show_default="the best one for the size"),
     ] = None
-    backwards: Annotated[bool, typer.Option("--backwards", help="Read every text from its end.")] = False
+    backwards: Annotated[
+        bool, typer.Option("--backwards", help="Train on reversed texts (right to left).")
+    ] = False
     start: Annotated[
         str | None,
-        typer.Option(metavar="LM", help="Begin with the weights of this model, which has the same shape."),
+        typer.Option(metavar="LM", help="Initialize from this model, which must have the same shape."),
     ] = None
     decay: Annotated[
         int | None,
         typer.Option(
             min=1,
             metavar="STEPS",
-            help="From the checkpoint in --work-dir let the rate fall to nothing in so many steps, and end there;"
-            " without it the same command still goes on.",
+            help="Resume from the checkpoint in --work-dir, decay the learning rate to zero within this many steps, and"
+            " stop. The undecayed checkpoint is kept: without --decay the same command resumes from it.",
         ),
     ] = None
 
@@ -105,20 +113,40 @@ class GenerateOptions(CommonOptions):
     """The options of `ulmus generate`."""
 
     model: Language
-    prompt: Annotated[str, typer.Argument(metavar="PROMPT", help="How the text begins.")] = ""
-    words: Annotated[int, typer.Option(min=1, help="Tokens to add.")] = 40
+    prompt: Annotated[str, typer.Argument(metavar="PROMPT", help="Beginning of the text.")] = ""
+    words: Annotated[int, typer.Option(min=1, metavar="N", help="Number of tokens to generate.")] = 40
     temperature: Annotated[
-        float, typer.Option(min=0.0, help="Below 1 safer, above 1 wilder, 0: always the likeliest word.")
+        float,
+        typer.Option(
+            min=0.0,
+            metavar="T",
+            help="Sampling temperature: below 1 more predictable, above 1 more varied, 0 always the likeliest token.",
+        ),
     ] = 0.75
-    top_k: Annotated[int, typer.Option(min=0, help="Choose among the k likeliest words; 0: all.")] = 0
+    top_k: Annotated[
+        int, typer.Option(min=0, metavar="K", help="Sample from the K likeliest tokens; 0: all.")
+    ] = 0
     top_p: Annotated[
         float,
-        typer.Option(min=0.0, max=1.0, help="Choose among the likeliest words that share this probability."),
+        typer.Option(
+            min=0.0,
+            max=1.0,
+            metavar="P",
+            help="Sample from the likeliest tokens whose probabilities add up to P.",
+        ),
     ] = 1.0
-    unknown: Annotated[bool, typer.Option("--unknown/--no-unknown", help="Allow xxunk in the text.")] = False
-    samples: Annotated[int, typer.Option(min=1, help="How many texts.")] = 1
+    unknown: Annotated[
+        bool, typer.Option("--unknown/--no-unknown", help="Allow the unknown token xxunk.")
+    ] = False
+    samples: Annotated[int, typer.Option(min=1, metavar="N", help="Number of texts to generate.")] = 1
     seed: Annotated[
-        int | None, typer.Option(min=0, max=LARGEST_SEED, help="The same seed gives the same texts.")
+        int | None,
+        typer.Option(
+            min=0,
+            max=LARGEST_SEED,
+            metavar="N",
+            help="Random seed; the same seed gives the same texts.",
+        ),
     ] = None
     device: Device = "auto"
 
@@ -137,7 +165,7 @@ def register(app: typer.Typer) -> None:
 
 
 def pretrain(options: PretrainOptions) -> None:
-    """Train a language model on raw texts."""
+    """Train a language model on raw text."""
     started = perf_counter()
     outputs.claim_model(options, "language-model")
     texts, valid = _texts(options)
@@ -145,7 +173,7 @@ def pretrain(options: PretrainOptions) -> None:
 
     given = find(options.start) if options.start else None
     if options.decay and options.work_dir is None:
-        raise UsageError("--decay needs the --work-dir of the run that is to decay.")
+        raise UsageError("--decay needs the checkpoint of an earlier run: specify its --work-dir.")
     with outputs.work_folder(options, [*options.files, *filter(None, [given, options.valid])]) as folder:
         from ulmus.tasks.language_model.config import lm_config
         from ulmus.tasks.language_model.model import LanguageModel
@@ -159,7 +187,7 @@ def pretrain(options: PretrainOptions) -> None:
 
 
 def tune(options: TuneOptions) -> None:
-    """Go on training a language model on texts of another kind."""
+    """Fine-tune a language model on other texts."""
     started = perf_counter()
     outputs.claim_model(options, "language-model")
     texts, valid = _texts(options)
@@ -177,7 +205,7 @@ def tune(options: TuneOptions) -> None:
 
 
 def generate(options: GenerateOptions) -> None:
-    """Let a language model go on writing."""
+    """Generate text with a language model."""
     from ulmus.tasks.language_model.model import LanguageModel
 
     model = LanguageModel.load(options.model, device=options.device)
@@ -198,19 +226,19 @@ def generate(options: GenerateOptions) -> None:
 
 
 def _config(base: LMConfig, options: ComputeOptions) -> LMConfig:
-    """The settings of the language model: of its size, then of the table [lm] of the config file."""
+    """The language model settings: `base`, overridden by the table [lm] of the config file."""
     return merged(base, tables(options.config, ["lm"])["lm"], f"{options.config}: [lm]")
 
 
 def _about(options: PretrainOptions | TuneOptions) -> dict[str, Any]:
-    """What the card says of the texts: what the user told, and their files."""
-    told = {"language": options.language, "corpus": options.corpus, "licence": options.licence}
+    """The model card's entries about the texts: those given by the user, and the files with their sizes."""
+    given = {"language": options.language, "corpus": options.corpus, "licence": options.licence}
     files = [{"file": path.name, "bytes": path.stat().st_size} for path in options.files if path.is_file()]
-    return {key: value for key, value in told.items() if value is not None} | {"files": files}
+    return {key: value for key, value in given.items() if value is not None} | {"files": files}
 
 
 def _settings(options: RunOptions, folder: Path) -> dict[str, Any]:
-    """What a run sets in any language model."""
+    """The keyword arguments of a `LanguageModel` that the run options determine."""
     return {
         "seed": options.seed,
         "device": options.device,
@@ -228,20 +256,20 @@ def _log(model: LanguageModel, options: RunOptions) -> None:
 
 
 def _texts(options: PretrainOptions | TuneOptions) -> tuple[inputs.Texts, inputs.Texts | None]:
-    """The texts to train on and those to measure on; every file is opened and its columns looked up."""
+    """The training texts and the held-out texts; every file is opened and its columns are checked."""
     guard.check_held_out(options.valid, options.files)
     columns = inputs.Columns(options.text)
     sources = [inputs.source(path, options, columns) for path in options.files]
     valid = [inputs.source(path, options, columns) for path in filter(None, [options.valid])]
     inputs.probe([*sources, *valid])
     if not options.quiet:
-        reading.tell_texts(sources)
-        reading.tell_texts(valid)
+        reading.report_texts(sources)
+        reading.report_texts(valid)
     return inputs.Texts(sources), inputs.Texts(valid) if valid else None
 
 
 def _finish(model: LanguageModel, options: PretrainOptions | TuneOptions, started: float) -> None:
-    """Save the model, with texts of its own in its card, and report its scores."""
+    """Save the model, with sample texts in its card, and print its scores."""
     from ulmus.tasks.language_model.generation import card_samples
 
     model.describe(samples=card_samples(model.fitted_, options.seed))

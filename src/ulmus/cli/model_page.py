@@ -1,6 +1,6 @@
-"""The manifest of a model file -> a page for people: what it is, what it learnt from, how good it is.
+"""The manifest of a model file -> a page for people: model type, training data, scores.
 
-A manifest may come from anywhere: what is missing, or of another kind than expected, is left out. Nothing is drawn
+A manifest may come from anywhere: entries that are missing or of an unexpected type are left out. Nothing is drawn
 wider than the terminal. Cost: the import of rich. Knows no model class.
 """
 
@@ -12,38 +12,37 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ulmus.cli.show import flat, percent, value
+from ulmus.cli.show import SCORES, flat, percent, value
 from ulmus.cli.summary import class_counts
-from ulmus.cli.train import PARTS
+from ulmus.cli.train import PART_NAMES
 from ulmus.terminal import printable
 
 __all__ = ["draw", "everything", "page"]
 
-_PIPE_WIDTH = 100  # columns, where there is no terminal
+_PIPE_WIDTH = 100  # columns, if there is no terminal
 _ONLY_FOR_PROGRAMS = {"history", "sha256"}
-_SCORES = {"accuracy": "accuracy", "micro_f1": "micro F1", "macro_f1": "macro F1"}
 
 Rows = list[tuple[str, str]]
 
 
 def page(path: Path, manifest: Mapping[str, Any]) -> Rows:
-    """Names and values of what people want to know first."""
-    kind = str(manifest.get("kind", "of an unknown kind"))
+    """Names and values of the most important facts."""
+    kind = str(manifest.get("kind", "of unknown type"))
     size = f"{path}, {path.stat().st_size / 1e6:.1f} MB"
     about = _classifier(manifest) if kind == "classifier" else _language_model(manifest)
-    multi = ", several labels a text" if manifest.get("multi_label") else ", one label a text"
+    multi = ", multi-label" if manifest.get("multi_label") else ", one label per text"
     what = f"classifier{multi}" if kind == "classifier" else kind.replace("-", " ")
-    return [("model", what), ("file", size), *((name, said) for name, said in about if said)]
+    return [("model", what), ("file", size), *((name, text) for name, text in about if text)]
 
 
 def everything(manifest: Mapping[str, Any]) -> Rows:
     """Every setting and score, with dotted names."""
-    told = {key: item for key, item in manifest.items() if key not in _ONLY_FOR_PROGRAMS}
-    return [(key, value(item)) for key, item in flat(told)]
+    shown = {key: item for key, item in manifest.items() if key not in _ONLY_FOR_PROGRAMS}
+    return [(key, value(item)) for key, item in flat(shown)]
 
 
 def draw(rows: Iterable[tuple[str, str]]) -> None:
-    """Print names and values on stdout, the values folded so that no line is wider than the terminal."""
+    """Print names and values on stdout, wrapped to the width of the terminal."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -52,8 +51,8 @@ def draw(rows: Iterable[tuple[str, str]]) -> None:
     grid = Table.grid(padding=(0, 2), pad_edge=False)
     grid.add_column(overflow="fold", max_width=max(width // 2, 8))
     grid.add_column(overflow="fold")
-    for name, said in rows:
-        grid.add_row(Text(printable(name)), Text(printable(said, lines=True)))
+    for name, text in rows:
+        grid.add_row(Text(printable(name)), Text(printable(text, lines=True)))
     console = Console(file=sys.stdout, width=width, highlight=False)
     with console.capture() as drawn:
         console.print(grid)
@@ -65,12 +64,13 @@ def _classifier(manifest: Mapping[str, Any]) -> Rows:
     trained, config = _table(report.get("trained_on")), _table(manifest.get("config"))
     texts = ""
     if trained:
-        texts = f"on {_number(trained.get('labelled'))} labelled and {_number(trained.get('unlabeled'))} other texts"
+        labelled, unlabelled = _number(trained.get("labelled")), _number(trained.get("unlabeled"))
+        texts = f"on {labelled} labelled and {unlabelled} unlabelled texts"
     minutes = f"{_number(report.get('minutes'))} minutes" if "minutes" in report else ""
-    measured = f" ({_number(report['n'])} texts that were not trained on)" if "n" in report else ""
+    measured = f" ({_number(report['n'])} held-out texts)" if "n" in report else ""
     scores = [
-        (PARTS[part], _scored(_table(report.get(part))) + measured)
-        for part in PARTS
+        (PART_NAMES[part], _scored(_table(report.get(part))) + measured)
+        for part in PART_NAMES
         if _table(report.get(part))
     ]
     return [
@@ -85,54 +85,54 @@ def _classifier(manifest: Mapping[str, Any]) -> Rows:
 
 def _language_model(manifest: Mapping[str, Any]) -> Rows:
     card, metrics = _table(manifest.get("card")), _table(manifest.get("metrics"))
-    read = f"{card['tokens_read']:,} tokens read" if isinstance(card.get("tokens_read"), int) else ""
+    tokens = f"{card['tokens_read']:,} tokens" if isinstance(card.get("tokens_read"), int) else ""
     minutes = f"{_number(card.get('minutes'))} minutes" if "minutes" in card else ""
-    names = {"perplexity": "perplexity", "bits_per_character": "bits a character"}
+    names = {"perplexity": "perplexity", "bits_per_character": "bits per character"}
     scores = [f"{_number(metrics[key])} {name}" for key, name in names.items() if key in metrics]
     samples = card.get("samples")
     return [
         ("language", str(card.get("language", ""))),
-        ("made from", str(card.get("corpus", ""))),
+        ("corpus", str(card.get("corpus", ""))),
         ("licence", str(card.get("licence", ""))),
-        ("trained", _joined([card.get("date"), read, minutes, card.get("machine")])),
+        ("trained", _joined([card.get("date"), tokens, minutes, card.get("machine")])),
         ("encoder", _encoder(_table(manifest.get("config")), manifest)),
         ("scores", _joined(scores)),
         ("command", str(card.get("command", ""))),
-        ("it writes", str(samples[0]) if isinstance(samples, list) and samples else ""),
+        ("sample", str(samples[0]) if isinstance(samples, list) and samples else ""),
     ]
 
 
 def _encoder(config: Mapping[str, Any], manifest: Mapping[str, Any]) -> str:
-    """Shape of the language model, and its vocabulary."""
+    """The shape of the language model, and its vocabulary."""
     if not config:
         return ""
     vocabulary = _table(manifest.get("vocabulary"))
     kind = _table(config.get("tokenizer")).get("kind", "")
     cell = str(config.get("cell", "lstm")).upper()
-    backwards = "reads backwards" if config.get("backwards") else ""
+    backwards = "backwards" if config.get("backwards") else ""
     shape = f"{cell}, {config.get('layers')} layers of {config.get('hidden')}"
     return _joined([shape, f"{_number(vocabulary.get('size'))} {kind} tokens", backwards])
 
 
 def _columns(columns: Mapping[str, Any]) -> str:
-    said = [f"{key}: {value(columns[key])}" for key in ("text", "label") if columns.get(key)]
+    named = [f"{key}: {value(columns[key])}" for key in ("text", "label") if columns.get(key)]
     delimiter = columns.get("label_delimiter")
-    return "; ".join([*said, *([f"labels split at {delimiter!r}"] if delimiter else [])])
+    return "; ".join([*named, *([f"labels split at {delimiter!r}"] if delimiter else [])])
 
 
 def _classes(labels: Any, trained: Mapping[str, Any]) -> str:
-    """The number of classes, then one a line with its texts, or their names where no counts are known."""
+    """The number of classes, then one line per class with its texts; just the names if counts are unknown."""
     names = [str(name) for name in labels] if isinstance(labels, list) else []
     counts = trained.get("label_counts")
     fits = isinstance(counts, list) and len(counts) == len(names) and all(type(n) is int for n in counts)
     if not isinstance(counts, list) or not fits or not isinstance(trained.get("labelled"), int):
         return f"{len(names):,}: {value(names)}" if names else ""
     lines = class_counts(zip(names, counts, strict=True), trained["labelled"])
-    return "\n".join([f"{len(names):,}, with texts and their share", *lines])
+    return "\n".join([f"{len(names):,}, with number and share of texts", *lines])
 
 
 def _scored(part: Mapping[str, Any]) -> str:
-    known = {name: part[key] for key, name in _SCORES.items() if isinstance(part.get(key), float)}
+    known = {name: part[key] for key, name in SCORES.items() if isinstance(part.get(key), float)}
     return _joined([f"{name} {percent(score)}" for name, score in known.items()])
 
 

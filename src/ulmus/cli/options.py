@@ -1,8 +1,8 @@
 """Dataclasses -> command-line options: every field is one option, and one key of a `--config` file.
 
-How: `command(app, Options)` gives typer a signature made of the dataclass's fields, so that a command is a
-plain function of one frozen dataclass, and options that several commands share are written down once.
-Cost: nothing is imported here but typer. Knows no text, no model, no file.
+How: `command(app, Options)` gives typer a signature built from the dataclass's fields, so that a command is a
+plain function of one frozen dataclass, and options that several commands share are declared once.
+Cost: imports only typer. Knows no text, no model, no file.
 """
 
 from __future__ import annotations
@@ -20,14 +20,17 @@ from ulmus.cli.failures import set_debug
 from ulmus.cli.guard import check_stdout
 from ulmus.cli.pages import Command
 from ulmus.cli.settings import use_config
+from ulmus.config import LARGEST_SEED
 
 Options = TypeVar("Options")
-LARGEST_SEED = 2**32 - 1
 
 TextCols = Annotated[
     list[str],
     typer.Option(
-        "--text", metavar="COL", help="Column of the text; a number from 0 without header. Repeat for fields."
+        "--text",
+        metavar="COL",
+        help="Text column: its name, or its number (from 0) in a file without a header. "
+        "Repeat to join several columns.",
     ),
 ]
 LabelCols = Annotated[
@@ -35,68 +38,72 @@ LabelCols = Annotated[
     typer.Option(
         "--label",
         metavar="COL",
-        help="Column of the label; of plain text: first-word (all before the first space). "
-        "Repeat for columns of 0 and 1, one for each class.",
+        help="Label column: its name or number, or first-word in plain text (everything before the first space). "
+        "Repeat for one 0/1 column per class.",
     ),
 ]
 LabelDelimiter = Annotated[
     str | None,
     typer.Option(
-        "--label-delimiter", metavar="CHAR", help="Several labels per text, with this between them."
+        "--label-delimiter", metavar="CHAR", help="Separator between the labels of a text (multi-label)."
     ),
 ]
-Classifier = Annotated[Path, typer.Argument(metavar="MODEL.ulmus", help="A classifier.", show_default=False)]
-Device = Annotated[str, typer.Option(metavar="auto|cpu|cuda", help="Where to compute.")]
-ReadPrecision = Annotated[
+Classifier = Annotated[
+    Path, typer.Argument(metavar="MODEL.ulmus", help="Classifier to use.", show_default=False)
+]
+Device = Annotated[str, typer.Option(metavar="auto|cpu|cuda", help="Device to compute on.")]
+InferencePrecision = Annotated[
     Literal["auto", "float32", "bf16", "int8"],
     typer.Option(
-        "--precision", help="Number format of the matrix products; auto: bf16 where the processor has it."
+        "--precision", help="Number format of matrix products; auto: bf16 if the processor supports it."
     ),
 ]
 Force = Annotated[
     bool,
-    typer.Option("--force", help="Write over an existing file that is not what this command writes."),
+    typer.Option("--force", help="Overwrite an existing file even if this command did not write it."),
 ]
 Format = Literal["auto", "csv", "tsv", "jsonl", "parquet", "arrow", "text", "folder"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class CommonOptions:
-    """What every command takes."""
+    """The options of every command."""
 
     GROUP: ClassVar[str] = "Output"
 
     json: Annotated[
-        bool, typer.Option("--json", help="Print exactly one JSON object on stdout, all else on stderr.")
+        bool, typer.Option("--json", help="Print exactly one JSON object on stdout; messages go to stderr.")
     ] = False
     debug: Annotated[
         bool,
-        typer.Option("--debug", callback=set_debug, is_eager=True, help="Show the traceback of a failure."),
+        typer.Option(
+            "--debug", callback=set_debug, is_eager=True, help="Show the traceback when the command fails."
+        ),
     ] = False
 
 
 @dataclass(frozen=True, kw_only=True)
 class ReaderOptions:
-    """How files are read; `auto` goes by the name, the compression (.gz .bz2 .zst .xz) too."""
+    """How files are read. `auto` goes by the file name, also for compression (.gz, .bz2, .zst, .xz)."""
 
     GROUP: ClassVar[str] = "Reading files"
 
-    format: Annotated[Format, typer.Option(help="Format of the files.")] = "auto"
+    format: Annotated[Format, typer.Option(help="File format; auto: by name and content.")] = "auto"
     delimiter: Annotated[
-        str | None, typer.Option(metavar="CHAR", help="Between the columns of a csv file; \\t is a tab.")
+        str | None, typer.Option(metavar="CHAR", help="Column separator of csv files; \\t for a tab.")
     ] = None
     header: Annotated[
-        bool | None, typer.Option("--header/--no-header", help="First line holds column names.")
+        bool | None, typer.Option("--header/--no-header", help="Whether the first line holds column names.")
     ] = None
     quoting: Annotated[
-        bool | None, typer.Option("--quoting/--no-quoting", help='Fields may stand in "quotes".')
+        bool | None, typer.Option("--quoting/--no-quoting", help='Whether fields may be in "quotes".')
     ] = None
-    encoding: Annotated[str, typer.Option(metavar="NAME", help="Encoding, e.g. latin-1; auto is UTF-8.")] = (
-        "auto"
-    )
+    encoding: Annotated[
+        str, typer.Option(metavar="NAME", help="Text encoding, e.g. latin-1; auto: UTF-8.")
+    ] = "auto"
     documents: Annotated[
         Literal["auto", "line", "blank"],
-        typer.Option(help="In plain text: one a line, or blank lines between."),
+        typer.Option(help="Plain text: one text per line, or texts separated by blank lines."),
     ] = "auto"
     split: Annotated[
         str | None, typer.Option(metavar="NAME", help="Read only this split of a folder, e.g. train.")
@@ -105,7 +112,7 @@ class ReaderOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class ComputeOptions:
-    """What every command takes that trains, if only a few steps."""
+    """The options of every command that trains, if only for a few steps."""
 
     GROUP: ClassVar[str] = "Running"
 
@@ -115,43 +122,54 @@ class ComputeOptions:
             metavar="FILE",
             callback=use_config,
             is_eager=True,
-            help="TOML file with any of these options and the settings of the model; the command line wins.",
+            help="TOML file with any of these options and the model settings; overridden by the command line.",
         ),
     ] = None
     seed: Annotated[
         int,
-        typer.Option(min=0, max=LARGEST_SEED, help="The same seed, data and machine give the same model."),
+        typer.Option(
+            min=0,
+            max=LARGEST_SEED,
+            metavar="N",
+            help="Random seed; the same seed, data and machine give the same model.",
+        ),
     ] = 0
     device: Device = "auto"
     precision: Annotated[
-        Literal["auto", "float32", "bf16", "fp16"], typer.Option(help="Number format of the matrix products.")
+        Literal["auto", "float32", "bf16", "fp16"], typer.Option(help="Number format of matrix products.")
     ] = "auto"
-    quiet: Annotated[bool, typer.Option("--quiet", help="No progress on stderr.")] = False
+    quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress on stderr.")] = False
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunOptions(ComputeOptions):
-    """What every command takes that writes a model."""
+    """The options of every command that writes a model."""
 
     GROUP: ClassVar[str] = "Running"
 
-    out: Annotated[Path, typer.Option("--out", metavar="MODEL.ulmus", help="The model file to write.")]
-    minutes: Annotated[float | None, typer.Option(min=0.01, help="Time the whole run may take.")] = None
+    out: Annotated[Path, typer.Option("--out", metavar="MODEL.ulmus", help="Model file to write.")]
+    minutes: Annotated[
+        float | None, typer.Option(min=0.01, metavar="MINUTES", help="Time budget of the whole run.")
+    ] = None
     work_dir: Annotated[
         Path | None,
         typer.Option(
-            metavar="DIR", help="Checkpoints; by default a hidden folder beside --out, removed at the end."
+            metavar="DIR",
+            help="Folder for checkpoints; by default a hidden folder next to --out, removed at the end.",
         ),
     ] = None
     log: Annotated[
         Path | None,
-        typer.Option(metavar="FILE.jsonl", help="Append losses and rates to this file, one object a line."),
+        typer.Option(
+            metavar="FILE.jsonl",
+            help="Append losses and learning rates to this file, one JSON object per line.",
+        ),
     ] = None
     force: Force = False
 
 
 def reader_arguments(options: ReaderOptions) -> list[str]:
-    """The arguments that read other files as these options read theirs; those that are not given stay away."""
+    """The command-line arguments equivalent to these options; defaults and `split` are left out."""
     arguments: list[str] = []
     for item in fields(ReaderOptions):
         value, name = getattr(options, item.name), item.name.replace("_", "-")
@@ -167,7 +185,7 @@ def command(
 ) -> Callable[[Callable[[Options], None]], Callable[[Options], None]]:
     """Register a function of one `options` dataclass as a subcommand; its docstring is the help text.
 
-    example: one or more command lines, shown at the end of the help.
+    example: one or more command lines, shown at the end of the help page.
     """
 
     def register(run: Callable[[Options], None]) -> Callable[[Options], None]:
@@ -186,18 +204,18 @@ def command(
 
 
 def _signature(options: type) -> inspect.Signature:
-    """One keyword parameter per field: the class's own first, then those of its bases as they are listed."""
+    """One keyword parameter per field: the class's own first, then those of its bases in the order listed."""
     hints = get_type_hints(options, include_extras=True)
     home = {
         name: i for i, cls in reversed([*enumerate(options.__mro__)]) for name in inspect.get_annotations(cls)
     }
-    ordered = sorted(fields(options), key=lambda f: home[f.name])  # stable: keeps the order within a class
+    ordered = sorted(fields(options), key=lambda f: home[f.name])  # stable: keeps the order inside a class
     groups = [cls.__dict__.get("GROUP", "Options") for cls in options.__mro__]
     return inspect.Signature([_parameter(f, _grouped(hints[f.name], groups[home[f.name]])) for f in ordered])
 
 
 def _grouped(annotation: Any, group: str) -> Any:
-    """The annotation of an option with the group that it stands in, unless it names one itself."""
+    """The annotation of an option with its help group, unless it names one itself."""
     kind, given = get_args(annotation)
     option = copy(given)
     option.rich_help_panel = option.rich_help_panel or group

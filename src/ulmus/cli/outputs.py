@@ -1,9 +1,9 @@
-"""Where results go: checked before the work, written under another name, renamed when whole.
+"""Output files: checked before the work, written under a temporary name, renamed when complete.
 
-`claim` says at once that a file cannot or must not be written, rather than after an hour; `writing` leaves either the
-whole new file or what stood there before; `work_folder` keeps the checkpoints of a run beside its output and
-notices a different run in them.
-Cost: one empty file made and removed. Knows no model and no text.
+`claim` reports at once, not after an hour of training, that a file cannot or must not be written; `writing` leaves
+either the complete new file or the old one; `work_folder` keeps the checkpoints of a run next to its output and
+detects those of a different run.
+Cost: one empty file created and removed. Knows no model and no text.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ from ulmus.errors import ConfigError, DataError, UsageError
 
 _RUN = "run.json"
 _CHECKPOINTS = ("*.checkpoint*", "*.safetensors", "*.ulmus")
-_NOT_THE_RUN = {
+# options that may change when a run is resumed
+_NOT_IDENTITY = {
     "out",
     "json",
     "debug",
@@ -42,21 +43,23 @@ _NOT_THE_RUN = {
     "corpus",
     "licence",
     "weights",
-}  # may change: it is still this run
+}
 
 
 def claim(path: Path, options: Any, kind: guard.Kind) -> Path:
-    """The path, once sure that it may be written and can be.
+    """The path, after checking that it may and can be written.
 
-    `options` are those of the command, with all its other files and `force`; without that only a file of the same
-    kind is replaced. Raises UsageError (its name, an input, a file of another kind), StorageError (permission).
+    options: those of the command, with all its other files and `force`; without `force` only a file of the same
+    kind is replaced. Raises UsageError (wrong suffix, an input, a file of another kind), StorageError (permission).
     """
     from ulmus.storage import check_writable
 
     if is_device(path):
         return path
     if kind.suffixes and path.suffix not in kind.suffixes:
-        raise UsageError(f"{path}: the name should end in {' or '.join(kind.suffixes)}. Rename the output.")
+        raise UsageError(
+            f"{path}: expected a name ending in {' or '.join(kind.suffixes)}. Rename the output."
+        )
     guard.check_separate(path, options)
     guard.check_replaceable(path, kind, force=options.force)
     check_writable(path)
@@ -64,14 +67,13 @@ def claim(path: Path, options: Any, kind: guard.Kind) -> Path:
 
 
 def claim_model(options: RunOptions, kind: str) -> Path:
-    """`--out`, `--log` and `--work-dir` of a run that makes a model of a kind ("classifier", "language-model").
+    """Check `--out`, `--log` and `--work-dir` of a run that trains a model; the path of `--out`.
 
-    A model is renamed into place: it cannot be a pipe or device. Raises as `claim` does.
+    kind: "classifier" or "language-model". A model file is renamed into place, so `--out` cannot be a pipe or a
+    device. Raises UsageError and StorageError as `claim` does.
     """
     if is_device(options.out):
-        raise UsageError(
-            f"--out {options.out} is no place for a model file; give a file name ending in .ulmus."
-        )
+        raise UsageError(f"--out {options.out} is a device, not a file. Give a file name ending in .ulmus.")
     if options.log is not None:
         claim(options.log, options, guard.LOG)
     if options.work_dir is not None:
@@ -82,14 +84,17 @@ def claim_model(options: RunOptions, kind: str) -> Path:
 
 @contextmanager
 def writing(path: Path) -> Iterator[TextIO]:
-    """A UTF-8 file that takes the name `path` when the block ends well, and vanishes when it does not."""
+    """A UTF-8 file that is renamed to `path` if the block succeeds, and removed if it does not.
+
+    Raises StorageError if it cannot be written.
+    """
     from ulmus.storage import storage_error, whole_file
 
     if not is_device(path):
         with whole_file(path.resolve()) as binary:
             file = io.TextIOWrapper(binary, encoding="utf-8", errors="backslashreplace", newline="")
             yield file
-            file.detach()  # flushed; `whole_file` syncs, closes and renames
+            file.detach()  # flushes; `whole_file` syncs, closes and renames
         return
     try:
         with path.open("w", encoding="utf-8", errors="backslashreplace", newline="") as device:
@@ -100,10 +105,10 @@ def writing(path: Path) -> Iterator[TextIO]:
 
 @contextmanager
 def work_folder(options: RunOptions, inputs: Sequence[Path]) -> Iterator[Path]:
-    """The folder of the run's checkpoints. A hidden one beside `--out` goes when the block ends well.
+    """The folder of the run's checkpoints. The default, next to `--out`, is removed when the block succeeds.
 
-    Raises ConfigError where another run's checkpoints lie there: going on from them would not be this run.
-    Raises StorageError where another run is under way there.
+    Raises ConfigError if the folder holds the checkpoints of a different run, which cannot be resumed as this one,
+    and StorageError if another process is using it.
     """
     from ulmus.storage import held
 
@@ -115,7 +120,7 @@ def work_folder(options: RunOptions, inputs: Sequence[Path]) -> Iterator[Path]:
 def _kept_folder(folder: Path, options: RunOptions, identity: dict[str, Any]) -> Iterator[Path]:
     own = options.work_dir is None
     _enter(folder, identity, own)
-    advise(lambda: _how_to_go_on(folder, own))
+    advise(lambda: _how_to_resume(folder, own))
     try:
         yield folder
     except Exception:
@@ -127,7 +132,7 @@ def _kept_folder(folder: Path, options: RunOptions, identity: dict[str, Any]) ->
 
 
 def is_device(path: Path) -> bool:
-    """Whether the path is something that cannot be renamed over, such as /dev/stdout."""
+    """Whether the path is a pipe or device, such as /dev/stdout, which cannot be replaced by renaming."""
     return path.exists() and not path.is_file() and not path.is_dir()
 
 
@@ -139,11 +144,11 @@ def _enter(folder: Path, identity: dict[str, Any], own: bool) -> None:
         else:
             changed = sorted(key for key in {*before, *identity} if before.get(key) != identity.get(key))
             raise ConfigError(
-                f"{folder} holds the checkpoints of another run (it differs in: {', '.join(changed)}). "
-                "Finish that run with its own command, or delete the folder, or give another --work-dir."
+                f"{folder} contains the checkpoints of another run (it differs in: {', '.join(changed)}). "
+                "Finish that run with its own command, delete the folder, or give another --work-dir."
             )
     elif before is not None and _started(folder):
-        note(f"Going on from the checkpoints in {folder}.")
+        note(f"Resuming from the checkpoints in {folder}.")
     from ulmus.storage import storage_error, whole_file
 
     try:
@@ -155,8 +160,8 @@ def _enter(folder: Path, identity: dict[str, Any], own: bool) -> None:
 
 
 def _identity(options: RunOptions, inputs: Sequence[Path]) -> dict[str, Any]:
-    """What makes a run this run: options, the tables of the config file, and the state of its input files."""
-    run = {key: value for key, value in dataclasses.asdict(options).items() if key not in _NOT_THE_RUN}
+    """What identifies a run: its options, the tables of the config file, and digests of its input files."""
+    run = {key: value for key, value in dataclasses.asdict(options).items() if key not in _NOT_IDENTITY}
     content = read(options.config) if options.config else {}
     run["tables of the config file"] = {
         key: value for key, value in content.items() if isinstance(value, dict)
@@ -166,7 +171,7 @@ def _identity(options: RunOptions, inputs: Sequence[Path]) -> dict[str, Any]:
 
 
 def _stamp(path: Path) -> str:
-    """The content of a file or folder as a digest; nothing of what can be read only once."""
+    """The digest of a file or folder; an empty string for a pipe or device, which can be read only once."""
     from ulmus.data.store import content_key
 
     if is_device(path):
@@ -184,16 +189,16 @@ def _read_identity(folder: Path) -> dict[str, Any] | None:
 
 
 def _started(folder: Path) -> bool:
-    """Whether anything worth keeping lies there: weights of a checkpoint or of a finished stage."""
+    """Whether the folder holds weights of a checkpoint or of a finished stage."""
     return any(any(folder.rglob(pattern)) for pattern in _CHECKPOINTS)
 
 
-def _how_to_go_on(folder: Path, own: bool) -> str:
+def _how_to_resume(folder: Path, own: bool) -> str:
     if _started(folder):
-        return f"The checkpoints are in {folder}: the same command goes on from there."
+        return f"Checkpoints are in {folder}: run the same command again to resume."
     if own:
         shutil.rmtree(folder, ignore_errors=True)
-    return "There was no checkpoint yet: the same command starts again."
+    return "No checkpoint was saved yet: the same command starts from the beginning."
 
 
 def _beside(path: Path, purpose: str) -> Path:

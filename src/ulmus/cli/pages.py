@@ -1,8 +1,8 @@
-"""A subcommand as people meet it: help in groups with an example, and an answer to an option that there is not.
+"""The help page of a subcommand, in groups and with an example, and suggestions for unknown options.
 
-Options stand in the group of the class that declares them. A misspelt option is answered with the likeliest right
-one, and a setting of the models with the table of the config file that it belongs in.
-Cost: nothing is imported but typer; the settings of the models only where an option is not found. Knows no command.
+Options are listed in the group of the class that declares them. For a misspelt option the error suggests the closest
+one; for a model setting it names the table of the config file that the setting belongs in.
+Cost: imports only typer; the model settings only when an option is unknown. Knows no command.
 """
 
 from __future__ import annotations
@@ -17,44 +17,63 @@ __all__ = ["Command"]
 
 
 class Command(TyperCommand):
-    """Plain help in groups; usage errors that suggest what was meant."""
+    """A subcommand with grouped plain-text help and usage errors that suggest what was meant."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """As click does; an unknown option is answered with the likeliest right one."""
+        """Parse as click does; the error for an unknown option suggests the closest one."""
         try:
             return list(super().parse_args(ctx, args))
         except Exception as error:
-            if type(error).__name__ == "NoSuchOption":  # of click, or of the click that typer carries
+            # raised by click, or by the copy of click inside typer
+            if type(error).__name__ == "NoSuchOption":
                 _suggest(error, self)
             raise
 
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """The words after the command's name in the usage line; optional arguments are in brackets."""
+        arguments = [param for param in self.get_params(ctx) if _is_argument(param)]
+        names = [_name(param) if param.required else f"[{_name(param)}]" for param in arguments]
+        return [self.options_metavar or "", *names]
+
     def format_options(self, ctx: Any, formatter: Any) -> None:
-        """Arguments, then the options group by group, those of the command itself first."""
+        """Write the arguments, then the options group by group, the command's own first."""
         groups: dict[str, list[Any]] = {}
         for param in self.get_params(ctx):
             record = param.get_help_record(ctx)
             if record is not None:
-                groups.setdefault(_group(param), []).append(record)
-        for name in sorted(groups, key=lambda name: name != "Arguments"):  # stable: the others in their order
+                _, text = record
+                shown = (_name(param), text) if _is_argument(param) else record
+                groups.setdefault(_group(param), []).append(shown)
+        # a stable sort: the other groups keep their order
+        for name in sorted(groups, key=lambda name: name != "Arguments"):
             with formatter.section(name):
                 formatter.write_dl(groups[name])
 
     def format_epilog(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002 - click's signature
-        """The example, line by line as it stands."""
+        """Write the example, line by line and unchanged."""
         if self.epilog:
             with formatter.section("Example"):
                 for line in self.epilog.splitlines():
                     formatter.write(f"{'':>{formatter.current_indent}}{line}\n")
 
 
+def _is_argument(param: Any) -> bool:
+    return bool(param.param_type_name == "argument")
+
+
+def _name(argument: Any) -> str:
+    return str(argument.metavar or argument.name.upper())
+
+
 def _group(param: Any) -> str:
-    if param.param_type_name == "argument":
+    if _is_argument(param):
         return "Arguments"
-    return getattr(param, "rich_help_panel", None) or "Output"  # --help, which click adds
+    # --help, which click adds, has no group of its own
+    return getattr(param, "rich_help_panel", None) or "Output"
 
 
 def _suggest(error: Any, command: TyperCommand) -> None:
-    """Say in a click error about an unknown option which one was probably meant."""
+    """Add to a click error about an unknown option which one was probably meant."""
     known = [
         name for param in command.params for name in (*param.opts, *param.secondary_opts) if name[:2] == "--"
     ]

@@ -1,7 +1,7 @@
 """`ulmus predict`: a classifier and texts -> a label for every text, with the probability of each class.
 
-Reads and writes in batches: memory does not grow with the file; the output takes its name when it is whole.
-What it costs is what the model costs. Knows no layer.
+Reads and writes in batches: memory does not grow with the file, and the output appears only when it is complete.
+Cost: the forward passes of the model. Knows no layer.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from ulmus.cli.options import (
     CommonOptions,
     Device,
     Force,
+    InferencePrecision,
     ReaderOptions,
-    ReadPrecision,
     TextCols,
     command,
 )
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from ulmus.tasks.classifier.model import TextClassifier
 
 _BATCH = 1024  # texts read at a time
-_BATCH_OF_STDIN = 64  # texts; a program that waits for answers gets them sooner
+_BATCH_OF_STDIN = 64  # texts; smaller, so that a waiting program gets its answers sooner
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,22 +47,24 @@ class PredictOptions(ReaderOptions, CommonOptions):
     data: Annotated[
         Path,
         typer.Argument(
-            metavar="[FILE|-]", help="Texts; - is the standard input, one text a line.", show_default=False
+            metavar="FILE|-",
+            help="Texts; - (the default) reads standard input, one text per line.",
+            show_default=False,
         ),
     ] = inputs.STDIN
     text: TextCols = field(default_factory=list)
     keep: Annotated[
         list[str],
-        typer.Option(metavar="COL", help="Column of FILE to carry over, e.g. an id. Repeatable."),
+        typer.Option(metavar="COL", help="Column of FILE to copy to the output, e.g. an id. Repeatable."),
     ] = field(default_factory=list)
     output: Annotated[
         Path | None,
         typer.Option(
-            "-o", "--output", metavar="OUT.csv|.jsonl", help="Where to; the standard output without it."
+            "-o", "--output", metavar="OUT.csv|.jsonl", help="Output file; by default standard output."
         ),
     ] = None
     device: Device = "auto"
-    precision: ReadPrecision = "auto"
+    precision: InferencePrecision = "auto"
     force: Force = False
 
 
@@ -74,14 +76,14 @@ def register(app: typer.Typer) -> None:
 
 
 def predict(options: PredictOptions) -> None:
-    """Predict the label of every text, with the probability of each class.
+    """Predict labels and class probabilities.
 
-    Columns: row (of the text, from 0), those of --keep, label (several are joined by a comma), and the probability
-    of each class.
+    Output columns: row (number of the text, from 0), those of --keep, label (several are joined by commas), and the
+    probability of each class.
     """
     started = perf_counter()
     guard.check_order(options.model, options.data)
-    if options.documents == "auto":  # one prediction a line, from a file as from the standard input
+    if options.documents == "auto":  # one prediction per line, as for standard input
         options = replace(options, documents="line")
     if options.output is not None:
         outputs.claim(options.output, options, guard.PREDICTIONS)
@@ -108,12 +110,12 @@ def predict(options: PredictOptions) -> None:
 
 
 def _source(options: PredictOptions) -> Source | None:
-    """How to read the texts, once sure that they can be; None for the standard input. Raises UsageError."""
+    """How to read the texts, after checking that it works; None for standard input. Raises UsageError."""
     if options.data == inputs.STDIN:
         for name, given in (("--keep", options.keep), ("--text", options.text)):
             if given:
                 raise UsageError(
-                    f"{name} is for files with columns; the standard input has none. Remove {name}."
+                    f"{name} needs a file with columns; the standard input has none. Remove {name}."
                 )
         return None
     source = remembered.source(options.model, options.data, options, inputs.Columns(options.text))
@@ -124,14 +126,14 @@ def _source(options: PredictOptions) -> Source | None:
 
 
 def _kept(options: PredictOptions) -> tuple[str, ...]:
-    """The columns to carry over, each once."""
+    """The columns to copy, each once."""
     return tuple(dict.fromkeys(options.keep))
 
 
 def _predictions(
     classifier: TextClassifier, source: Source | None, options: PredictOptions
 ) -> Iterator[tuple[list[inputs.Label], Any, list[tuple[Any, ...]]]]:
-    """Labels, (N, C) probabilities and the rows of kept columns, batch after batch."""
+    """Per batch: N labels, (N, C) probabilities, and N tuples of kept columns."""
     for texts, kept in _batches(source, options):
         probabilities = classifier.predict_proba(texts)
         yield classifier.labels_of(probabilities), probabilities, kept
@@ -140,7 +142,7 @@ def _predictions(
 def _batches(
     source: Source | None, options: PredictOptions
 ) -> Iterator[tuple[list[str], list[tuple[Any, ...]]]]:
-    """Texts and their kept columns."""
+    """Per batch: the texts and their kept columns."""
     if source is None:
         for texts in inputs.batches(None, _BATCH_OF_STDIN, options):
             yield texts, [()] * len(texts)
@@ -153,7 +155,7 @@ def _batches(
 
 @contextmanager
 def _writer(options: PredictOptions, classes: list[str]) -> Iterator[Writer]:
-    """The writer that the options ask for, on its file."""
+    """The writer for the requested format, on its open file."""
     keep = _kept(options)
     if options.output is not None:
         with outputs.writing(options.output) as file:

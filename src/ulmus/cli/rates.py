@@ -1,6 +1,6 @@
-"""`ulmus lr-find`: texts -> the curve of the loss over growing learning rates, and a suggested peak.
+"""`ulmus lr-find`: texts -> the loss at increasing learning rates, and a suggested peak learning rate.
 
-Costs a hundred training steps. The suggestion goes into a config file: [lm.schedule] peak = ... for `pretrain`, [lm]
+Cost: a hundred training steps. The suggestion goes into a config file: [lm.schedule] peak = ... for `pretrain`, [lm]
 tune-peak = ... for `tune`. Knows no layer. Source: Smith 2017, section 3.3.
 """
 
@@ -30,14 +30,14 @@ class RatesOptions(ComputeOptions, ReaderOptions, CommonOptions):
     text: TextCols = field(default_factory=list)
     model: Annotated[
         Path | None,
-        typer.Option(metavar="LM.ulmus", help="Find the rate to tune this one; else for a new one."),
+        typer.Option(metavar="LM.ulmus", help="Language model to fine-tune; without it a new one."),
     ] = None
     tokenizer: Annotated[
-        Literal["word", "unigram", "bpe", "char"], typer.Option(help="Of a new model: how texts are cut.")
+        Literal["word", "unigram", "bpe", "char"], typer.Option(help="Tokenizer type of a new model.")
     ] = "word"
-    size: Annotated[Literal["small", "base"], typer.Option(help="Of a new model: its size.")] = "small"
-    steps: Annotated[int, typer.Option(min=10, help="Training steps to take.")] = 100
-    plot: Annotated[Path | None, typer.Option(metavar="FILE.png", help="Draw the curve.")] = None
+    size: Annotated[Literal["small", "base"], typer.Option(help="Size of a new model.")] = "small"
+    steps: Annotated[int, typer.Option(min=10, metavar="N", help="Number of training steps.")] = 100
+    plot: Annotated[Path | None, typer.Option(metavar="FILE.png", help="Save a plot of the curve.")] = None
     force: Force = False
 
 
@@ -47,23 +47,23 @@ def register(app: typer.Typer) -> None:
 
 
 def find_rate(options: RatesOptions) -> None:
-    """Find a learning rate for a language model."""
+    """Suggest a learning rate for a language model."""
     if options.plot is not None:
         outputs.claim(options.plot, options, guard.PLOT)
     sources = [inputs.source(path, options, inputs.Columns(options.text)) for path in options.files]
     inputs.probe(sources)
-    found = _model(options).lr_find(inputs.Texts(sources), steps=options.steps)
+    curve = _model(options).lr_find(inputs.Texts(sources), steps=options.steps)
     if options.plot is not None:
-        found.plot(options.plot)
+        curve.plot(options.plot)
     if options.json:
-        show.as_json({"suggestion": found.suggestion, "lrs": found.lrs, "losses": found.losses})
+        show.as_json({"suggestion": curve.suggestion, "lrs": curve.lrs, "losses": curve.losses})
     else:
         key = "[lm] tune-peak" if options.model else "[lm.schedule] peak"
-        show.say(f"Suggested peak: {found.suggestion:.1e} ({key} in a --config file)")
+        show.say(f"Suggested peak learning rate: {curve.suggestion:.1e} ({key} in a --config file)")
 
 
 def _model(options: RatesOptions) -> LanguageModel:
-    """The model given, or a new one by the options and the table [lm] of the config file."""
+    """The given model, or a new one configured by the options and the table [lm] of the config file."""
     from ulmus.tasks.language_model.config import lm_config
     from ulmus.tasks.language_model.model import LanguageModel
 

@@ -1,7 +1,7 @@
-"""The columns of the file that a classifier was trained on: kept in its model file, read again by default.
+"""The columns that a classifier was trained on: stored in its model file, and read by default.
 
-What an option names wins. A file that lacks the columns is an error that says what to name; plain text has none, so
-each of its documents is read whole. Cost: the manifest of the model file is read. Knows no weights.
+Overridden by options. For a file without these columns the error says what to specify; plain text has no columns, so
+each document is one text. Cost: reading the manifest of the model file. Knows no weights.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from ulmus.errors import BundleError, DataError, UsageError
 if TYPE_CHECKING:
     from ulmus.corpus.source import Source
 
-_OF_PLAIN_TEXT = ("first-word", "first-word-to-colon")  # labels of lines, not columns
+_OF_PLAIN_TEXT = ("first-word", "first-word-to-colon")  # labels taken from lines, not columns
 
 
 def as_manifest(columns: Columns) -> dict[str, Any]:
-    """What a model file keeps of the columns that it was trained on."""
+    """The columns in the form stored in the manifest of a model file."""
     return {
         key: list(value) if isinstance(value, (list, tuple)) else value
         for key, value in vars(columns).items()
@@ -31,15 +31,15 @@ def as_manifest(columns: Columns) -> dict[str, Any]:
 
 
 def of_model(path: Path) -> Columns:
-    """The columns that a classifier was trained on, as far as its file says. Raises BundleError."""
+    """The columns that a classifier was trained on, if its file says so. Raises BundleError for an invalid entry."""
     from ulmus import bundle
 
-    said = bundle.read_manifest(path).get("columns", {})
-    if not said:
+    stored = bundle.read_manifest(path).get("columns", {})
+    if not stored:
         return Columns()
     try:
-        lists = [said["text"], said["label"]]
-        delimiter = said["label_delimiter"]
+        lists = [stored["text"], stored["label"]]
+        delimiter = stored["label_delimiter"]
         names = [name for some in lists for name in some]
         if not all(isinstance(some, list) for some in lists) or not all(
             isinstance(name, str) for name in names
@@ -49,18 +49,18 @@ def of_model(path: Path) -> Columns:
             raise TypeError("a delimiter is a string")
     except (KeyError, TypeError) as error:
         raise BundleError(
-            f"{path}: its manifest names columns in a wrong way ({error}). Train it anew."
+            f"{path}: the columns in its manifest are invalid ({error}). Retrain the model."
         ) from error
-    return Columns(said["text"], said["label"], delimiter)
+    return Columns(stored["text"], stored["label"], delimiter)
 
 
 def source(
     model: Path, path: Path, options: ReaderOptions, given: Columns, *, labelled: bool = False
 ) -> Source:
-    """How to read `path` for a classifier: by the columns that are `given`, else by those it was trained on.
+    """How to read `path` for a classifier: the columns that are `given`, else those it was trained on.
 
-    The file is opened and its columns are looked up, those of the label where it is to be `labelled`.
-    Raises UsageError where it has no such columns.
+    labelled: whether the label columns are read too. The file is opened and its columns are checked.
+    Raises UsageError if it does not have them.
     """
     from ulmus.corpus.streams import existing
 
@@ -75,7 +75,7 @@ def source(
         label_delimiter=given.label_delimiter or (trained.label_delimiter if len(named) < 2 else None),
     )
     if given.text and len(given.text) != len(trained.text) and len(trained.text) > 1:
-        note(f"The model was trained on {_named(trained.text)}, and reads {_named(given.text)} of {path}.")
+        note(f"The model was trained on {_named(trained.text)}; using {_named(given.text)} of {path}.")
     if plain and not given.text and trained.text:
         return _plain_or_table(path, options, columns, trained)
     try:
@@ -86,7 +86,7 @@ def source(
 
 
 def _plain_or_table(path: Path, options: ReaderOptions, columns: Columns, trained: Columns) -> Source:
-    """A file whose name says nothing: a table where its first line names the columns, else plain text."""
+    """A file with an uninformative name: a table if its first line has the column names, else plain text."""
     if options.format == "auto" and not all(name.isdigit() for name in columns.text):
         try:
             return _opened(path, options, columns)
@@ -94,7 +94,7 @@ def _plain_or_table(path: Path, options: ReaderOptions, columns: Columns, traine
             pass
     if len(trained.text) > 1:
         note(
-            f"{path} is read as plain text: one text a document, not {_named(trained.text)} as in the training."
+            f"{path} is read as plain text: one text per document, not {_named(trained.text)} as in training."
         )
     label = [name for name in columns.label if name in _OF_PLAIN_TEXT]
     return _opened(path, options, dataclasses.replace(columns, text=(), label=label))
@@ -107,16 +107,18 @@ def _opened(path: Path, options: ReaderOptions, columns: Columns) -> Source:
 
 
 def _advice(given: Columns, trained: Columns, labels: list[str]) -> str:
-    """What to name where the columns of the training are not there."""
-    said = []
+    """Which options to use if the training columns are missing from a file."""
+    advice = []
     if trained.text and not given.text:
         order = ", in this order," if len(trained.text) > 1 else ""
-        said.append(
-            f"The model was trained on {_named(trained.text)}: name those of this file{order} with --text."
+        advice.append(
+            f"The model was trained on {_named(trained.text)}: specify those of this file{order} with --text."
         )
     if labels and not given.label:
-        said.append(f"Its labels were in {_named(labels)}: name the label of this file with --label.")
-    return " ".join(said)
+        advice.append(
+            f"Its labels were in {_named(labels)}: specify the label column of this file with --label."
+        )
+    return " ".join(advice)
 
 
 def _named(columns: Any) -> str:

@@ -1,13 +1,13 @@
-"""A `--config` TOML file -> defaults of the options, and the tables that set up the models.
+"""A `--config` TOML file -> defaults of the options, and the tables with the model settings.
 
-    seed = 7                     # any option of the command, spelled as there: work-dir or work_dir
-    text = ["title", "body"]     # an option that may be repeated: a list, or one value
+    seed = 7                     # any option of the command: work-dir or work_dir
+    text = ["title", "body"]     # a repeatable option: a list, or one value
     [lm]                         # settings of the language model: the fields of its config dataclass
     epochs = 5
 
-How: the values become the context's `default_map`, so what stands on the command line wins. An unknown key is
-an error with "did you mean". Paths are relative to where the command is called, as on the command line.
-Knows no option by name, no model: which tables there may be is the command's affair.
+How: the values become the context's `default_map`, so they are overridden by the command line. An unknown key is
+an error with a suggestion. Paths are relative to the current directory, as on the command line.
+Knows no option by name and no model: each command says which tables it accepts.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from ulmus.errors import ConfigError
 
 Config = TypeVar("Config")
 _NOT_IN_FILES = {"config", "debug", "help"}
-_OTHER_WORDS = {  # what people look for -> what it is called here
+_SYNONYMS = {  # common names elsewhere -> the option or setting here
     "model": "language-model",
     "output": "out",
     "time": "minutes",
@@ -35,19 +35,19 @@ _OTHER_WORDS = {  # what people look for -> what it is called here
     "lr": "peak",
     "learning-rate": "peak",
 }
-_MOST_SETTINGS = 6  # named in a message
-_TYPO = 0.8  # as like as this, it is a typing mistake, and nothing else is looked for
+_MOST_SETTINGS = 6  # listed in a message
+_TYPO = 0.8  # similarity (0 to 1) above which a name is taken for a typing mistake
 
 
 def use_config(ctx: typer.Context, value: Path | None) -> Path | None:
-    """Callback of `--config`: take the file's options as defaults."""
+    """Callback of `--config`: use the options of the file as defaults. Raises ConfigError for an unknown key."""
     if value is None or ctx.resilient_parsing:
         return value
     parameters = {p.name: p for p in ctx.command.params if p.name and p.name not in _NOT_IN_FILES}
     defaults: dict[str, Any] = {}
     for key, given in read(value).items():
         if isinstance(given, dict):
-            continue  # a table: `tables` hands it to the command
+            continue  # a table: see `tables`
         name = key.replace("-", "_")
         if name not in parameters:
             raise ConfigError(_unknown(key, value, sorted(parameters), ctx.command.name or ""))
@@ -58,42 +58,40 @@ def use_config(ctx: typer.Context, value: Path | None) -> Path | None:
 
 
 def tables(path: Path | None, known: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """The tables of the file, one for each `known` name. Raises ConfigError for a table of another name."""
+    """The tables of the file, one for each `known` name. Raises ConfigError for a table with any other name."""
     content = {} if path is None else read(path)
     given = {key: value for key, value in content.items() if isinstance(value, dict)}
     for name in given:
         if name not in known:
             there = ", ".join(f"[{name}]" for name in known) or "none"
             raise ConfigError(
-                f"unknown table [{name}] in {path}.{did_you_mean(name, known)} This command has: {there}."
+                f"unknown table [{name}] in {path}.{did_you_mean(name, known)} This command accepts: {there}."
             )
     return {name: given.get(name, {}) for name in known}
 
 
 def merged(base: Config, table: Mapping[str, Any], where: str) -> Config:
-    """The dataclass `base` with what `table` says otherwise. Raises ConfigError as `from_dict` does."""
+    """The dataclass `base`, overridden by the values of `table`. Raises ConfigError as `from_dict` does."""
     return from_dict(_over(to_dict(base), table), type(base), where=where)
 
 
 def meant(wrong: str, known: Sequence[str], command: str, *, prefix: str = "") -> str:
-    """What an unknown option or key probably means, as ` Did you mean ...?`; an empty string where nothing is near.
+    """` Did you mean ...?` for an unknown option or key; an empty string if nothing is similar.
 
-    known: the options of the command, spelled with -. A setting of the models is told with its table.
+    known: the options of the command, spelled with -. A model setting is suggested with its table.
     """
     name = wrong.lower().replace("_", "-")
-    word = _OTHER_WORDS.get(name, name)
+    word = _SYNONYMS.get(name, name)
     if word in known:
         return f" Did you mean '{prefix}{word}'?"
     near = did_you_mean(name, known, least=_TYPO)
     if not near and (settings := _model_settings(word, command) if "config" in known or not prefix else []):
-        return (
-            f" Settings of the models stand in the file of --config. Did you mean {', or '.join(settings)}?"
-        )
+        return f" Model settings go into the --config file. Did you mean {', or '.join(settings)}?"
     return (near or did_you_mean(name, known)).replace("'", f"'{prefix}", 1)
 
 
 def _model_settings(word: str, command: str) -> list[str]:
-    """The settings that `word` names or is a part of, as `[table] key`, the exact name first."""
+    """The model settings whose name is or contains `word`, as `[table] key`, exact matches first."""
     from ulmus.tasks.classifier.config import ClassifierConfig
     from ulmus.tasks.language_model.config import LMConfig
 
@@ -102,13 +100,13 @@ def _model_settings(word: str, command: str) -> list[str]:
         del tables_["classifier"]
     key = word.replace("-", "_")
     every = [(table, item.name) for table, config in tables_.items() for item in fields(config)]
-    found = [one for one in every if one[1] == key or f"_{key}" in f"_{one[1]}_".replace("__", "_")]
-    found.sort(key=lambda one: (one[0] == "lm", one[1] != key, not one[1].startswith("all_")))
-    return [f"[{table}] {name}" for table, name in found[:_MOST_SETTINGS]]
+    matches = [one for one in every if one[1] == key or f"_{key}" in f"_{one[1]}_".replace("__", "_")]
+    matches.sort(key=lambda one: (one[0] == "lm", one[1] != key, not one[1].startswith("all_")))
+    return [f"[{table}] {name}" for table, name in matches[:_MOST_SETTINGS]]
 
 
 def _over(base: Mapping[str, Any], table: Mapping[str, Any]) -> dict[str, Any]:
-    """Nested dicts: values of `table` over those of `base`; TOML may spell keys with -."""
+    """The nested dict `base`, overridden by the values of `table`; TOML keys may be spelled with -."""
     result = dict(base)
     for key, value in table.items():
         name = key.replace("-", "_")
@@ -118,13 +116,13 @@ def _over(base: Mapping[str, Any], table: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def read(path: Path) -> dict[str, Any]:
-    """The file as a dict. Raises ConfigError for a missing file or text that is not TOML."""
+    """The file as a dict. Raises ConfigError if it cannot be read or is not TOML."""
     try:
         with path.open("rb") as file:
             return tomllib.load(file)
     except OSError as error:
         raise ConfigError(
-            f"--config {path}: {error.strerror or error}. Give a TOML file that exists."
+            f"--config {path}: {error.strerror or error}. Give an existing TOML file."
         ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"--config {path} is not TOML: {error}.") from error

@@ -1,9 +1,9 @@
-"""Results -> stdout: a table for people, one JSON object for programs; what is said on the way -> stderr.
+"""Results -> stdout: a table for people, one JSON object for programs; notes -> stderr.
 
-How: rich draws tables; where stdout is not a terminal their frames are plain ASCII, without colours, 200 wide.
-JSON holds no NaN (null instead) and only ASCII, so that it passes every pipe. Whatever is shown to people passes
-`terminal.printable`: no label, name or card sends a control character.
-Knows no command and no model. Costs the import of rich, when a table is drawn.
+How: rich draws tables; if stdout is not a terminal, they are plain ASCII, without colours, 200 characters wide.
+JSON is ASCII with null for NaN, so that it passes every pipe. Everything shown to people passes
+`terminal.printable`: no label, file name or model card can send control characters.
+Knows no command and no model. Cost: the import of rich, when a table is drawn.
 """
 
 from __future__ import annotations
@@ -22,18 +22,20 @@ from ulmus.errors import DataWarning
 from ulmus.terminal import printable
 
 _PIPE_WIDTH = 200  # characters
-_LISTED = 12  # names shown of a list
+# key of a report -> heading of its column
+SCORES = {"accuracy": "accuracy", "micro_f1": "micro F1", "macro_f1": "macro F1"}
+_LISTED = 12  # items of a list that are shown
 
 
 def note(message: str) -> None:
-    """Say something to the user, beside the result."""
+    """Print a message on stderr."""
     typer.echo(printable(message, lines=True), err=True)
 
 
 @contextmanager
 def warnings_as_notes() -> Iterator[None]:
-    """What the reader warns of becomes a note, each once; other warnings stay what they are."""
-    told: set[str] = set()
+    """Turn each different DataWarning into one note; other warnings are unchanged."""
+    seen: set[str] = set()
     with warnings.catch_warnings():
         shown = warnings.showwarning
         warnings.simplefilter("always", DataWarning)
@@ -41,8 +43,8 @@ def warnings_as_notes() -> Iterator[None]:
         def show(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
             if not issubclass(category, DataWarning):
                 shown(message, category, *where, **more)
-            elif str(message) not in told:
-                told.add(str(message))
+            elif str(message) not in seen:
+                seen.add(str(message))
                 note(f"Warning: {message}")
 
         warnings.showwarning = show
@@ -50,7 +52,7 @@ def warnings_as_notes() -> Iterator[None]:
 
 
 def say(message: str) -> None:
-    """A line, or several, of the result for people."""
+    """Print one or more lines of a result on stdout."""
     typer.echo(printable(message, lines=True))
 
 
@@ -60,12 +62,12 @@ def as_json(value: Any) -> None:
 
 
 def dumps(value: Any) -> str:
-    """ASCII JSON in one line; numpy numbers become numbers, NaN and infinity null."""
+    """ASCII JSON on one line; numpy values become numbers and lists, NaN and infinity become null."""
     return json.dumps(_plain(value), allow_nan=False)
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: bool = True) -> None:
-    """Draw a table on stdout: the first column to the left, the others too unless they are numbers."""
+    """Draw a table on stdout: the first column left-aligned, the others right-aligned if they are `numbers`."""
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -84,15 +86,14 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: boo
 
 
 def scores(parts: Mapping[str, Mapping[str, float]], title: str) -> None:
-    """A table of accuracies and F1, one row for each way to classify."""
-    known = {"accuracy": "accuracy", "micro_f1": "micro F1", "macro_f1": "macro F1"}
-    columns = {key: name for key, name in known.items() if any(key in row for row in parts.values())}
+    """Draw a table of accuracies and F1 scores, one row per part of a classifier."""
+    columns = {key: name for key, name in SCORES.items() if any(key in row for row in parts.values())}
     rows = [[name, *(percent(row.get(key)) for key in columns)] for name, row in parts.items()]
     table([title, *columns.values()], rows)
 
 
 def percent(value: float | None) -> str:
-    """A share as people write it: 0.8731 -> 87.3 %; unknown -> a dash."""
+    """A fraction as a percentage: 0.8731 -> 87.3 %; None and NaN -> a dash."""
     return "-" if value is None or math.isnan(value) else f"{100 * value:.1f} %"
 
 
@@ -105,7 +106,7 @@ def seconds(value: float) -> str:
 
 
 def flat(nested: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
-    """Nested tables as dotted keys."""
+    """Nested dicts as (dotted key, value) pairs."""
     rows: list[tuple[str, Any]] = []
     for key, item in nested.items():
         name = f"{prefix}{key}"
@@ -114,7 +115,7 @@ def flat(nested: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
 
 
 def value(item: Any) -> str:
-    """A cell of a table: four digits of a number, the first names of a list."""
+    """A table cell: a number with four significant digits, the first items of a list."""
     if isinstance(item, (list, tuple)):
         rest = f" and {len(item) - _LISTED} more" if len(item) > _LISTED else ""
         return ", ".join(str(part) for part in item[:_LISTED]) + rest or "-"

@@ -1,6 +1,6 @@
-"""Labelled texts to train or evaluate on, in aligned plain text: how many, how many of each class, what is odd.
+"""A summary of labelled texts in aligned plain text: number of texts, of each class, of irregular texts.
 
-Costs one pass over texts that are in memory, and the import of rich for the width of characters. Knows no model.
+Cost: one pass over texts in memory, and the import of rich for the width of characters. Knows no model.
 """
 
 from __future__ import annotations
@@ -13,29 +13,29 @@ from ulmus.terminal import printable
 
 __all__ = ["class_counts", "labelled_texts"]
 
-_CLASSES = 20  # shown one by one
-_CLASSES_OF_ONE = 5  # where each has one text, which says little
-_NAME = 32  # columns of a name
+_CLASSES = 20  # classes shown one by one
+_CLASSES_OF_ONE = 5  # the same if every class has just one text
+_NAME = 32  # width of a class name in terminal columns
 
 
 def labelled_texts(title: str, texts: Sequence[str], labels: Sequence[Label], unlabeled: int) -> list[str]:
-    """Lines on labelled texts: how many, how many empty and repeated ones, the classes with their counts."""
+    """Lines with the numbers of texts, of irregular texts (empty, repeated, contradictory) and of each class."""
     of_text: dict[str, set[Label]] = {}
     for text, label in zip(texts, labels, strict=True):
         of_text.setdefault(text.strip(), set()).add(label)
-    odd = {
+    irregular = {
         "empty": sum(not text.strip() for text in texts),
         "repeated": len(texts) - len(of_text),
         "with different labels": sum(len(some) > 1 for some in of_text.values()),
     }
-    said = "".join(f", {n:,} {what}" for what, n in odd.items() if n)
+    details = "".join(f", {n:,} {what}" for what, n in irregular.items() if n)
     counts = Counter(part for label in labels for part in parts(label))
-    head = f"{title}: {len(texts):,} with a label, {unlabeled:,} without{said}."
+    head = f"{title}: {len(texts):,} with a label, {unlabeled:,} without{details}."
     return [head, f"Classes: {len(counts):,}", *class_counts(counts.items(), len(texts))]
 
 
 def class_counts(counts: Iterable[tuple[str, int]], documents: int) -> list[str]:
-    """Aligned lines of the most frequent classes: name, texts, share of all; one line for the others."""
+    """Aligned lines of the most frequent classes: name, texts, share of all texts; one line for the others."""
     from rich.cells import cell_len, set_cell_size
 
     ordered = sorted(counts, key=lambda item: -item[1])
@@ -51,5 +51,6 @@ def class_counts(counts: Iterable[tuple[str, int]], documents: int) -> list[str]
     if rest:
         least, largest = f"{rest[-1][1]:,}", f"{rest[0][1]:,}"
         each = largest if least == largest else f"{least} to {largest}"
-        lines.append(f"  and {len(rest):,} more classes, texts of each: {each}")
+        unit = "text" if each == "1" else "texts"
+        lines.append(f"  and {len(rest):,} more classes with {each} {unit} each")
     return lines

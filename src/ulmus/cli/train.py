@@ -1,7 +1,7 @@
-"""`ulmus train`: labelled texts -> a classifier, beside what counting words does.
+"""`ulmus train`: labelled texts -> a classifier, compared with a word-count baseline.
 
-What it costs is what `TextClassifier.fit` costs; before that, every file is opened, its columns are looked up
-and the output is tried, so that mistakes show in seconds. Knows no layer and no schedule.
+Cost: that of `TextClassifier.fit`. Before it, every file is opened, its columns are checked and the output is
+tested for writing, so that mistakes show within seconds. Knows no layer and no schedule.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 EXAMPLE = """\
 ulmus train reviews.csv --text text --label label --unlabeled more.csv --minutes 10 \\
   --out reviews.ulmus"""
-PARTS = {"counts": "word counts", "lm": "language model", "combined": "combined"}
+PART_NAMES = {"counts": "word counts", "lm": "language model", "combined": "combined"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,14 +57,19 @@ class TrainOptions(RunOptions, ReaderOptions, CommonOptions):
             "--unlabeled",
             "--unlabelled",
             metavar="FILE",
-            help="More texts, without labels. Repeatable.",
+            help="Additional texts without labels. Repeatable.",
         ),
     ] = field(default_factory=list)
-    valid: Annotated[Path | None, typer.Option(metavar="FILE", help="Labelled texts to judge on.")] = None
+    valid: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Labelled held-out set; by default part of DATA is held out."),
+    ] = None
     tokenizer: Annotated[
         Literal["word", "unigram", "bpe", "char"] | None,
         typer.Option(
-            rich_help_panel="Model", help="How texts are cut.", show_default="word, or the language model's"
+            rich_help_panel="Model",
+            help="Tokenizer type.",
+            show_default="word, or that of the language model",
         ),
     ] = None
     size: Annotated[
@@ -72,7 +77,7 @@ class TrainOptions(RunOptions, ReaderOptions, CommonOptions):
         typer.Option(
             rich_help_panel="Model",
             help="Size of the language model.",
-            show_default="small, or the one's it starts from",
+            show_default="small, or that of --language-model",
         ),
     ] = None
     language_model: Annotated[
@@ -80,25 +85,27 @@ class TrainOptions(RunOptions, ReaderOptions, CommonOptions):
         typer.Option(
             metavar="NAME|FILE|new|none",
             rich_help_panel="Model",
-            help="Start from this language model (see ulmus models); new: train one on the texts; none: use none.",
-            show_default="the installed one of the texts' language, or new",
+            help="Language model to start from (see ulmus models); new: train one on the texts; none: do without.",
+            show_default="the installed one for the language of the texts, or new",
         ),
     ] = None
     teach: Annotated[
         Literal["auto", "none"],
         typer.Option(
-            rich_help_panel="Model", help="Let word counts label unlabelled texts for a first training."
+            rich_help_panel="Model",
+            help="auto: first train on unlabelled texts, with soft labels from word counts as the teacher.",
         ),
     ] = "auto"
     combine: Annotated[
         Literal["auto", "none"],
         typer.Option(
-            rich_help_panel="Model", help="Mix the language model's and the word counts' probabilities."
+            rich_help_panel="Model",
+            help="auto: combine the probabilities of the language model and of word counts.",
         ),
     ] = "auto"
     class_weight: Annotated[
         Literal["none", "balanced"],
-        typer.Option(rich_help_panel="Model", help="balanced: rare classes count as much as frequent ones."),
+        typer.Option(rich_help_panel="Model", help="balanced: all classes get the same total weight."),
     ] = "none"
 
 
@@ -108,7 +115,7 @@ def register(app: typer.Typer) -> None:
 
 
 def train(options: TrainOptions) -> None:
-    """Train a classifier and report it beside word counts."""
+    """Train a classifier and compare it with word counts."""
     started = perf_counter()
     outputs.claim_model(options, "classifier")
     given_model = _check_language_model(options)
@@ -117,13 +124,13 @@ def train(options: TrainOptions) -> None:
     inputs.probe([item for item in (data, valid, *unlabeled) if item is not None])
     given = inputs.labelled(data)
     if not options.quiet:
-        reading.tell_labelled(data, given, title="Training texts")
-        reading.tell_texts(unlabeled)
-        reading.tell_texts([valid] if valid else [])
+        reading.report_labelled(data, given, title="Training texts")
+        reading.report_texts(unlabeled)
+        reading.report_texts([valid] if valid else [])
     more = [*given.unlabeled, *inputs.Texts(unlabeled)]
     if none := sum(label == () for label in given.labels):
         show.note(
-            f"{none:,} texts have none of the labels. If theirs are not known, give them with --unlabeled."
+            f"{none:,} texts have none of the labels. If their labels are unknown, pass them with --unlabeled instead."
         )
     held_out = _validation(valid, given)
     files = [Path(item.path) for item in (data, valid, *unlabeled) if item is not None]
@@ -136,7 +143,7 @@ def train(options: TrainOptions) -> None:
     if options.json:
         show.as_json(report)
     else:
-        _tell(report)
+        _print_report(report)
         show.say(f"Next: {_next(options)}")
 
 
@@ -155,21 +162,24 @@ def _columns(options: TrainOptions) -> inputs.Columns:
 
 
 def _validation(valid: Source | None, given: inputs.Labelled) -> tuple[list[str], list[inputs.Label]] | None:
-    """The texts of `--valid` whose labels the training data have; the others are told and left out."""
+    """The texts and labels of `--valid`; texts whose label is not in the training data are reported and left out."""
     if valid is None:
         return None
     classes = {part for label in given.labels for part in inputs.parts(label)}
     kept, unknown = inputs.known_only(inputs.labelled(valid), classes, str(valid.path))
     if unknown:
         show.note(
-            f"Warning: {inputs.listed(sorted(unknown))} is not among the labels to learn from: "
-            f"{sum(unknown.values()):,} texts of {valid.path} are left out of the validation."
+            f"Warning: {inputs.listed(sorted(unknown))} is not among the training labels: "
+            f"{sum(unknown.values()):,} texts of {valid.path} are left out of the held-out set."
         )
     return kept.texts, kept.labels
 
 
 def _check_language_model(options: TrainOptions) -> list[Path]:
-    """The file of `--language-model` if one is given, known to hold one; it brings its tokenizer and size."""
+    """The file of `--language-model`, if one is given. It determines the tokenizer and the size.
+
+    Raises UsageError if it is no language model, or contradicts --size or --tokenizer.
+    """
     if options.language_model in (None, "new", "none"):
         return []
     from ulmus import bundle
@@ -179,18 +189,23 @@ def _check_language_model(options: TrainOptions) -> list[Path]:
     manifest = bundle.read_manifest(path)
     if manifest.get("kind") != "language-model":
         raise UsageError(
-            f"--language-model {path} holds a {manifest.get('kind')}. Give a file of `ulmus pretrain`."
+            f"--language-model {path} holds a {manifest.get('kind')}, expected a language-model. "
+            "Give a file made by `ulmus pretrain`."
         )
     if options.size is not None:
-        raise UsageError(f"--size is for a new language model; {path} has its own. Leave --size away.")
+        raise UsageError(
+            f"--size applies to a new language model only; {path} has its own size. Remove --size."
+        )
     kind = manifest.get("config", {}).get("tokenizer", {}).get("kind")
     if options.tokenizer not in (None, kind):
-        raise UsageError(f"{path} cuts texts by {kind}, not by {options.tokenizer}. Leave --tokenizer away.")
+        raise UsageError(
+            f"{path} has a {kind} tokenizer, which cannot be changed to {options.tokenizer}. Remove --tokenizer."
+        )
     return [path]
 
 
 def _config(options: TrainOptions) -> ClassifierConfig:
-    """Settings of the recipe: the tables [classifier] and [lm] of the config file over the defaults."""
+    """The defaults, overridden by the tables [classifier] and [lm] of the config file."""
     from ulmus.tasks.classifier.config import ClassifierConfig
     from ulmus.tasks.language_model.config import lm_config
 
@@ -199,7 +214,9 @@ def _config(options: TrainOptions) -> ClassifierConfig:
     if not given["lm"]:
         return config
     if options.language_model not in (None, "new", "none"):
-        raise UsageError(f"{options.config}: [lm] sets up a new language model; leave --language-model away.")
+        raise UsageError(
+            f"{options.config}: [lm] configures a new language model; remove --language-model or [lm]."
+        )
     base = lm_config(options.size or "small", kind=options.tokenizer or "word")
     return replace(config, language_model=merged(base, given["lm"], f"{options.config}: [lm]"))
 
@@ -228,7 +245,7 @@ def _classifier(options: TrainOptions, settings: ClassifierConfig, folder: Path)
 
 
 def _next(options: TrainOptions) -> str:
-    """The commands that use the model, with what they need to read files like those of the training."""
+    """The commands that use the model, with the options needed to read files like the training data."""
     model, reading = shlex.quote(str(options.out)), shlex.join(reader_arguments(options))
     rest = f" {reading}" if reading else ""
     return (
@@ -236,10 +253,10 @@ def _next(options: TrainOptions) -> str:
     )
 
 
-def _tell(report: dict[str, Any]) -> None:
-    """The three ways to classify side by side, and what they say together."""
-    rows = {PARTS[name]: report[name] for name in PARTS if isinstance(report.get(name), dict)}
+def _print_report(report: dict[str, Any]) -> None:
+    """Print the scores of the language model, of word counts and of both combined, and the verdict."""
+    rows = {PART_NAMES[name]: report[name] for name in PART_NAMES if isinstance(report.get(name), dict)}
     if rows:
-        show.scores(rows, f"measured on {report['n']:,} texts that were not trained on")
+        show.scores(rows, f"scores on {report['n']:,} held-out texts")
     show.say(report["verdict"])
-    show.say(f"Written: {report['out']} ({show.seconds(report['seconds'])})")
+    show.say(f"Saved {report['out']} ({show.seconds(report['seconds'])})")

@@ -1,8 +1,8 @@
-"""Predictions -> csv, lines of JSON, or the one JSON object of `--json`; written as they come.
+"""Predictions -> csv, lines of JSON, or the one JSON object of `--json`; written batch by batch.
 
-One class per format, with the same two methods: `write` a batch, `finish` with the summary. Memory does not
-grow. In csv a cell that a spreadsheet would run as a formula gets an apostrophe in front (`guarded`); JSON holds
-everything as it is. Knows no model and no file name.
+One class per format, with the same two methods: `write` a batch, `finish` with the summary. Memory use is
+constant. In csv a cell that a spreadsheet would run as a formula is prefixed with an apostrophe (`escaped`); JSON
+values are unchanged. Knows no model and no file name.
 """
 
 from __future__ import annotations
@@ -14,27 +14,27 @@ from typing import Any, Protocol, TextIO
 
 from ulmus.cli import inputs, show
 
-_FORMULA = re.compile(r"[=+\-@\t\r\n＝＋－＠].", re.DOTALL)  # (a sign alone is a label, not a formula)
+_FORMULA = re.compile(r"[=+\-@\t\r\n＝＋－＠].", re.DOTALL)  # a sign alone is a label, not a formula
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 
 
-def guarded(cell: str) -> str:
-    """The cell with an apostrophe in front where a spreadsheet would take it for a formula; numbers are none."""
+def escaped(cell: str) -> str:
+    """The cell, prefixed with an apostrophe if a spreadsheet would take it for a formula; numbers are not."""
     return f"'{cell}" if _FORMULA.match(cell) and not _NUMBER.fullmatch(cell) else cell
 
 
 class Writer(Protocol):
-    """What the three formats have in common."""
+    """The interface of the three formats."""
 
     rows: int  # texts written so far
 
     def write(
         self, labels: Sequence[inputs.Label], probabilities: Any, kept: Sequence[Sequence[Any]]
     ) -> None:
-        """Append the N predictions of a batch; `probabilities` is (N, C), `kept` has the N rows of kept columns."""
+        """Append a batch of N predictions; `probabilities` is (N, C), `kept` holds N rows of kept columns."""
 
     def finish(self, summary: dict[str, Any]) -> None:
-        """Write what stands below the last one."""
+        """Write whatever follows the last prediction."""
 
 
 class CsvWriter:
@@ -46,34 +46,34 @@ class CsvWriter:
         own = ["row", "label"]
         kept = [f"input({name})" if name in own else name for name in keep]
         columns = [f"p({name})" if name in {*own, *kept} else name for name in classes]
-        self._csv.writerow(map(guarded, ["row", *kept, "label", *columns]))
+        self._csv.writerow(map(escaped, ["row", *kept, "label", *columns]))
 
     def write(
         self, labels: Sequence[inputs.Label], probabilities: Any, kept: Sequence[Sequence[Any]]
     ) -> None:
-        """Append one line per text."""
+        """Append one line per text; `probabilities` is (N, C)."""
         for label, row, cells in zip(labels, probabilities, kept, strict=True):
-            told = [guarded(text) for text in (*map(_cell, cells), ",".join(inputs.parts(label)))]
-            self._csv.writerow([self.rows, *told, *(f"{value:.6f}" for value in row)])
+            texts = [escaped(text) for text in (*map(_cell, cells), ",".join(inputs.parts(label)))]
+            self._csv.writerow([self.rows, *texts, *(f"{value:.6f}" for value in row)])
             self.rows += 1
 
     def finish(self, summary: dict[str, Any]) -> None:
-        """Nothing stands below the last line of a csv file."""
+        """Write nothing: a csv file ends with its last row."""
 
 
 class _Rows:
-    """What csv.writer writes a row to: it quotes a lone carriage return only where rows end with one themselves."""
+    """The file of a csv.writer, which quotes a lone carriage return only if its rows end with \\r\\n."""
 
     def __init__(self, file: TextIO) -> None:
         self._file = file
 
     def write(self, row: str) -> None:
-        """Append a row that ends with \\r\\n; in the file it ends with \\n."""
+        """Append a row that ends with \\r\\n, with \\n instead."""
         self._file.write(row.removesuffix("\r\n") + "\n")
 
 
 class JsonLinesWriter:
-    """One object a line: row, kept (where columns are), label (a list where texts have several), probabilities."""
+    """One object per line: row, kept (if columns are kept), label (a list if multi-label), probabilities."""
 
     before, between, after = "", "\n", "\n"
 
@@ -85,15 +85,15 @@ class JsonLinesWriter:
     def write(
         self, labels: Sequence[inputs.Label], probabilities: Any, kept: Sequence[Sequence[Any]]
     ) -> None:
-        """Append one object per text."""
+        """Append one object per text; `probabilities` is (N, C)."""
         for label, row, cells in zip(labels, probabilities, kept, strict=True):
-            shares = {name: round(float(value), 6) for name, value in zip(self._classes, row, strict=True)}
-            told = {"kept": dict(zip(self._keep, cells, strict=True))} if self._keep else {}
-            line = show.dumps({"row": self.rows, **told, "label": label, "probabilities": shares})
+            by_class = {name: round(float(value), 6) for name, value in zip(self._classes, row, strict=True)}
+            copied = {"kept": dict(zip(self._keep, cells, strict=True))} if self._keep else {}
+            line = show.dumps({"row": self.rows, **copied, "label": label, "probabilities": by_class})
             self._file.write((self.between if self.rows else "") + line)
             self.rows += 1
 
-    def finish(self, summary: dict[str, Any]) -> None:  # noqa: ARG002 - lines have no place for a summary
+    def finish(self, summary: dict[str, Any]) -> None:  # noqa: ARG002 - this format has no summary
         """End the last line."""
         if self.rows:
             self._file.write(self.after)
@@ -110,7 +110,7 @@ class JsonWriter(JsonLinesWriter):
 
 
 def _cell(value: Any) -> str:
-    """A value of any table as the text of a csv cell; nothing is an empty one."""
+    """A value of any table as the text of a csv cell; None is an empty cell."""
     if isinstance(value, (list, tuple, dict)):
         return show.dumps(value)
     return "" if value is None else str(value)
