@@ -1,4 +1,4 @@
-"""Bad inputs and the message each gets; nothing half-written is left behind.
+"""Bad inputs and the message each gets; no partial file is left behind.
 
 Files that cannot be used end with exit code 1, calls that cannot be with 2; texts that are merely strange are read.
 """
@@ -180,7 +180,7 @@ MODELS: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     "text file": (lambda _: HEADER + GOOD, "not an Ulmus model file"),
     "cut short": (lambda model: model[: len(model) // 2], "cut short"),
     "something appended": (lambda model: model + b"more", "appended"),
-    "a changed byte": (changed_byte, "a byte was changed"),
+    "a changed byte": (changed_byte, "the file was changed"),
     "zip bomb": (zip_bomb, "compressed"),
     "a pickle in it": (lambda model: with_another_member(model, "weights.pkl"), "never opens pickles"),
     "a path in it": (lambda model: with_another_member(model, "../evil"), "other folders"),
@@ -223,7 +223,7 @@ def test_a_disk_that_fills_while_predicting(classifier: Path, corpus: Path, tmp_
         done = run("predict", classifier, corpus / "test.csv", "-o", out, "--force")
     assert (done.exit_code, done.stdout) == (1, "")
     assert "Cannot write" in done.stderr
-    assert "Nothing half-written was left behind" in done.stderr
+    assert "No partial file was left behind" in done.stderr
     assert (out.read_text(), list(tmp_path.iterdir())) == ("old", [out])
 
 
@@ -277,7 +277,7 @@ def test_no_permission_is_found_before_the_work(corpus: Path, tmp_path: Path, ru
     (tmp_path / "closed").mkdir(mode=0o500)
     done = run("pretrain", corpus / "train.csv", "--out", tmp_path / "closed" / "lm.ulmus")
     assert done.exit_code == 1
-    assert "no permission" in done.stderr
+    assert "permission denied" in done.stderr
 
 
 @pytest.mark.parametrize(

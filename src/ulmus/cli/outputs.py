@@ -105,10 +105,10 @@ def work_folder(options: RunOptions, inputs: Sequence[Path]) -> Iterator[Path]:
     Raises ConfigError where another run's checkpoints lie there: going on from them would not be this run.
     Raises StorageError where another run is under way there.
     """
-    from ulmus.storage import held
+    from ulmus.storage import locked_folder
 
     folder = options.work_dir or _beside(options.out, "work")
-    with held(folder):
+    with locked_folder(folder):
         yield from _kept_folder(folder, options, _identity(options, inputs))
 
 
