@@ -118,7 +118,10 @@ def test_what_has_no_dtype_in_the_format_is_refused(array: np.ndarray) -> None:
         (packed({"w": entry("F32", [True], 0, 4)}, bytes(4)), "invalid shape or offset"),
         (packed({"w": entry("F32", [1] * 99, 0, 4)}, bytes(4)), "invalid shape or offset"),
         (packed({"w": entry("F32", [1], 4, 0)}, bytes(4)), "invalid shape or offset"),
-        (packed({"w": entry("F32", [10**9, 10**9, 10**9], 0, 4)}, bytes(4)), "not have the size of its shape"),
+        (
+            packed({"w": entry("F32", [10**9, 10**9, 10**9], 0, 4)}, bytes(4)),
+            "not have the size of its shape",
+        ),
         (packed({"w": entry("F32", [1], 0, 4)}, bytes(8)), "overlap or leave gaps"),
         (packed({"v": entry("U8", [3], 0, 3), "w": entry("U8", [2], 2, 4)}, bytes(4)), "overlap"),
         (packed({"v": entry("U8", [1], 0, 1), "w": entry("U8", [2], 2, 4)}, bytes(4)), "gaps"),

@@ -49,7 +49,7 @@ DATA = {
     "unknown encoding": ("a.csv", HEADER + GOOD, {"--encoding": "latin-99"}, 2, ["latin-99"]),
     "duplicate column names": ("a.csv", b"text,text,label\na,b,good\n", {}, 1, ["2 columns named 'text'"]),
     "a row with too many cells": ("a.csv", HEADER + b"a film,good\na,b,c,d\n", {}, 1, ["2 columns"]),
-    "truncated parquet": ("a.parquet", parquet_without_its_end(), {}, 1, ["parquet", "cut off or damaged"]),
+    "truncated parquet": ("a.parquet", parquet_without_its_end(), {}, 1, ["parquet", "truncated or damaged"]),
     "text named parquet": ("a.parquet", HEADER + GOOD, {}, 1, ["parquet"]),
     "lines that are not JSON": ("a.jsonl", b'{"text": "a", "label": "x"}\n{oops\n', {}, 1, ["line 2", "not JSON"]),
     "JSON without the column": ("a.jsonl", b'{"txt": "a", "label": "x"}\n', {}, 2, ["no column 'text'", "'txt'"]),

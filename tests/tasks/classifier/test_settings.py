@@ -149,7 +149,7 @@ def test_the_same_seed_gives_the_same_classifier_and_leaves_the_callers_dice_alo
         (["", "  "], ["x", "y"], DataError, "got only empty ones"),
         ([], [], DataError, "at least two classes"),
         ("a text", ["x"], UsageError, "single str"),
-        (["a", "b"], ["x", None], UsageError, "has none"),
+        (["a", "b"], ["x", None], UsageError, "has no label"),
         (["a", 5], ["x", "y"], UsageError, "expected str, got int at position 1"),
         (["a"], [["x", "y"]], DataError, "at least two"),
     ],
