@@ -178,7 +178,7 @@ def changed_byte(model: bytes) -> bytes:
 MODELS: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     "empty file": (lambda _: b"", "it is empty"),
     "text file": (lambda _: HEADER + GOOD, "not an Ulmus model file"),
-    "cut short": (lambda model: model[: len(model) // 2], "cut short"),
+    "cut short": (lambda model: model[: len(model) // 2], "truncated"),
     "something appended": (lambda model: model + b"more", "appended"),
     "a changed byte": (changed_byte, "the file was changed"),
     "zip bomb": (zip_bomb, "compressed"),

@@ -40,9 +40,7 @@ FIRST_WORD_TO_COLON = "first-word-to-colon"
 _DELIMITED = ("csv", "tsv")
 _FASTTEXT = "__label__"
 _FASTTEXT_LABEL = re.compile(rf"(?<!\S){_FASTTEXT}(\S+)\s?")
-
 _SPACE = re.compile("[ \\t]")
-
 Label = str | tuple[str, ...] | None
 
 
@@ -284,10 +282,7 @@ def _cell(value: Any) -> str:
 
 
 def _labels(cells: tuple[Any, ...], source: Source, path: Path) -> Label:
-    """The label of a row: that of one cell, or the names of the columns that are 1; None if all are empty.
-
-    Raises DataError if only some label columns are empty, UsageError for values other than 0 and 1.
-    """
+    """The label of a row: that of one cell, or the names of the columns that are 1; None if all are empty."""
     if not isinstance(source.label, tuple):
         return _label(cells[0], source.label_delimiter) if cells else None
     empty = [name for name, cell in zip(source.label, cells, strict=True) if not _cell(cell).strip()]

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ulmus.text.cut import Cutter
+from ulmus.text.splitter import Splitter
 
-WORD, PIECE = Cutter("word"), Cutter("piece")
+WORD, PIECE = Splitter("word"), Splitter("subword")
 CHUNKS = st.text(st.characters(exclude_categories=["Cs", "Zs", "Zl", "Zp", "Cc"]), min_size=1, max_size=30)
 
 CASES = {
