@@ -1,4 +1,4 @@
-"""Labels as users hold them, numbers as networks want them, and which documents are held back."""
+"""Labels as users hold them, numbers as networks want them, and which documents are held out."""
 
 from __future__ import annotations
 
@@ -237,7 +237,7 @@ def test_the_same_seed_holds_back_the_same() -> None:
 
 
 def test_rare_labels_of_multi_label_documents_stay_in_training() -> None:
-    """A label that only held-back documents have could not be learnt."""
+    """A label that only held-out documents have cannot be learned."""
     rows: list[list[str]] = [["often"] for _ in range(300)]
     for i in (7, 80, 150):
         rows[i] = ["often", f"rare {i}"]

@@ -1,4 +1,4 @@
-"""Where chunks are cut into words."""
+"""Where chunks are split into words."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ CASES = {
 
 @pytest.mark.parametrize(("chunk", "words"), CASES.items())
 def test_a_chunk_is_cut_where_people_see_words(chunk: str, words: str) -> None:
-    """Contractions, abbreviations, numbers, addresses, emoji and scripts of all kinds are cut sanely."""
+    """Contractions, abbreviations, numbers, addresses, emoji and scripts of all kinds are split sensibly."""
     assert WORD(chunk) == words.split(" ")
 
 

@@ -1,4 +1,4 @@
-"""Subword and character pieces: how words become pieces, what a model is trained on."""
+"""Subwords and characters: how words are split, what a model is trained on."""
 
 from __future__ import annotations
 
