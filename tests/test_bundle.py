@@ -153,7 +153,7 @@ def test_a_truncated_file_is_an_error(tmp_path: Path, keep: float) -> None:
         write(path)
     short = tmp_path / "short"
     short.write_bytes(path.read_bytes()[: int(keep * path.stat().st_size)])
-    refused(short, "empty|no zip|cut short")
+    refused(short, "empty|no zip|truncated")
 
 
 @settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -168,7 +168,7 @@ def test_noise_is_an_error(tmp_path: Path, data: bytes, end: bytes) -> None:
 @pytest.mark.parametrize(
     ("member", "words"),
     [
-        ("weights.safetensors", "checksum of weights.safetensors does not match: a byte was changed"),
+        ("weights.safetensors", "checksum of weights.safetensors does not match: the file was changed"),
         ("tokenizer.json", "checksum of tokenizer.json does not match"),
         ("manifest.json", "checksum of manifest.json does not match"),
     ],
@@ -192,58 +192,61 @@ def test_a_missing_file_a_folder_a_pipe_and_a_non_zip_are_reported(tmp_path: Pat
     (tmp_path / "text").write_bytes(b"label,text\n" * 9)
     refused(tmp_path / "text", "not an Ulmus model file")
     os.mkfifo(tmp_path / "pipe")
-    refused(tmp_path / "pipe", "not a file but a pipe or a device")
+    refused(tmp_path / "pipe", "a pipe or a device, not a file")
 
 
 # ---- malice ------------------------------------------------------------------------------------------
 
 Content = dict[str, bytes]
 HOSTILE: dict[str, tuple[Callable[[Content], Content], str]] = {
-    "missing weights": (lambda c: {n: d for n, d in c.items() if n[0] != "w"}, "lacks weights.safetensors"),
+    "missing weights": (
+        lambda c: {n: d for n, d in c.items() if n[0] != "w"},
+        "is missing weights.safetensors",
+    ),
     "missing manifest": (lambda c: {n: d for n, d in c.items() if n[0] != "m"}, "no manifest.json"),
     "an unlisted member": (
         lambda c: c | {"run.py": b"import os"},
-        "holds run.py, which its manifest does not list",
+        "contains run.py, which its manifest does not list",
     ),
     "path traversal": (
         lambda c: listing(c | {"../../.bashrc": b"x"}),
-        r"\.\./\.\./\.bashrc'.*lead to other folders",
+        r"\.\./\.\./\.bashrc'.*point to other folders",
     ),
-    "an absolute path": (lambda c: listing(c | {"/etc/passwd": b"x"}), "lead to other folders"),
-    "a Windows path": (lambda c: listing(c | {"C:\\x": b"x"}), "lead to other folders"),
-    "a folder": (lambda c: listing(c | {"folder/": b""}), "lead to other folders"),
+    "an absolute path": (lambda c: listing(c | {"/etc/passwd": b"x"}), "point to other folders"),
+    "a Windows path": (lambda c: listing(c | {"C:\\x": b"x"}), "point to other folders"),
+    "a folder": (lambda c: listing(c | {"folder/": b""}), "point to other folders"),
     "a pickle": (lambda c: listing(c | {"archive/data.pkl": b"x"}), "never opens pickles"),
     "a newer format": (
         lambda c: with_manifest(c, format_version=2),
-        "format 2, .* pip install --upgrade ulmus",
+        "format version 2, .* pip install --upgrade ulmus",
     ),
-    "format 0": (lambda c: with_manifest(c, format_version=0), "format 0, and the first one is 1"),
-    "format -5": (lambda c: with_manifest(c, format_version=-5), "format -5, and the first one is 1"),
+    "format 0": (lambda c: with_manifest(c, format_version=0), "format version is 0, expected at least 1"),
+    "format -5": (lambda c: with_manifest(c, format_version=-5), "format version is -5, expected at least 1"),
     "a number that is none": (
         lambda c: c | {"manifest.json": c["manifest.json"].replace(b"0.5", b"NaN")},
-        "NaN is no finite number",
+        "NaN is not a finite number",
     ),
     "an infinite number": (
         lambda c: c | {"manifest.json": c["manifest.json"].replace(b"0.5", b"1e999")},
-        "1e999 is no finite number",
+        "1e999 is not a finite number",
     ),
     "a number of 400 digits": (
         lambda c: c | {"manifest.json": c["manifest.json"].replace(b"0.5", b"9" * 400)},
-        "too large a number",
+        "does not fit 64 bits",
     ),
-    "no format": (lambda c: with_manifest(c, format_version=None), "names no format_version"),
+    "no format": (lambda c: with_manifest(c, format_version=None), "has no format_version"),
     "no checksums": (lambda c: with_manifest(c, sha256=None), "lists no checksums"),
     "a checksum left out": (
         lambda c: with_manifest(c, sha256={"weights.safetensors": "0"}),
-        "holds tokenizer.json, which its manifest does not list",
+        "contains tokenizer.json, which its manifest does not list",
     ),
     "a wrong checksum": (
         lambda c: with_manifest(c, sha256=dict.fromkeys(("tokenizer.json", "weights.safetensors"), "0")),
         "checksum of tokenizer.json",
     ),
-    "a manifest that is no JSON": (lambda c: c | {"manifest.json": b"{"}, "not JSON"),
-    "a manifest that is a list": (lambda c: c | {"manifest.json": b"[]"}, "names no format_version"),
-    "a manifest nested deeply": (lambda c: c | {"manifest.json": b"[" * 10**6}, "not JSON"),
+    "a manifest that is no JSON": (lambda c: c | {"manifest.json": b"{"}, "not valid JSON"),
+    "a manifest that is a list": (lambda c: c | {"manifest.json": b"[]"}, "has no format_version"),
+    "a manifest nested deeply": (lambda c: c | {"manifest.json": b"[" * 10**6}, "not valid JSON"),
     "a manifest of 20 MB": (lambda c: c | {"manifest.json": b" " * 20_000_000}, "larger than 16,000,000"),
     "a tokenizer that is no text": (lambda c: listing(c | {"tokenizer.json": b"\xff"}), "not UTF-8"),
     "weights that are no safetensors": (
@@ -267,7 +270,7 @@ def test_a_zip_bomb_is_refused_before_it_is_unpacked(tmp_path: Path) -> None:
     content = listing(members(write(tmp_path / "m.ulmus")) | {"weights.safetensors": bytes(10_000_000)})
     path = rezip(tmp_path / "bomb", content, compression=zipfile.ZIP_DEFLATED)
     assert path.stat().st_size < 50_000
-    refused(path, "is compressed; in a model file all members are stored")
+    refused(path, "is compressed; a model file has uncompressed members only")
 
 
 def directory_entry(data: bytes, member: str) -> int:
@@ -286,8 +289,8 @@ def directory_entry(data: bytes, member: str) -> int:
         (8, struct.pack("<H", 1), "encrypted"),
         (42, struct.pack("<L", 0), "members overlap"),  # the place of another member
         (42, struct.pack("<L", 3), "members overlap"),
-        (42, b"\xff\xff\xff\x7f", "lies between|cannot be read"),
-        (28, b"\xff\xff", "cannot be read|not as long"),
+        (42, b"\xff\xff\xff\x7f", "gaps between|cannot be read"),
+        (28, b"\xff\xff", "cannot be read|another length"),
     ],
 )
 def test_wrong_sizes_and_offsets_are_refused(tmp_path: Path, offset: int, value: bytes, words: str) -> None:
@@ -307,7 +310,7 @@ def test_a_duplicate_member_is_refused(tmp_path: Path) -> None:
     path = rezip(tmp_path / "twice", content)
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr("tokenizer.json", b"{}")
-    refused(path, "come twice")
+    refused(path, "are duplicated")
 
 
 @pytest.mark.parametrize(("before", "after"), [(b"#!/bin/sh\n", b""), (b"", b"\n")])
@@ -315,7 +318,7 @@ def test_bytes_before_or_after_the_zip_are_refused(tmp_path: Path, before: bytes
     """Bytes before or after the zip are refused, so a file cannot be a program and a model at once."""
     path = write(tmp_path / "m.ulmus")
     path.write_bytes(before + path.read_bytes() + after)
-    refused(path, "no zip|something was appended")
+    refused(path, "no zip|data was appended")
 
 
 def test_bytes_between_members_are_refused(tmp_path: Path) -> None:
@@ -328,7 +331,7 @@ def test_bytes_between_members_are_refused(tmp_path: Path) -> None:
             archive.writestr(name, data)
         archive.filelist.pop(0)
     (tmp_path / "gap").write_bytes(buffer.getvalue())
-    refused(tmp_path / "gap", "something lies between them")
+    refused(tmp_path / "gap", "gaps between them")
 
 
 def test_a_64_bit_directory_is_checked_too(tmp_path: Path) -> None:

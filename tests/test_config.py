@@ -123,7 +123,7 @@ def test_values_get_the_types_of_their_fields() -> None:
     [
         ({"sede": 1}, "run: unknown key 'sede'. Did you mean 'seed'?"),
         ({"first": {"name": "x", "Epoch": 1}}, "run: first: unknown key 'Epoch'. Did you mean 'epochs'?"),
-        ({"zzz": 1}, "unknown key 'zzz'. The keys are: seed, label, shuffle,"),
+        ({"zzz": 1}, "unknown key 'zzz'. Valid keys: seed, label, shuffle,"),
         ({"seed": "one"}, "run: seed: expected a whole number, got the string 'one'."),
         ({"seed": 1.5}, "seed: expected a whole number, got the number 1.5."),
         ({"seed": True}, "seed: expected a whole number, got True."),
@@ -137,7 +137,7 @@ def test_values_get_the_types_of_their_fields() -> None:
         ({"weights": {"a": "b"}}, "weights: a: expected a number, got the string 'b'."),
         ({"weights": 1}, "weights: expected a table, got the number 1."),
         ({"first": 1}, "first: expected a table [Stage] of keys, got the number 1."),
-        ({"first": {}}, "first: missing name. Add a value for each."),
+        ({"first": {}}, "first: missing name. Give each a value."),
         ({"first": {"name": "x", "epochs": -1}}, "first: epochs must be at least 0, got -1"),
         (
             {"first": {"name": "x", "clip": "off"}},
@@ -164,9 +164,9 @@ def test_a_mistake_is_reported_with_its_place_and_what_was_expected(
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"a = ", "is not TOML"),
-        (b"\xff", "is not TOML"),
-        (b"a = 1\na = 2", "is not TOML"),
+        (b"a = ", "is not valid TOML"),
+        (b"\xff", "is not valid TOML"),
+        (b"a = 1\na = 2", "is not valid TOML"),
         (b"x = 1", "unknown key"),
     ],
 )

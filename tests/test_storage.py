@@ -66,7 +66,7 @@ def test_a_folder_replaces_the_older_one_of_its_name(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("code", "words"),
-    [(errno.ENOSPC, "disk is full"), (errno.EROFS, "read-only"), (errno.EACCES, "no permission")],
+    [(errno.ENOSPC, "disk is full"), (errno.EROFS, "read-only"), (errno.EACCES, "permission denied")],
 )
 def test_an_operating_system_error_becomes_advice(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, words: str
@@ -126,7 +126,7 @@ def test_a_device_is_never_replaced() -> None:
 def test_a_folder_without_permission_is_reported(tmp_path: Path) -> None:
     """A folder without write permission gives an error that says so."""
     tmp_path.chmod(0o500)
-    with pytest.raises(StorageError, match="no permission"):
+    with pytest.raises(StorageError, match="permission denied"):
         check_writable(tmp_path / "model")
 
 

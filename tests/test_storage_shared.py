@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 
 from ulmus.errors import StorageError
-from ulmus.storage import held, whole_file
+from ulmus.storage import locked_folder, whole_file
 
 HOLDER = """if True:
     import sys, time
-    from ulmus.storage import held
-    with held(sys.argv[1]):
+    from ulmus.storage import locked_folder
+    with locked_folder(sys.argv[1]):
         print("held", flush=True)
         time.sleep(60)
 """
@@ -28,14 +28,14 @@ def test_a_folder_is_held_by_one_process_at_a_time(tmp_path: Path) -> None:
     with subprocess.Popen([sys.executable, "-c", HOLDER, folder], stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == b"held\n"
-        with pytest.raises(StorageError, match="in use by another run"), held(folder):
+        with pytest.raises(StorageError, match="in use by another run"), locked_folder(folder):
             pass
         process.send_signal(signal.SIGKILL)
         process.wait()
     assert [entry.name for entry in tmp_path.iterdir()] == [".work.lock"]
-    with held(folder), held(tmp_path / "other"):
+    with locked_folder(folder), locked_folder(tmp_path / "other"):
         pass
-    with held(folder):
+    with locked_folder(folder):
         pass
     assert list(tmp_path.iterdir()) == []
 
@@ -44,7 +44,7 @@ def test_a_lock_is_not_taken_through_a_planted_link(tmp_path: Path) -> None:
     """A lock file that is a planted link to another file is not followed."""
     (tmp_path / "precious").write_text("mine")
     (tmp_path / ".work.lock").symlink_to(tmp_path / "precious")
-    with pytest.raises(StorageError), held(tmp_path / "work"):
+    with pytest.raises(StorageError), locked_folder(tmp_path / "work"):
         pass
     assert (tmp_path / "precious").read_text() == "mine"
 

@@ -1,10 +1,10 @@
-"""TOML or plain dicts <-> nested frozen dataclasses; an unknown key or a wrong type is an error that helps.
+"""TOML or plain dicts <-> nested frozen dataclasses; an unknown key or a wrong type is a helpful error.
 
 The dataclass is the schema: field names are the keys, annotations the types, defaults the defaults.
-Understood: bool, int, float (an int will do), str, Path, None, Literal, unions, tuple[X, ...], tuple[X, Y],
-list[X], dict[str, X], Any, and dataclasses of those. TOML has no null: a key left out gets its default (None
-if it has none), and `key = "none"` says None where the default is something else and no string is allowed.
-Both ways, `from_dict(to_dict(c), type(c)) == c`, and so through TOML. Costs nothing worth measuring.
+Supported: bool, int, float (an int is accepted), str, Path, None, Literal, unions, tuple[X, ...], tuple[X, Y],
+list[X], dict[str, X], Any, and dataclasses of those. TOML has no null: an omitted key gets its default (None
+if it has none), and `key = "none"` means None where the default is something else and no string is allowed.
+Round trip: `from_dict(to_dict(c), type(c)) == c`, and the same through TOML. Cost is negligible.
 Knows no option of its own.
 """
 
@@ -24,7 +24,16 @@ from typing import Any, Literal, TypeVar
 
 from ulmus.errors import ConfigError
 
-__all__ = ["check_range", "check_seed", "did_you_mean", "from_dict", "from_toml", "to_dict", "to_toml"]
+__all__ = [
+    "check_range",
+    "check_seed",
+    "did_you_mean",
+    "from_dict",
+    "from_toml",
+    "json_value",
+    "to_dict",
+    "to_toml",
+]
 
 T = TypeVar("T")
 LARGEST_SEED = 2**32 - 1
@@ -39,31 +48,31 @@ def from_toml(path: str | Path, cls: type[T]) -> T:
     except OSError as error:
         raise ConfigError(f"Cannot read the config file {path}: {error.strerror}.") from error
     except ValueError as error:  # not TOML, or not UTF-8
-        raise ConfigError(f"{path} is not TOML: {error}. Correct it; the format is at toml.io.") from error
+        raise ConfigError(f"{path} is not valid TOML: {error}. Fix it (format: toml.io).") from error
     return from_dict(data, cls, where=str(path))
 
 
 def from_dict(data: Mapping[str, Any], cls: type[T], *, where: str = "config") -> T:
-    """The `cls` that nested dicts describe; keys left out get their defaults.
+    """The `cls` that nested dicts describe; omitted keys get their defaults.
 
-    Raises ConfigError for an unknown key (with the one that was probably meant), a missing one, a value of
-    the wrong type, and for what the dataclass's own `__post_init__` refuses. `where` begins the messages.
+    Raises ConfigError for an unknown key (suggesting the closest one), a missing key, a value of the wrong type,
+    and for anything that the dataclass's own `__post_init__` rejects. Messages start with `where`.
     """
     return typing.cast("T", _dataclass(data, cls, f"{where}: "))
 
 
 def to_dict(config: Any) -> dict[str, Any]:
-    """A dataclass as nested dicts of what JSON has (tuples become lists, paths strings)."""
-    return typing.cast("dict[str, Any]", _plain(config))
+    """A dataclass as nested dicts of JSON values (tuples become lists, paths strings)."""
+    return typing.cast("dict[str, Any]", _tree(config))
 
 
 def to_toml(config: Any) -> str:
-    """A dataclass as the text of a TOML file that `from_toml` reads back."""
-    return "\n".join(_table(_plain(config, none="none"), ())).strip() + "\n"
+    """A dataclass as TOML text that `from_toml` reads back."""
+    return "\n".join(_table(_tree(config, none="none"), ())).strip() + "\n"
 
 
 def check_range(config: Any, names: str, least: float, most: float = math.inf) -> None:
-    """Raise ConfigError where one of the fields (`names`, separated by spaces) lies outside; None is allowed."""
+    """Raise ConfigError if a field (`names`, space-separated) is outside `least` to `most`; None is allowed."""
     for name in names.split():
         value = getattr(config, name)
         if value is not None and not least <= value <= most:
@@ -72,19 +81,19 @@ def check_range(config: Any, names: str, least: float, most: float = math.inf) -
 
 
 def check_seed(seed: Any) -> None:
-    """Raise ConfigError for what is no seed of all generators alike: a whole number from 0 to 2**32 - 1."""
+    """Raise ConfigError unless `seed` is valid for every random generator: a whole number from 0 to 2**32 - 1."""
     whole = isinstance(seed, numbers.Integral) and not isinstance(seed, bool)
     if not whole or not 0 <= seed <= LARGEST_SEED:
         raise ConfigError(f"seed: expected a whole number from 0 to {LARGEST_SEED:,}, got {seed!r}.")
 
 
 def did_you_mean(wrong: str, names: typing.Iterable[str], *, least: float = 0.6) -> str:
-    """` Did you mean 'x'?` for the name most like `wrong`, or an empty string when none is by `least` (0 to 1)."""
+    """` Did you mean 'x'?` with the name closest to `wrong`; empty if none is at least `least` (0 to 1) similar."""
     close = difflib.get_close_matches(
         wrong.lower(), {name.lower(): name for name in names}, n=1, cutoff=least
     )
-    found = [name for name in names if close and name.lower() == close[0]]
-    return f" Did you mean {found[0]!r}?" if found else ""
+    matching = [name for name in names if close and name.lower() == close[0]]
+    return f" Did you mean {matching[0]!r}?" if matching else ""
 
 
 def _dataclass(data: Any, cls: Any, at: str) -> Any:
@@ -95,7 +104,7 @@ def _dataclass(data: Any, cls: Any, at: str) -> Any:
     fields = {f.name: f for f in dataclasses.fields(cls) if f.init}
     for key in data:
         if key not in fields:
-            hint = did_you_mean(str(key), fields) or f" The keys are: {', '.join(fields)}."
+            hint = did_you_mean(str(key), fields) or f" Valid keys: {', '.join(fields)}."
             raise ConfigError(f"{at}unknown key {str(key)!r}.{hint}")
     types_ = typing.get_type_hints(cls)
     values = {key: _value(value, types_[key], f"{at}{key}: ") for key, value in data.items()}
@@ -103,7 +112,7 @@ def _dataclass(data: Any, cls: Any, at: str) -> Any:
     missing_none = [name for name in missing if type(None) in typing.get_args(types_[name])]
     values |= dict.fromkeys(missing_none)
     if missing := [name for name in missing if name not in missing_none]:
-        raise ConfigError(f"{at}missing {', '.join(missing)}. Add a value for each.")
+        raise ConfigError(f"{at}missing {', '.join(missing)}. Give each a value.")
     try:
         return cls(**values)
     except ConfigError as error:
@@ -116,7 +125,7 @@ def _required(field: dataclasses.Field[Any]) -> bool:
     return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
 
 
-def _none_if_left_out(field: dataclasses.Field[Any]) -> bool:
+def _none_if_omitted(field: dataclasses.Field[Any]) -> bool:
     return field.default is None or _required(field)
 
 
@@ -150,7 +159,7 @@ def _scalar(value: Any, annotation: Any, at: str) -> Any:
     if annotation is None or annotation is type(None):
         fits = value is None
     elif annotation is int:
-        fits = type(value) is int  # True is no number
+        fits = type(value) is int  # excludes bool
     else:
         fits = isinstance(value, annotation)
     if not fits:
@@ -159,7 +168,7 @@ def _scalar(value: Any, annotation: Any, at: str) -> Any:
 
 
 def _union(value: Any, choices: tuple[Any, ...], at: str) -> Any:
-    """The first choice that takes the value; one of exactly its type goes first (an int before a float)."""
+    """The first choice that accepts the value; exact types are tried first (int before float)."""
     if value == "none" and type(None) in choices and str not in choices:
         value = None
     exact = [c for c in choices if type(value) is c]
@@ -171,7 +180,7 @@ def _union(value: Any, choices: tuple[Any, ...], at: str) -> Any:
             errors.append(error)
     tables = [e for c, e in zip(choices, errors, strict=False) if dataclasses.is_dataclass(c)]
     if isinstance(value, Mapping) and len(tables) == 1:
-        raise tables[0]  # what is wrong inside the table says more
+        raise tables[0]  # the error inside the table is more specific
     words = [w for c in choices if typing.get_origin(c) is Literal for w in typing.get_args(c)]
     hint = did_you_mean(str(value), [str(w) for w in words])
     raise ConfigError(f"{at}expected {' or '.join(_name(c) for c in choices)}, got {_shown(value)}.{hint}")
@@ -219,16 +228,34 @@ def _shown(value: Any) -> str:
     return kind + (text if len(text) <= 60 else text[:57] + "...")
 
 
-def _plain(value: Any, *, none: str | None = None) -> Any:
-    """`value` without dataclasses, tuples and paths; `none` stands for a None that is no default."""
+def json_value(value: Any) -> Any:
+    """`value` as JSON can hold it: str keys, lists (sets sorted), Python numbers, str paths; NaN and infinity as None.
+
+    Arrays and tensors become nested lists. Any other object is returned unchanged.
+    """
+    if isinstance(value, Mapping):
+        return {str(key): json_value(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [
+            json_value(item) for item in (sorted(value) if isinstance(value, (set, frozenset)) else value)
+        ]
+    if hasattr(value, "tolist"):  # numpy arrays and numbers, without importing numpy
+        return json_value(value.tolist())
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return str(value) if isinstance(value, Path) else value
+
+
+def _tree(value: Any, *, none: str | None = None) -> Any:
+    """`value` without dataclasses, tuples and paths; `none` replaces a None that is not the default."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         fields = [(f, getattr(value, f.name)) for f in dataclasses.fields(value) if f.init]
-        said = {f.name: none if v is None and not _none_if_left_out(f) else v for f, v in fields}
-        return {name: _plain(v, none=none) for name, v in said.items()}
+        values = {f.name: none if v is None and not _none_if_omitted(f) else v for f, v in fields}
+        return {name: _tree(v, none=none) for name, v in values.items()}
     if isinstance(value, Mapping):
-        return {str(k): _plain(v, none=none) for k, v in value.items()}
+        return {str(k): _tree(v, none=none) for k, v in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(v, none=none) for v in value]
+        return [_tree(v, none=none) for v in value]
     return str(value) if isinstance(value, Path) else value
 
 

@@ -1,17 +1,17 @@
 """Every error Ulmus raises on purpose; each message says what was expected, what came, and what to do.
 
     UlmusError                     exit code 1; catch this one to catch them all
-    ├── UsageError (ValueError)    exit code 2: an option, a column name or a parameter that cannot be
-    │   └── ConfigError            exit code 2: a TOML file or a config value that cannot be
+    ├── UsageError (ValueError)    exit code 2: an invalid option, column name or parameter
+    │   └── ConfigError            exit code 2: an invalid TOML file or config value
     ├── DataError (ValueError)     the texts or labels cannot be used: missing, empty, undecodable, one class
     ├── BundleError                a model file is damaged, hostile, or made by a newer version
     ├── VocabMismatch (ValueError) weights and tokenizer have different vocabularies
-    ├── MissingExtra (ImportError) an optional package is not installed; the message holds the pip command
-    └── StorageError               the disk is full, or the place may not be written
-    DataWarning (UserWarning)      texts were read, but perhaps not as they were meant; the command line prints it
+    ├── MissingExtra (ImportError) an optional package is not installed; the message gives the pip command
+    └── StorageError               the disk is full, or the path is not writable
+    DataWarning (UserWarning)      texts were read, but perhaps not as intended; shown by the command line
 
-`exit_code` is what the command line ends with. All of them hold one string, so they cross process borders
-(pickle) unharmed. Knows nothing of the rest of the package.
+`exit_code` is the exit status of the command line. Every error holds one string, so it survives pickling between
+processes. Knows nothing of the rest of the package.
 """
 
 from __future__ import annotations
@@ -32,19 +32,19 @@ __all__ = [
 
 
 class UlmusError(Exception):
-    """Something went wrong that the message explains: no traceback is needed to act on it."""
+    """Base of all errors; the message alone says what to do, no traceback needed."""
 
     exit_code: ClassVar[int] = 1
 
 
 class UsageError(UlmusError, ValueError):
-    """What was asked for cannot be: a bad option, a wrong column, a value out of range."""
+    """A usage error: a bad option, a wrong column, a value out of range."""
 
     exit_code: ClassVar[int] = 2
 
 
 class ConfigError(UsageError):
-    """A config file or value is not what its dataclass declares."""
+    """A config file or value does not match its dataclass."""
 
 
 class DataError(UlmusError, ValueError):
@@ -52,7 +52,7 @@ class DataError(UlmusError, ValueError):
 
 
 class DataWarning(UserWarning):
-    """Texts or labels were read by a guess that may be wrong, or some were left out; the message says which."""
+    """Texts or labels were read on a guess that may be wrong, or some were skipped; the message says which."""
 
 
 class BundleError(UlmusError):
@@ -60,11 +60,11 @@ class BundleError(UlmusError):
 
 
 class VocabMismatch(UlmusError, ValueError):  # noqa: N818 - the mismatch is the error
-    """Weights belong to another vocabulary than the tokenizer's; the message gives both fingerprints."""
+    """The weights were trained with another vocabulary than the tokenizer's; the message gives both fingerprints."""
 
 
 class MissingExtra(UlmusError, ImportError):  # noqa: N818 - what is missing is the error
-    """An optional package is needed and not installed."""
+    """A required optional package is not installed."""
 
     @classmethod
     def of(cls, extra: str, package: str, purpose: str) -> MissingExtra:
@@ -73,4 +73,4 @@ class MissingExtra(UlmusError, ImportError):  # noqa: N818 - what is missing is 
 
 
 class StorageError(UlmusError):
-    """Writing failed: the disk is full or permission is missing. Nothing half-written was left behind."""
+    """Writing failed: the disk is full or permission is denied. No partial file was left behind."""

@@ -1,10 +1,10 @@
-"""Open what is a file, and write a file or a folder whole or not at all: temporary name, fsync, rename.
+"""Open regular files, and write a file or a folder atomically: temporary name, fsync, rename.
 
-`whole_file` and `whole_folder` yield something to fill; the real name appears only when the block ends well,
-and whatever stood there before stays untouched until then. Any failure removes the temporary, and a full disk
-or a missing permission becomes a StorageError. A process killed outright can leave one hidden `.NAME.*.tmp`;
-the next write of the same name sweeps it away once it is hours old. A file that is replaced keeps its permissions.
-`held` keeps other processes out of a folder. Costs one fsync. Knows nothing of what is written.
+`whole_file` and `whole_folder` yield something to fill; the real name appears only when the block ends without an
+error, and what was there before stays untouched until then. Any failure removes the temporary, and a full disk or
+missing permission becomes a StorageError. A killed process can leave one hidden `.NAME.*.tmp`; the next write of the
+same name removes it once it is hours old. A replaced file keeps its permissions.
+`locked_folder` keeps other processes out of a folder. Costs one fsync. Knows nothing of what is written.
 """
 
 from __future__ import annotations
@@ -24,28 +24,36 @@ from typing import BinaryIO
 
 from ulmus.errors import StorageError
 
-__all__ = ["check_writable", "held", "open_file", "storage_error", "whole_file", "whole_folder"]
+__all__ = [
+    "ADVICE",
+    "check_writable",
+    "locked_folder",
+    "open_file",
+    "storage_error",
+    "whole_file",
+    "whole_folder",
+]
 
-STALE_AFTER_S = 6 * 3600.0  # a temporary that nobody has touched for this long belongs to a killed process
+STALE_AFTER_S = 6 * 3600.0  # a temporary untouched for this long belongs to a killed process
 
+# errno -> what is wrong and what to do, for a file that is written
 ADVICE = {
     errno.ENOSPC: "the disk is full. Free some space, or choose a place on another disk",
     errno.EDQUOT: "your disk quota is used up. Free some space, or choose a place on another disk",
-    errno.EFBIG: "the file system does not take a file of this size. Choose another disk",
-    errno.EACCES: "there is no permission to write there. Choose another place, or change the permissions",
-    errno.EPERM: "there is no permission to write there. Choose another place, or change the permissions",
+    errno.EFBIG: "the file is too large for this file system. Choose another disk",
+    errno.EACCES: "permission denied. Choose another place, or change the permissions",
+    errno.EPERM: "permission denied. Choose another place, or change the permissions",
     errno.EROFS: "the file system is read-only. Choose another place",
-    errno.ENOTDIR: "a part of its path is a file, not a folder. Choose another place",
-    errno.EEXIST: "a part of its path is a file, not a folder. Choose another place",
-    errno.EISDIR: "there is a folder of that name. Choose another name",
-    errno.ENOTEMPTY: "there is a folder of that name. Choose another name",
-    errno.EINVAL: "that is a device, not a file. Choose another name",
-    errno.ENAMETOOLONG: "its name is too long. Choose a shorter one",
+    errno.ENOTDIR: "part of the path is a file, not a folder. Choose another place",
+    errno.EEXIST: "part of the path is a file, not a folder. Choose another place",
+    errno.EISDIR: "a folder of that name exists. Choose another name",
+    errno.ENOTEMPTY: "a folder of that name exists. Choose another name",
+    errno.ENAMETOOLONG: "the name is too long. Choose a shorter one",
 }
 
 
 def open_file(path: str | Path) -> BufferedReader:
-    """Open an ordinary file to read. Raises OSError for a folder, and for a pipe or device rather than wait for it."""
+    """Open a regular file for reading. Raises OSError for a folder, a pipe or a device, without waiting for data."""
     flags = (
         os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     )
@@ -55,22 +63,22 @@ def open_file(path: str | Path) -> BufferedReader:
         os.close(handle)
         code = errno.EISDIR if stat.S_ISDIR(kind) else errno.EINVAL
         raise OSError(
-            code, os.strerror(code) if code == errno.EISDIR else "not a file but a pipe or a device"
+            code, os.strerror(code) if code == errno.EISDIR else "it is a pipe or a device, not a file"
         )
     return os.fdopen(handle, "rb")
 
 
 def storage_error(path: str | Path, error: OSError) -> StorageError:
-    """What the operating system said about writing `path`, in words, with what to do."""
+    """The StorageError for an OSError raised while writing `path`: what is wrong and what to do."""
     advice = ADVICE.get(error.errno or 0, f"{error.strerror or error}. Choose another place")
-    return StorageError(f"Cannot write {path}: {advice}. Nothing half-written was left behind.")
+    return StorageError(f"Cannot write {path}: {advice}. No partial file was left behind.")
 
 
 @contextmanager
 def whole_file(path: str | Path) -> Iterator[BinaryIO]:
-    """Yield a binary file that becomes `path` when the block ends well; missing folders are made.
+    """Yield a binary file that becomes `path` when the block ends without an error; missing folders are created.
 
-    Raises StorageError when the disk is full or `path` may not be written; `path` is then as it was before.
+    Raises StorageError when the disk is full or `path` is not writable; `path` is then unchanged.
     """
     path = Path(path)
     temporary = _temporary(path)
@@ -94,9 +102,9 @@ def whole_file(path: str | Path) -> Iterator[BinaryIO]:
 
 @contextmanager
 def whole_folder(path: str | Path) -> Iterator[Path]:
-    """Yield an empty folder that becomes `path` when the block ends well, in the place of an older one.
+    """Yield an empty folder that replaces `path` when the block ends without an error.
 
-    Raises StorageError as `whole_file` does. Files in the folder are the caller's to fsync.
+    Raises StorageError as `whole_file` does. The caller must fsync the files in the folder.
     """
     path = Path(path)
     temporary, old = _temporary(path), _temporary(path)
@@ -115,15 +123,15 @@ def whole_folder(path: str | Path) -> Iterator[Path]:
         if old.exists() and not path.exists():
             with suppress(OSError):
                 old.replace(path)
-        for left_over in (temporary, old):
-            _remove(left_over)
+        for leftover in (temporary, old):
+            _remove(leftover)
 
 
 @contextmanager
-def held(folder: str | Path) -> Iterator[None]:
-    """Keep `folder`, which need not exist, to this process inside the block, by a lock file beside it.
+def locked_folder(folder: str | Path) -> Iterator[None]:
+    """Lock `folder`, which need not exist, for this process inside the block, by a lock file beside it.
 
-    The lock ends with the process, however that ends. Raises StorageError at once where another one has it.
+    The lock ends with the process, however that ends. Raises StorageError at once if another process holds it.
     """
     folder = Path(folder).absolute()
     lock = folder.with_name(f".{folder.name.lstrip('.')}.lock")
@@ -132,7 +140,7 @@ def held(folder: str | Path) -> Iterator[None]:
         handle = _locked(lock)
     except BlockingIOError as error:
         raise StorageError(
-            f"{folder} is in use by another run. Wait until that has ended, or choose another output or work folder."
+            f"{folder} is in use by another run. Wait until it ends, or choose another output or work folder."
         ) from error
     except OSError as error:
         raise storage_error(lock, error) from error
@@ -145,13 +153,13 @@ def held(folder: str | Path) -> Iterator[None]:
 
 
 def _locked(lock: Path) -> int:
-    """A handle that holds the lock file, which is still the one of that name. Raises BlockingIOError."""
+    """A handle to the locked lock file, checked to be still the one of that name. Raises BlockingIOError."""
     flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
     while True:
         handle = os.open(lock, flags, 0o600)
         try:
             _flock(handle)
-            with suppress(FileNotFoundError):  # (removed by its owner between the two lines above)
+            with suppress(FileNotFoundError):  # (its owner may remove it between the two lines above)
                 if os.path.samestat(os.fstat(handle), lock.stat()):
                     return handle
         except OSError:
@@ -161,7 +169,7 @@ def _locked(lock: Path) -> int:
 
 
 def _flock(handle: int) -> None:
-    """Lock an open file, or raise BlockingIOError; where the file system has no locks nothing is kept out."""
+    """Lock an open file, or raise BlockingIOError; a file system without locks excludes nobody."""
     if sys.platform == "win32":
         import msvcrt
 
@@ -182,7 +190,7 @@ def _flock(handle: int) -> None:
 
 
 def check_writable(path: str | Path) -> None:
-    """Raise StorageError now if `path` could not be written later: ask before hours of training."""
+    """Raise StorageError if `path` is not writable; call it before hours of training."""
     path = Path(path)
     temporary = _temporary(path)
     try:
@@ -194,9 +202,9 @@ def check_writable(path: str | Path) -> None:
 
 
 def _prepare(path: Path) -> None:
-    """Make the folder of `path`; refuse what a rename would wrongly replace."""
+    """Create the folder of `path`. Raises OSError where a rename would replace a folder or a device."""
     if path.exists() and not path.is_file():
-        raise OSError(errno.EISDIR if path.is_dir() else errno.EINVAL, "not a file")
+        raise OSError(errno.EISDIR if path.is_dir() else errno.EINVAL, "it is a device, not a file")
     path.parent.mkdir(parents=True, exist_ok=True)
 
 
@@ -205,7 +213,7 @@ def _temporary(path: Path) -> Path:
 
 
 def _sweep(path: Path) -> None:
-    """Remove the temporaries of `path` that a killed process left hours ago."""
+    """Remove temporaries of `path` that a killed process left hours ago."""
     prefix = f".{path.name[:100]}."
     for entry in path.parent.iterdir():
         if entry.name.startswith(prefix) and entry.name.endswith(".tmp") and _age_s(entry) > STALE_AFTER_S:
@@ -213,7 +221,7 @@ def _sweep(path: Path) -> None:
 
 
 def _age_s(entry: Path) -> float:
-    newest = time.time()  # gone meanwhile: somebody else swept it
+    newest = time.time()  # if it is gone, another process removed it
     with suppress(OSError):
         inside = entry.iterdir() if entry.is_dir() else ()
         newest = max(item.stat().st_mtime for item in (entry, *inside))
@@ -229,7 +237,7 @@ def _remove(entry: Path) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make the rename itself last through a power cut, where the system lets one open a folder."""
+    """Make the rename survive a power failure, where the system allows opening a folder."""
     with suppress(OSError):
         handle = os.open(folder, os.O_RDONLY)
         try:

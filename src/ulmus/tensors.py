@@ -1,10 +1,10 @@
-"""Named arrays <-> bytes in the safetensors format, in numpy alone, bfloat16 included.
+"""Named arrays <-> bytes in the safetensors format, in pure numpy, bfloat16 included.
 
 The format is public (huggingface.co/docs/safetensors): 8 bytes of header length, a JSON header {name: dtype,
-shape, data_offsets}, then the raw little-endian data. Written here because `safetensors.numpy` refuses
-bfloat16, which numpy lacks, and its raw interface changes between releases; the tests read and write with
-that library both ways. Costs no copy beside the file's own bytes. All sizes are checked before they are used.
-Knows no torch and no model.
+shape, data_offsets}, then the raw little-endian data. Implemented here because `safetensors.numpy` rejects
+bfloat16, which numpy lacks, and its raw interface changes between releases; the tests exchange files with that
+library in both directions. Makes no copy beyond the file's own bytes. All sizes are checked before use.
+Knows neither torch nor models.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from ulmus.errors import BundleError
 
 __all__ = ["ALIGNMENT", "BFloat16", "Tensor", "aligned", "check_numbers", "pack", "unpack"]
 
-LARGEST_WEIGHT = 1e5  # what is larger no training leaves, and products of such numbers overflow
-LARGEST_HEADER_BYTES = 16_000_000  # some 100,000 tensors; a larger one only fills the memory
+LARGEST_WEIGHT = 1e5  # training yields none larger, and products of larger ones overflow
+LARGEST_HEADER_BYTES = 16_000_000  # about 100,000 tensors; a larger header would only fill the memory
 METADATA = "__metadata__"
-ALIGNMENT = 64  # bytes: the data begins at a multiple of it, which vector instructions like
+ALIGNMENT = 64  # bytes: the data starts at a multiple of this, for vector instructions
 DTYPES = {
     "F64": "<f8",
     "F32": "<f4",
@@ -51,14 +51,14 @@ class BFloat16:
 
     @classmethod
     def from_float32(cls, values: NDArray[np.float32]) -> BFloat16:
-        """Round to nearest, ties to even, as torch does; a NaN stays a NaN."""
+        """Round an array of any shape to nearest, ties to even, as torch does; NaN stays NaN."""
         wide = np.ascontiguousarray(values, np.float32).view(np.uint32)
-        rounded = (wide + (0x7FFF + ((wide >> 16) & 1))) >> 16  # wraps only for NaN, mended below
+        rounded = (wide + (0x7FFF + ((wide >> 16) & 1))) >> 16  # wraps only for NaN, fixed below
         bits = np.where(np.isnan(values), 0x7FC0, rounded).astype(np.uint16)
         return cls(bits.reshape(np.shape(values)))
 
     def to_float32(self) -> NDArray[np.float32]:
-        """The same numbers, exactly, as float32."""
+        """The same numbers as float32, exactly; same shape."""
         return np.asarray(self.bits.astype(np.uint32) << 16).view(np.float32)
 
     @property
@@ -71,9 +71,9 @@ Tensor = NDArray[Any] | BFloat16
 
 
 def pack(tensors: Mapping[str, Tensor]) -> list[bytes | memoryview]:
-    """The bytes of a safetensors file in pieces that share the arrays' memory; same tensors, same bytes.
+    """The bytes of a safetensors file as chunks that share the arrays' memory; same tensors, same bytes.
 
-    Raises TypeError for an array that has no safetensors dtype (objects, strings, complex numbers).
+    Arrays may have any shape. Raises TypeError for one without a safetensors dtype (objects, strings, complex).
     """
     plain = {name: _describe(name, tensor) for name, tensor in tensors.items()}
     order = sorted(plain, key=lambda name: (-plain[name][1].itemsize, name))  # keeps every tensor aligned
@@ -90,9 +90,9 @@ def pack(tensors: Mapping[str, Tensor]) -> list[bytes | memoryview]:
 
 
 def unpack(data: bytearray | memoryview) -> dict[str, Tensor]:
-    """The arrays of a safetensors file; they are views of `data`, writable and aligned.
+    """The arrays of a safetensors file as writable, aligned views of `data`, in the shapes its header gives.
 
-    Raises BundleError when header and data do not fit together exactly.
+    Raises BundleError when header and data do not match exactly.
     """
     header, start = _read_header(data)
     spans: list[tuple[int, int]] = []
@@ -110,10 +110,10 @@ def unpack(data: bytearray | memoryview) -> dict[str, Tensor]:
 
 
 def check_numbers(tensors: Mapping[str, Tensor]) -> None:
-    """Raise BundleError for a floating-point number that is none, infinite, or larger than 100,000 either way.
+    """Raise BundleError for a floating-point number that is NaN, infinite, or larger than 100,000 in magnitude.
 
-    Floating-point numbers of one sign are ordered as their bits are, NaN beyond infinity: the largest bits of either
-    sign tell. Costs two passes over the numbers, at the speed of memory.
+    Floating-point numbers of one sign are ordered like their bits, with NaN beyond infinity, so that the largest bits
+    of each sign suffice. Costs two passes over the numbers, at memory speed.
     """
     for name, tensor in tensors.items():
         bits, limit = _bits(tensor)
@@ -123,12 +123,12 @@ def check_numbers(tensors: Mapping[str, Tensor]) -> None:
         signed = bits.view(bits.dtype.str.replace("u", "i"))
         if int(signed.max()) > limit or int(bits.max()) - sign > limit:
             raise BundleError(
-                f"Tensor {name[:80]!r} holds infinite numbers, or such as are no weights of a model. Train it anew."
+                f"Tensor {name[:80]!r} contains NaN, infinite or absurdly large numbers; retrain the model."
             )
 
 
 def _bits(tensor: Tensor) -> tuple[NDArray[Any], int]:
-    """The bits of floating-point numbers, unsigned, and those of the largest that may be; 0 for other types."""
+    """The bits of floating-point numbers, unsigned, same shape, and those of the largest allowed; 0 for other types."""
     if isinstance(tensor, BFloat16):
         return tensor.bits, int(np.float32(LARGEST_WEIGHT).view(np.uint32)) >> 16
     if tensor.dtype.kind != "f":
@@ -139,14 +139,14 @@ def _bits(tensor: Tensor) -> tuple[NDArray[Any], int]:
 
 
 def aligned(size_bytes: int) -> memoryview:
-    """So many writable bytes, not set to anything, that begin at a multiple of `ALIGNMENT`."""
+    """`size_bytes` writable, uninitialized bytes that start at a multiple of `ALIGNMENT`."""
     room = np.empty(size_bytes + ALIGNMENT, np.uint8)
     start = -room.ctypes.data % ALIGNMENT
     return room.data[start : start + size_bytes]
 
 
 def _describe(name: str, tensor: Tensor) -> tuple[str, NDArray[Any]]:
-    """The safetensors dtype of a tensor, and its data contiguous and little-endian."""
+    """The safetensors dtype of a tensor and its data, contiguous and little-endian. Raises TypeError without one."""
     if isinstance(tensor, BFloat16):
         return "BF16", np.ascontiguousarray(tensor.bits, "<u2").reshape(tensor.shape)
     array = np.asarray(tensor)
@@ -157,10 +157,10 @@ def _describe(name: str, tensor: Tensor) -> tuple[str, NDArray[Any]]:
 
 
 def _read_header(data: bytearray | memoryview) -> tuple[dict[str, Any], int]:
-    """The header without its free-text metadata, and where the data begins."""
+    """The header without its free-text metadata, and the offset of the data in bytes. Raises BundleError."""
     length = int.from_bytes(data[:8], "little")
     if len(data) < 8 or length > min(len(data) - 8, LARGEST_HEADER_BYTES):
-        raise BundleError("The weights are damaged: the header is longer than it can be.")
+        raise BundleError("The weights are damaged: the header is too long.")
     try:
         header = json.loads(bytes(data[8 : 8 + length]), object_pairs_hook=_unique)
     except (ValueError, RecursionError) as error:
@@ -174,30 +174,34 @@ def _read_header(data: bytearray | memoryview) -> tuple[dict[str, Any], int]:
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     result = dict(pairs)
     if len(result) != len(pairs):
-        raise ValueError("a name comes twice")
+        raise ValueError("duplicate tensor name")
     return result
 
 
 def _check_entry(
     name: str, entry: Any, size_bytes: int
 ) -> tuple[np.dtype[Any], tuple[int, ...], tuple[int, int]]:
-    """Dtype, shape and data offsets of one tensor, all consistent with `size_bytes` of data."""
+    """Dtype, shape and data offsets of one tensor, consistent with `size_bytes` of data. Raises BundleError."""
     if not isinstance(entry, dict) or entry.keys() != {"dtype", "shape", "data_offsets"}:
-        raise BundleError(f"The weights are damaged: tensor {name[:80]!r} is not described as it should be.")
+        raise BundleError(f"The weights are damaged: tensor {name[:80]!r} has an invalid header entry.")
     code = "<u2" if entry["dtype"] == "BF16" else DTYPES.get(str(entry["dtype"]))
     shape, offsets = entry["shape"], entry["data_offsets"]
     if code is None:
         raise BundleError(
-            f"Tensor {name[:80]!r} has dtype {str(entry['dtype'])[:20]}, which Ulmus does not know."
+            f"Tensor {name[:80]!r} has dtype {str(entry['dtype'])[:20]}, which Ulmus does not support."
         )
     sane = _whole_numbers(shape) and len(shape) <= 32 and _whole_numbers(offsets) and len(offsets) == 2
     dtype = np.dtype(code)
     if not sane or not offsets[0] <= offsets[1] <= size_bytes:
-        raise BundleError(f"The weights are damaged: tensor {name[:80]!r} has no sane shape or place.")
-    if 0 in shape and math.prod(side or 1 for side in shape) >= 2**48:  # (numpy multiplies the other sides)
-        raise BundleError(f"The weights are damaged: tensor {name[:80]!r} has no sane shape or place.")
+        raise BundleError(f"The weights are damaged: tensor {name[:80]!r} has an invalid shape or offset.")
+    if (
+        0 in shape and math.prod(side or 1 for side in shape) >= 2**48
+    ):  # (numpy multiplies the non-zero sides)
+        raise BundleError(f"The weights are damaged: tensor {name[:80]!r} has an invalid shape or offset.")
     if math.prod(shape) * dtype.itemsize != offsets[1] - offsets[0]:
-        raise BundleError(f"The weights are damaged: tensor {name[:80]!r} has not the size of its shape.")
+        raise BundleError(
+            f"The weights are damaged: tensor {name[:80]!r} does not have the size of its shape."
+        )
     return dtype, tuple(shape), (offsets[0], offsets[1])
 
 

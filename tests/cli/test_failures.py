@@ -60,8 +60,8 @@ def test_an_unexpected_error_asks_for_a_report() -> None:
 @pytest.mark.parametrize(
     ("number", "said"),
     [
-        (errno.ENOSPC, "disk is full (big.bin)"),
-        (errno.EACCES, "no permission (big.bin)"),
+        (errno.ENOSPC, "big.bin: the disk is full"),
+        (errno.EACCES, "big.bin: permission denied"),
         (errno.EIO, "Input/output error"),
     ],
 )

@@ -109,7 +109,7 @@ def test_a_config_file_that_is_not_toml_is_an_error(tmp_path: Path, content: byt
     path.write_bytes(content)
     done, _ = call(["a.csv", "--out", "m.ulmus", "--config", str(path)])
     assert done.exit_code == 2
-    assert f"{path} is not TOML" in done.stderr
+    assert f"{path} is not valid TOML" in done.stderr
 
 
 def test_a_missing_config_file_is_an_error() -> None:

@@ -63,7 +63,7 @@ def test_types_of_columns(tmp_path: Path, name: str, column: pa.Array, labels: l
 def test_bytes_are_texts_where_they_are_utf8(tmp_path: Path, name: str) -> None:
     """Bytes, as older programs write texts, are read as UTF-8, which is said; what is not is an error with its row."""
     path = write(name, tmp_path, text=["é".encode(), None, b"b"])
-    with pytest.warns(DataWarning, match=r"column 'text' .* holds bytes; they are read as UTF-8"):
+    with pytest.warns(DataWarning, match=r"column 'text' .* holds bytes; decoding them as UTF-8"):
         assert [record.text for record in read(Source(path))] == ["é", "", "b"]
     path = write(name, tmp_path, text=[b"a"] * 100 + [b"a\xff"])
     with (
@@ -154,7 +154,7 @@ def test_changed_bytes_never_crash(tmp_path: Path, name: str, compression: str |
 
 
 @pytest.mark.parametrize("name", ["a.parquet", "a.feather", "a.arrow"])
-@pytest.mark.parametrize("damage", ["empty", "another kind", "cut off", "cut off early", "zeros"])
+@pytest.mark.parametrize("damage", ["empty", "another kind", "truncated", "cut off early", "zeros"])
 def test_damaged_files(tmp_path: Path, name: str, damage: str) -> None:
     """A file that is damaged, cut off or of another kind is an error and never fewer rows."""
     table = pa.table({"text": [f"text {i}" for i in range(5000)]})
@@ -170,12 +170,12 @@ def test_damaged_files(tmp_path: Path, name: str, damage: str) -> None:
     content = {
         "empty": b"",
         "another kind": b"text\nnothing of the kind\n",
-        "cut off": whole[:-30],
+        "truncated": whole[:-30],
         "cut off early": whole[:20],
         "zeros": whole[:200] + bytes(len(whole) - 300) + whole[-100:],
     }[damage]
     (tmp_path / name).write_bytes(content)
-    with pytest.raises(DataError, match=r"is empty|cut off or damaged|are damaged"):
+    with pytest.raises(DataError, match=r"is empty|truncated or damaged|are damaged"):
         list(read(Source(tmp_path / name)))
 
 
@@ -185,7 +185,7 @@ def test_a_stream_that_is_cut_off_between_batches(tmp_path: Path) -> None:
     with pa.ipc.new_stream(str(tmp_path / "a.arrow"), table.schema) as stream:
         stream.write_table(table)
     (tmp_path / "a.arrow").write_bytes((tmp_path / "a.arrow").read_bytes()[:-8])
-    with pytest.warns(DataWarning, match="may be cut off"):
+    with pytest.warns(DataWarning, match="may be truncated"):
         assert len(list(read(Source(tmp_path / "a.arrow")))) == 2
 
 
@@ -213,10 +213,10 @@ def test_a_text_larger_than_one_may_be(tmp_path: Path, name: str) -> None:
     path = write(name, tmp_path, text=["a", "a" * LARGEST_DOCUMENT])
     assert [len(record.text) for record in read(Source(path))] == [1, LARGEST_DOCUMENT]
     path = write(name, tmp_path, text=["a", "a" * (LARGEST_DOCUMENT + 1)])
-    with pytest.raises(DataError, match="row 2: one text may have 16 MB"):
+    with pytest.raises(DataError, match="row 2: a text may have at most 16 MB"):
         list(read(Source(path)))
     path = write(name, tmp_path, text=["a" * (4 * LARGEST_DOCUMENT)])
-    with pytest.raises(DataError, match=r"row.* 1.*: one text may have 16 MB"):
+    with pytest.raises(DataError, match=r"row.* 1.*: a text may have at most 16 MB"):
         list(read(Source(path)))
 
 

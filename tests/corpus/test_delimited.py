@@ -81,7 +81,7 @@ def test_a_stray_quotation_mark_swallows_no_rows(tmp_path: Path) -> None:
     with pytest.warns(DataWarning, match="line 2: .*--no-quoting"):
         assert pairs(tmp_path / "a.csv", NAIVE) == rows
     assert pairs(tmp_path / "a.csv", NAIVE, quoting=False) == rows
-    with pytest.raises(DataError, match="line 2: a row that begins here"):
+    with pytest.raises(DataError, match="line 2: in the row that starts here"):
         pairs(tmp_path / "a.csv", NAIVE, quoting=True)
 
 
@@ -99,17 +99,17 @@ def test_two_stray_quotation_marks_swallow_no_rows(tmp_path: Path) -> None:
 
 QUOTED = "label,text\n" + 'pos,"so, good"\n' * 9
 ASTRAY = {
-    "text after a closing mark": (QUOTED + 'neg,"so" bad, really\n', "line 11: a row that begins here"),
+    "text after a closing mark": (QUOTED + 'neg,"so" bad, really\n', "line 11: in the row that starts here"),
     "a mark inside that is not doubled": (
         QUOTED + 'neg,"he said "no", so"\n',
-        "line 11: a row that begins here",
+        "line 11: in the row that starts here",
     ),
     "a cell that is never closed": (QUOTED + 'neg,"so, bad\npos,x\n', "line 11: .*not closed before the end"),
     "a cell too many": (QUOTED + "pos,a,b\n", "line 11: expected 2 columns .* got 3"),
     "a cell too few": (QUOTED + "pos\n", "line 11: expected 2 columns .* got 1"),
     "a text with commas in a file of one column": ("text\nhello, world\n", "line 2: .* --format text"),
-    "nothing but empty lines": ("\n\n", "holds none"),
-    "a line for Excel": ("sep=;\nlabel;text\npos;a\n", "sep=;, speaks to Excel"),
+    "nothing but empty lines": ("\n\n", "contains none"),
+    "a line for Excel": ("sep=;\nlabel;text\npos;a\n", "sep=;, is meant for Excel"),
     "a carriage return": (QUOTED + "pos,a\rb\n", "line 11: a carriage return"),
 }
 
@@ -129,7 +129,7 @@ def test_a_row_beyond_the_sample_is_checked_too(tmp_path: Path, suffix: str) -> 
     head = f"label{sign}text\n" + f'pos{sign}"so {sign} good ""film"""\n' * 50_000
     for more, words in (
         (f'neg{sign}"he said\nneg{sign}bad\n', "line 50,002: .*not closed"),
-        (f'neg{sign}"a" film\n', "line 50,002: a row that begins here"),
+        (f'neg{sign}"a" film\n', "line 50,002: in the row that starts here"),
         (f"neg{sign}a{sign}film\n", "line 50,002: expected 2 columns"),
     ):
         with pytest.raises(DataError, match=words):
@@ -160,15 +160,15 @@ def test_tabs_leave_quotation_marks_alone_that_nobody_needs(tmp_path: Path) -> N
 def test_spaces_before_a_quotation_mark_are_none_of_the_cell(tmp_path: Path) -> None:
     """`good, "pos"` is written by hand, and means pos; it is said."""
     content = 'text,label\n"x, y", "pos"\ngood, "neg"\n'
-    with pytest.warns(DataWarning, match="spaces stand before"):
+    with pytest.warns(DataWarning, match="there are spaces before"):
         assert pairs(tmp_path / "a.csv", content) == [("x, y", "pos"), ("good", "neg")]
 
 
 def test_a_repeated_header_is_no_row(tmp_path: Path) -> None:
     """Files that were put one after the other: it is left out and said; in one column it may be a text."""
-    with pytest.warns(DataWarning, match="line 3: the header again; it is left out"):
+    with pytest.warns(DataWarning, match="line 3: repeated header, skipped"):
         assert pairs(tmp_path / "a.csv", "text,label\na,x\ntext,label\nb,y\n") == [("a", "x"), ("b", "y")]
-    with pytest.warns(DataWarning, match="line 3: the header again; it is read as a text"):
+    with pytest.warns(DataWarning, match="line 3: repeated header, read as a text"):
         assert len(pairs(tmp_path / "a.csv", "text\na\ntext\n", label=None)) == 2
 
 

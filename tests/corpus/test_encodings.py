@@ -20,7 +20,7 @@ def texts(path: Path, content: bytes, encoding: str) -> list[str]:
 @pytest.mark.parametrize("encoding", ["utf-9", "base64", "rot13", "undefined", "hex", "", "a\0b"])
 def test_an_encoding_that_is_none_of_texts_is_a_usage_error(tmp_path: Path, encoding: str) -> None:
     """A name Python does not know, or one that does not make texts of bytes, is refused with names that do."""
-    with pytest.raises(UsageError, match=r"no encoding .* try utf-8"):
+    with pytest.raises(UsageError, match=r"no text encoding .* try utf-8"):
         texts(tmp_path / "a.csv", b"text\na\n", encoding)
 
 

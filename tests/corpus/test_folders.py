@@ -59,7 +59,7 @@ def test_labels_are_the_names_of_the_lowest_folders(tmp_path: Path) -> None:
 def test_files_beside_folders_are_left_out_and_said(tmp_path: Path) -> None:
     """A read-me or a word list beside the folders of labels is no document; a warning names it."""
     put(tmp_path, "README", "pos/1.txt", "neg/1.txt", "urls.txt")
-    with pytest.warns(DataWarning, match=r"left out: 2 files beside folders \(README, urls.txt\)"):
+    with pytest.warns(DataWarning, match=r"skipped in .*: 2 files beside folders \(README, urls.txt\)"):
         assert pairs(tmp_path) == [("neg/1.txt", "neg"), ("pos/1.txt", "pos")]
 
 
@@ -76,7 +76,7 @@ def test_hidden_and_system_entries_are_left_out_and_said(tmp_path: Path) -> None
     """A hidden folder within a label's folder takes it no texts, and none becomes a class; a warning names them."""
     put(tmp_path, "pos/1.txt", "neg/1.txt", ".git/HEAD", "__MACOSX/pos/1.txt", *HIDDEN)
     with pytest.warns(
-        DataWarning, match=r"left out: 7 hidden and system entries \(.git, __MACOSX, neg/Thumbs.db"
+        DataWarning, match=r"skipped in .*: 7 hidden and system entries \(.git, __MACOSX, neg/Thumbs.db"
     ):
         assert pairs(tmp_path) == [("neg/1.txt", "neg"), ("pos/1.txt", "pos")]
 
@@ -85,9 +85,9 @@ def test_an_empty_folder_is_said(tmp_path: Path) -> None:
     """A label without texts is no class, and a warning names it; a folder without any texts is an error."""
     (tmp_path / "some" / "neu").mkdir(parents=True)
     put(tmp_path, "some/pos/1.txt")
-    with pytest.warns(DataWarning, match=r"left out: 1 empty folders \(neu\)"):
+    with pytest.warns(DataWarning, match=r"skipped in .*: 1 empty folders \(neu\)"):
         assert pairs(tmp_path / "some") == [("some/pos/1.txt", "pos")]
-    with pytest.warns(DataWarning), pytest.raises(DataError, match="holds none"):
+    with pytest.warns(DataWarning), pytest.raises(DataError, match="contains none"):
         pairs(tmp_path / "some" / "neu")
 
 
@@ -107,7 +107,7 @@ def test_training_and_test_data_are_not_read_together(
 ) -> None:
     """A folder that holds both asks which one is meant, whatever the others below and beside it."""
     put(tmp_path, *files, text="text\na\n")
-    with pytest.raises(UsageError, match=rf"holds {parts}, which are not read together. .*--split"):
+    with pytest.raises(UsageError, match=rf"contains {parts}, which are not read together. .*--split"):
         pairs(tmp_path)
 
 
@@ -139,7 +139,7 @@ def test_a_split_by_name(tmp_path: Path, files: tuple[str, ...], split: str, fou
 def test_a_split_that_is_not_there(tmp_path: Path) -> None:
     """A split of no folder and no file is an error, and so is one of several folders."""
     put(tmp_path, "pos/train/1.txt", "neg/train/1.txt")
-    with pytest.raises(UsageError, match="has no folder 'test' in it, and no files called test"):
+    with pytest.raises(UsageError, match="has no folder 'test' and no files named test"):
         pairs(tmp_path, split="test")
     with pytest.raises(UsageError, match=r"has 2 folders 'train': .*neg/train, .*pos/train. Name one"):
         pairs(tmp_path, split="train")
@@ -172,9 +172,9 @@ def test_the_files_beside_parquet_parts(tmp_path: Path) -> None:
 def test_columns_of_texts(tmp_path: Path) -> None:
     """A label or weight by column is not used for the texts of a folder, which is said; plain text has none."""
     put(tmp_path, "pos/1.txt", "neg/1.txt")
-    with pytest.warns(DataWarning, match="the label 'y' is not used; labels are the names of folders"):
+    with pytest.warns(DataWarning, match="ignoring the label 'y'; labels are the folder names"):
         assert [label for _, label in pairs(tmp_path, label="y")] == ["neg", "pos"]
-    with pytest.warns(DataWarning, match="the weight 'w' is not used"):
+    with pytest.warns(DataWarning, match="ignoring the weight 'w'"):
         pairs(tmp_path, weight="w")
     for name in ("split", "weight"):
         with pytest.raises(UsageError, match=f"is plain text, which has no {name}"):
@@ -184,7 +184,9 @@ def test_columns_of_texts(tmp_path: Path) -> None:
 def test_tables_among_texts(tmp_path: Path) -> None:
     """Tables and texts in one folder are an error, not texts made of tables; said to be texts, they are."""
     put(tmp_path, "pos/1.txt", "pos/2.txt", "pos/list.csv")
-    with pytest.raises(DataError, match=r"holds tables \(list.csv ...\) and 2 other files \(1.txt, 2.txt\)"):
+    with pytest.raises(
+        DataError, match=r"contains tables \(list.csv ...\) and 2 other files \(1.txt, 2.txt\)"
+    ):
         pairs(tmp_path)
     assert pairs(tmp_path, format="text") == [
         (name, "pos") for name in ("pos/1.txt", "pos/2.txt", "pos/list.csv")
@@ -203,7 +205,7 @@ def test_links(tmp_path: Path) -> None:
         pairs(root)
     (root / "neg" / "5.txt").unlink()
     (root / "neg" / "up").symlink_to(root)
-    with pytest.raises(DataError, match="up is a link to a folder that it lies in"):
+    with pytest.raises(DataError, match="up is a link to a folder that contains it"):
         pairs(root)
 
 
@@ -242,7 +244,7 @@ def test_a_text_larger_than_one_may_be(tmp_path: Path) -> None:
     put(tmp_path, "pos/1.txt", text="a" * LARGEST_DOCUMENT)
     assert [len(text) for text, _ in pairs(tmp_path)] == [LARGEST_DOCUMENT]
     put(tmp_path, "pos/1.txt", text="a" * (LARGEST_DOCUMENT + 1))
-    with pytest.raises(DataError, match=r"1.txt, read as one text: one text may have 16 MB"):
+    with pytest.raises(DataError, match=r"1.txt, read as one text: a text may have at most 16 MB"):
         pairs(tmp_path)
 
 

@@ -68,7 +68,7 @@ def test_a_list_of_objects_in_an_object(tmp_path: Path) -> None:
     """The only list of objects in a file's only object is its rows, which is said; a field of a row is none."""
     content = json.dumps({"version": 1, "rows": [{"label": "x"}, {"text": "a", "label": "y"}]})
     for wanted in (("text", "label"), ((), "label")):
-        with pytest.warns(DataWarning, match="the objects in 'rows' are read as its rows"):
+        with pytest.warns(DataWarning, match="reading the objects in 'rows' as rows"):
             assert records(tmp_path / "a.json", content, *wanted) == [Record("", "x"), Record("a", "y")]
     content = json.dumps({"text": "a", "entities": [{"from": 1}]})
     assert records(tmp_path / "a.json", content) == [Record("a")]
@@ -86,7 +86,7 @@ def test_a_thousand_columns(tmp_path: Path) -> None:
 def test_an_empty_array(tmp_path: Path) -> None:
     """An array without objects holds no texts."""
     for content in ("[]", "[ ]\n"):
-        with pytest.raises(DataError, match="holds none"):
+        with pytest.raises(DataError, match="contains none"):
             records(tmp_path / "a.json", content)
 
 
@@ -105,10 +105,10 @@ GOOD = '{"text": "good", "label": "x"}'
 DEEP = '{"text": ' + "[" * 5000 + "]" * 5000 + "}"
 BAD = {
     "not json": ('{"text" "a"}', "is not JSON"),
-    "cut off": ('{"text": "a', "is not JSON"),
+    "truncated": ('{"text": "a', "is not JSON"),
     "nested too deep": (DEEP, "nested too deep"),
     "no object": ("3", "is a int"),
-    "a key twice": ('{"text": "a", "label": "x", "text": "b"}', "'text' stands in it twice"),
+    "a key twice": ('{"text": "a", "label": "x", "text": "b"}', "duplicate key 'text'"),
     "an object": ('{"text": {"en": "a"}, "label": "x"}', "got an object .*Name a field of it"),
     "a list": ('{"text": ["a", "b"], "label": "x"}', "got a list"),
     "out of range": ('{"text": "a", "label": 1e999}', "'label', got a number out of range"),
@@ -129,7 +129,7 @@ def test_a_bad_row_is_named(tmp_path: Path, name: str, arrangement: str) -> None
         "array": (f"[{GOOD},\n{bad}]", "object 2"),
         "objects": (f'{{\n"text": "good", "label": "x"}}\n{bad}', "object 2"),
     }[arrangement]
-    if name == "cut off" and arrangement != "lines":
+    if name == "truncated" and arrangement != "lines":
         content = content.rstrip("]")
     with pytest.raises(DataError, match=rf"(?s)a\.json, {where}\b.*{words}"):
         records(tmp_path / "a.json", content, "text", "label")
@@ -171,7 +171,7 @@ def test_a_giant_object(tmp_path: Path, end: str) -> None:
     """A text larger than one may be is an error that says how to write the table, in each arrangement."""
     giant = "a" * (LARGEST_DOCUMENT + 1)
     for content in (f'{GOOD}\n{{"text": "{giant}"}}{end}', f'[{GOOD},\n{{"text": "{giant}"}}]{end}'):
-        with pytest.raises(DataError, match=r"(line|object) 2: one text may have 16 MB"):
+        with pytest.raises(DataError, match=r"(line|object) 2: a text may have at most 16 MB"):
             records(tmp_path / "a.json", content)
-    with pytest.raises(DataError, match="Write the table as jsonl"):
+    with pytest.raises(DataError, match="Save the table as jsonl"):
         records(tmp_path / "a.json", f'{{"text": {{"0": "{giant}"}}}}{end}')

@@ -1,4 +1,4 @@
-"""Labels as users hold them, numbers as networks want them, and which documents are held back."""
+"""Labels as users hold them, numbers as networks want them, and which documents are held out."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def test_columns_of_a_table_are_matched_by_name_with_the_known_classes() -> None
         Labels.of(table, ("a", "c"), True)
     with pytest.raises(DataError, match="each of the 3 classes of this model, got 2"):
         Labels.of(table.to_numpy(), ("a", "b", "c"), True)
-    with pytest.raises(UsageError, match="expected one value a text"):
+    with pytest.raises(UsageError, match="expected one value per text"):
         Labels.of(table, ("a", "b"), False)
 
 
@@ -138,20 +138,24 @@ def test_hot_rows_and_counts_of_single_labels() -> None:
         (["a", "a"], DataError, "at least two classes, got only 'a'"),
         ([], DataError, "at least two classes"),
         ([[], []], DataError, "at least two classes"),
-        (["a", None], UsageError, "has none"),
-        (["a", float("nan")], UsageError, "has none"),
-        (pd.Series(["a", None, "b"]), UsageError, "has none"),
-        (pd.array([1, None, 2], dtype="Int64"), UsageError, "has none"),
-        ([["a", None], ["b"]], UsageError, "has none"),
-        (["a", 1], UsageError, "all of one type"),
-        ("spam", UsageError, "expected a list of them, got a single str"),
+        (["a", None], UsageError, "has no label"),
+        (["a", float("nan")], UsageError, "has no label"),
+        (pd.Series(["a", None, "b"]), UsageError, "has no label"),
+        (pd.array([1, None, 2], dtype="Int64"), UsageError, "has no label"),
+        ([["a", None], ["b"]], UsageError, "has no label"),
+        (["a", 1], UsageError, "labels of one type"),
+        ("spam", UsageError, "expected a list, got a single str"),
         (np.array([[1], [0]]), UsageError, "expected one column, or a table"),
         (np.zeros((2, 2, 2)), UsageError, "expected one column"),
         (pd.DataFrame({"a": [1], "b": [2]}), UsageError, "got '2' in column 'b'"),
         (pd.DataFrame({"a": ["joy"], "b": ["fear"]}), UsageError, "got 'joy' in column 'a'"),
         (pd.DataFrame({"a": [1, 0], "b": [None, 1]}), UsageError, "column 'b' has no value in row 0"),
         (pd.DataFrame([[1, 0]], columns=["a", "a"]), UsageError, "two columns have the same name"),
-        (pd.DataFrame([[1, 0]], columns=[("a", 1), ("a", 2)]), UsageError, "named by a string or a number"),
+        (
+            pd.DataFrame([[1, 0]], columns=[("a", 1), ("a", 2)]),
+            UsageError,
+            "column names that are strings or numbers",
+        ),
         ([{"a": 1}, {"b": 2}], UsageError, "expected str, int, float or bool, got dict"),
         ([date(2020, 1, 1), date(2021, 1, 1)], UsageError, "expected str, int, float or bool, got date"),
         ([b"a", b"b"], UsageError, "expected str, int, float or bool, got bytes"),
@@ -182,7 +186,7 @@ def test_a_label_the_model_does_not_know_is_refused() -> None:
 
 def test_labels_of_another_kind_than_the_model_has_learnt_are_refused() -> None:
     """Lists for a model of single labels; the other way round one label is a set of one."""
-    with pytest.raises(UsageError, match="expected one value a text"):
+    with pytest.raises(UsageError, match="expected one value per text"):
         Labels.of([["cat"], ["dog"]], ("cat", "dog"), False)
     assert Labels.of(["cat", "dog"], ("cat", "dog"), True).target.tolist() == [[1, 0], [0, 1]]
 
@@ -233,7 +237,7 @@ def test_the_same_seed_holds_back_the_same() -> None:
 
 
 def test_rare_labels_of_multi_label_documents_stay_in_training() -> None:
-    """A label that only held-back documents have could not be learnt."""
+    """A label that only held-out documents have cannot be learned."""
     rows: list[list[str]] = [["often"] for _ in range(300)]
     for i in (7, 80, 150):
         rows[i] = ["often", f"rare {i}"]
@@ -249,5 +253,5 @@ def test_a_class_is_no_infinity(number: Any) -> None:
     """A model file could not bring it back, whether it is a label, one of several, or the name of a column."""
     table = pd.DataFrame([[0, 1], [1, 0]], columns=[number, 1.0])
     for values in ([number, 1.0], [[number], [1.0, number]], table):
-        with pytest.raises(UsageError, match=r"finite|has none"):
+        with pytest.raises(UsageError, match=r"finite|has no label"):
             Labels.of(values)

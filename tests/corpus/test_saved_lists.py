@@ -50,7 +50,7 @@ def test_other_cells_are_no_lists(text: str) -> None:
 )
 def test_a_list_that_cannot_be_read_is_an_error(text: str) -> None:
     """A cut-off list is not split at its commas."""
-    with pytest.raises(DataError, match="begins as a saved list of labels and cannot be read"):
+    with pytest.raises(DataError, match="looks like a saved list of labels but cannot be parsed"):
         saved_list(text)
 
 

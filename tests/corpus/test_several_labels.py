@@ -64,5 +64,5 @@ def test_lists_saved_as_text_are_several_labels(put: Put) -> None:
     rows = """text,label\na,"['joy', 'anger']"\nb,"[""joy""]"\nc,"joy, anger"\nd,[]\n"""
     expected = [("a", ("joy", "anger")), ("b", ("joy",)), ("c", ("joy", "anger")), ("d", ())]
     assert pairs(Source(put("a.csv", rows), "text", "label", ",")) == expected
-    with pytest.raises(DataError, match="begins as a saved list"):
+    with pytest.raises(DataError, match="looks like a saved list"):
         pairs(Source(put("b.csv", """text,label\na,"['joy', 'ang"\n"""), "text", "label", ","))

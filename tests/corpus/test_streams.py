@@ -56,19 +56,19 @@ def test_zeros_at_the_end_of_an_xz_file(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("packing", PACKERS)
 @pytest.mark.parametrize("stream", [1, 2])
-@pytest.mark.parametrize("damage", ["cut off", "cut off at once", "another header", "garbage after it"])
+@pytest.mark.parametrize("damage", ["truncated", "cut off at once", "another header", "garbage after it"])
 def test_a_damaged_stream_is_an_error(tmp_path: Path, packing: str, stream: int, damage: str) -> None:
     """The first stream or a later one, cut off or followed by what is none: never fewer texts without a word."""
     packed = PACKERS[packing](LINES)
     bad = {
-        "cut off": packed[:-7],
+        "truncated": packed[:-7],
         "cut off at once": packed[:7],
         "another header": packed[:1] + b"X" + packed[2:],
         "garbage after it": packed + b"and more",
     }[damage]
     path = tmp_path / f"a.{packing}"
     path.write_bytes((packed if stream == 2 else b"") + bad)
-    with pytest.raises(DataError, match=r"cut off or damaged|It is damaged"):
+    with pytest.raises(DataError, match=r"truncated or damaged|It is damaged"):
         texts(path)
 
 
@@ -79,7 +79,7 @@ def test_packed_under_another_name(tmp_path: Path, packing: str) -> None:
     path.write_bytes(PACKERS[packing](LINES))
     assert texts(path) == LINES.decode().splitlines()
     wrong = path.rename(tmp_path / ("a.xz" if packing == "gz" else "a.gz"))
-    with pytest.raises(DataError, match=rf"is packed as \.{packing}"):
+    with pytest.raises(DataError, match=rf"is compressed as \.{packing}"):
         texts(wrong)
 
 
@@ -88,7 +88,7 @@ def test_packed_twice(tmp_path: Path, packing: str) -> None:
     """A packed file that was packed again is named, not read as text."""
     path = tmp_path / f"a.txt.{packing}"
     path.write_bytes(PACKERS[packing](gzip.compress(LINES)))
-    with pytest.raises(DataError, match=r"is a packed file. Unpack it first"):
+    with pytest.raises(DataError, match=r"is a compressed file. Decompress it first"):
         texts(path)
 
 
@@ -132,14 +132,14 @@ def database(folder: Path) -> bytes:
         "zip": "a zip archive of a.csv. Unpack it",
         "broken zip": "a zip archive. Unpack it",
         "xls": "an old Office file",
-        "pickle": "a Python pickle, which nothing opens safely",
-        "old pickle": "a Python pickle, which nothing opens safely",
+        "pickle": "a Python pickle, which cannot be opened safely",
+        "old pickle": "a Python pickle, which cannot be opened safely",
         "npy": "a numpy array",
         "sqlite": "an SQLite database. Export the table",
         "tar": "a tar archive. Unpack it",
         "pdf": "a PDF document. Extract its text",
         "png": "an image",
-        "lz4": "a packed file",
+        "lz4": "a compressed file",
     }.items(),
 )
 def test_what_is_no_text_is_named(tmp_path: Path, kind: str, words: str, encoding: str) -> None:
@@ -208,7 +208,7 @@ def test_a_giant_is_an_error_in_bounded_memory(tmp_path: Path, packing: str, nam
     path = tmp_path / (f"{name}.{packing}" if packing else name)
     path.write_bytes(PACKERS[packing](content.encode()) if packing else content.encode())
     tracemalloc.start()
-    with pytest.raises(DataError, match=r"one text may have 16 MB|not closed before 16,777,216"):
+    with pytest.raises(DataError, match=r"a text may have at most 16 MB|not closed before 16,777,216"):
         list(read(Source(path, documents="blank" if name == "blank.txt" else "line")))
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
@@ -223,7 +223,7 @@ def test_the_largest_text_is_read(tmp_path: Path, end: bytes) -> None:
     with open_text(path) as stream:
         assert [len(line) for line in lines(stream, path)] == [LARGEST_DOCUMENT + len(end)]
     path.write_bytes(b"a" * (LARGEST_DOCUMENT + 1) + end)
-    with open_text(path) as stream, pytest.raises(DataError, match="line 1: one text"):
+    with open_text(path) as stream, pytest.raises(DataError, match="line 1: a text"):
         list(lines(stream, path))
 
 

@@ -51,7 +51,7 @@ def test_a_batch_holds_the_documents_padded_on_the_right(lengths: list[int], opt
     """Row r is document index[r], then pad_id; `lengths` says where the padding begins."""
     options |= {"max_tokens": None, "backwards": False}
     store = store_of(lengths)
-    for ids, n, _, index in LabelBatches(store, pad_id=1, **options):
+    for ids, n, _, index, _ in LabelBatches(store, pad_id=1, **options):
         assert ids.shape == (len(index), max(1, n.max()))
         for row, length, document in zip(ids, n, index, strict=True):
             assert row[:length].tolist() == store[document].tolist()
@@ -63,7 +63,7 @@ def test_a_batch_holds_the_documents_padded_on_the_right(lengths: list[int], opt
 def test_the_limits_on_a_batch_hold(lengths: list[int], options: dict) -> None:
     """At most batch_size documents and token_budget ids; a document longer than the budget comes alone."""
     options["shuffle"] = False
-    for ids, _, _, _ in LabelBatches(store_of(lengths), **options):
+    for ids, *_ in LabelBatches(store_of(lengths), **options):
         assert len(ids) <= options["batch_size"]
         assert options["token_budget"] is None or len(ids) == 1 or ids.size <= options["token_budget"]
 
@@ -85,7 +85,7 @@ def test_a_resumed_epoch_gives_the_same_remaining_batches(
     second.load_state_dict(json.loads(json.dumps(first.state_dict())))
     second.set_epoch(epoch)
     for mine, other in zip(second, iterator, strict=True):
-        assert [a.tolist() for a in mine] == [a.tolist() for a in other]
+        assert [np.asarray(a).tolist() for a in mine] == [np.asarray(a).tolist() for a in other]
 
 
 @settings(deadline=None)

@@ -28,7 +28,7 @@ def arrays(documents: list[list[int]]) -> list[np.ndarray]:
 def test_what_is_written_comes_back(
     documents: list[list[int]], batch: int, vocab_size: int, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """Every document has its ids again, empty ones too, however the batches were cut."""
+    """Every document has its ids again, empty ones too, however the batches are split."""
     path = tmp_path_factory.mktemp("store") / "ids"
     cut = (arrays(documents[i : i + batch]) for i in range(0, len(documents), batch))
     IdStore.write(path, cut, vocab_size=vocab_size)
@@ -60,7 +60,7 @@ def test_the_files_are_in_the_documented_format(tmp_path: Path) -> None:
 
 
 def test_a_store_is_reopened_while_its_key_is_the_same(tmp_path: Path) -> None:
-    """With the same key the texts are not cut again; with another, or damaged, they are."""
+    """With the same key the texts are not tokenized again; with another, or damaged, they are."""
     calls = []
 
     def batches() -> Iterator[list[np.ndarray]]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from ulmus.text.cut import Cutter
 from ulmus.text.decode import join_words, units
+from ulmus.text.splitter import Splitter
 
-CUT = Cutter("word")
+CUT = Splitter("word")
 
 
 def text_of(tokens: str) -> str:

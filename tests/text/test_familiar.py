@@ -24,7 +24,7 @@ OTHERS = {
 @pytest.mark.parametrize("kind", ["word", "unigram", "bpe"])
 @pytest.mark.parametrize("language", OTHERS)
 def test_texts_of_another_language_need_far_more_bits(kind: str, language: str) -> None:
-    """Near 1 for the tokenizer's own language, far more for others; words tell more than pieces."""
+    """Near 1 for the tokenizer's own language, far more for others; words tell more than subwords."""
     tokenizer = Tokenizer.train([ENGLISH], TokenizerConfig(kind=kind, min_freq=1, max_size=200))
     own = bits_per_byte(tokenizer, [ENGLISH])
     assert bits_per_byte(tokenizer, [MORE]) < 1.3 * own

@@ -240,8 +240,8 @@ def test_fingerprints_tell_rules_apart() -> None:
     ("options", "words"),
     [
         ({"kind": "syllable"}, "word, unigram, bpe, char"),
-        ({"min_freq": 0}, "1 or more"),
-        ({"max_size": 3}, "20 or more"),
+        ({"min_freq": 0}, "at least 1"),
+        ({"max_size": 3}, "at least 20"),
     ],
 )
 def test_an_impossible_configuration_is_refused(options: dict[str, object], words: str) -> None:

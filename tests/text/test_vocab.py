@@ -57,9 +57,9 @@ def test_fingerprint_tells_vocabularies_apart() -> None:
 @pytest.mark.parametrize(
     ("tokens", "words"),
     [
-        ([], "starts with nothing"),
-        (["a"], "starts with 'a'"),
-        ([*SPECIALS, "a", "a"], "'a' stands there twice"),
+        ([], "got nothing"),
+        (["a"], "got 'a'"),
+        ([*SPECIALS, "a", "a"], "'a' twice"),
     ],
 )
 def test_what_is_no_vocabulary_is_refused(tokens: list[str], words: str) -> None:

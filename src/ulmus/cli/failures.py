@@ -116,14 +116,12 @@ def _discard_stdout() -> None:
 
 
 def _os_message(error: OSError) -> str:
-    where = f" ({error.filename})" if error.filename else ""
-    match error.errno:
-        case errno.ENOSPC | errno.EFBIG | errno.EDQUOT:
-            return f"the disk is full{where}. Make room and run the same command again."
-        case errno.EACCES | errno.EPERM | errno.EROFS:
-            return f"no permission{where}. Choose another place, or change its permissions."
-        case _:
-            return f"{error.strerror or error}{where}."
+    from ulmus.storage import ADVICE
+
+    where = f"{error.filename}: " if error.filename else ""
+    if error.errno in ADVICE:
+        return f"{where}{ADVICE[error.errno]}. Then run the same command again."
+    return f"{where}{error.strerror or error}."
 
 
 def _bug(error: Exception) -> str:

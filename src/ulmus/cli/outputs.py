@@ -110,10 +110,10 @@ def work_folder(options: RunOptions, inputs: Sequence[Path]) -> Iterator[Path]:
     Raises ConfigError if the folder holds the checkpoints of a different run, which cannot be resumed as this one,
     and StorageError if another process is using it.
     """
-    from ulmus.storage import held
+    from ulmus.storage import locked_folder
 
     folder = options.work_dir or _beside(options.out, "work")
-    with held(folder):
+    with locked_folder(folder):
         yield from _kept_folder(folder, options, _identity(options, inputs))
 
 

@@ -18,6 +18,7 @@ from typing import Any
 
 import typer
 
+from ulmus.config import json_value
 from ulmus.errors import DataWarning
 from ulmus.terminal import printable
 
@@ -62,8 +63,8 @@ def as_json(value: Any) -> None:
 
 
 def dumps(value: Any) -> str:
-    """ASCII JSON on one line; numpy values become numbers and lists, NaN and infinity become null."""
-    return json.dumps(_plain(value), allow_nan=False)
+    """ASCII JSON in one line; numpy numbers become numbers, NaN and infinity null."""
+    return json.dumps(json_value(value), allow_nan=False, default=str)
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: bool = True) -> None:
@@ -120,17 +121,3 @@ def value(item: Any) -> str:
         rest = f" and {len(item) - _LISTED} more" if len(item) > _LISTED else ""
         return ", ".join(str(part) for part in item[:_LISTED]) + rest or "-"
     return f"{item:.4g}" if isinstance(item, float) else str(item)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple, set, frozenset)):
-        return [_plain(item) for item in value]
-    if hasattr(value, "tolist"):  # numpy arrays and numbers, without importing numpy
-        return _plain(value.tolist())
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if value is None or isinstance(value, (str, int, bool)):
-        return value
-    return str(value)

@@ -1,7 +1,7 @@
-"""What is suspicious about labelled texts before anything is trained: an id column as label, swapped columns and more.
+"""Checks of labelled texts before training: an id column used as label, swapped columns and the like.
 
-What cannot end well is a DataError that says what to do; what is only doubtful is a sentence to show. Numbers and
-strings alone: knows no model and no file. Costs one pass over the texts. Axes: N documents, C classes.
+A hopeless data set is a DataError that says what to do; a doubtful one gets a warning sentence. Works on numbers and
+strings; knows no model and no file. Costs one pass over the texts. Axes: N documents, C classes.
 """
 
 from __future__ import annotations
@@ -20,23 +20,23 @@ from ulmus.errors import DataError
 
 __all__ = ["doubts"]
 
-_MANY = 100  # classes; of so many, mostly with one document each, nothing is learnt
-_SOME = 20  # classes from which on it is worth a word that most have one document
+_MANY = 100  # classes; an error if most of so many have one document each
+_SOME = 20  # classes; a warning if most of so many have one document each
 _SHOWN = 5  # names in a message
 
 
 def doubts(texts: Sequence[str], labels: Labels) -> list[str]:
-    """Sentences about what may be wrong with N texts and their labels.
+    """Warning sentences about N texts and their labels.
 
-    Raises DataError where most documents have a class of their own, where texts and labels are swapped, where labels
-    are lists saved as text, and where all classes are the same word but for case and white space.
+    Raises DataError if most documents have a class of their own, if texts and labels are swapped, if the labels are
+    lists saved as text, or if all classes are one word but for case and white space.
     """
     if not labels.counts().any():
-        raise DataError("no text has any of the labels: all of them are 0. Check the label columns.")
-    found = [*_saved(labels), *_swapped(texts, labels), *_nearly_unique(labels), *_alike(labels.classes)]
+        raise DataError("no text has a label: all label columns are 0. Check the label columns.")
+    warnings = [*_saved(labels), *_swapped(texts, labels), *_nearly_unique(labels), *_alike(labels.classes)]
     if never := [name for name, n in zip(labels.classes, labels.counts(), strict=True) if n == 0]:
-        found.append(f"No text has the label {_listed(never)}: it cannot be learnt.")
-    return found
+        warnings.append(f"No text has the label {_listed(never)}: it cannot be learned.")
+    return warnings
 
 
 def _saved(labels: Labels) -> Iterable[str]:
@@ -47,56 +47,56 @@ def _saved(labels: Labels) -> Iterable[str]:
     if not saved:
         return
     documents, example = int(labels.counts()[saved].sum()), labels.classes[saved[0]]
-    said = (
-        f"{documents:,} of {len(labels):,} labels look like lists that were saved as text: {_cut(example)}."
-    )
+    message = f"{documents:,} of {len(labels):,} labels look like lists saved as text: {_shortened(example)}."
     if 2 * documents > len(labels):
         raise DataError(
-            f"{said} If a text has several labels, say so: --label-delimiter , on the command line; in Python give "
-            "lists, e.g. [ast.literal_eval(label) for label in labels]."
+            f"{message} If a text can have several labels, add --label-delimiter , on the command line; in Python "
+            "pass lists, e.g. [ast.literal_eval(label) for label in labels]."
         )
-    yield f"{said} Each is taken for a class of its own."
+    yield f"{message} Each is treated as one class."
 
 
 def _nearly_unique(labels: Labels) -> Iterable[str]:
-    """An id, a title or a date as label: most documents have a class that no other has."""
+    """An id, a title or a date as label: most documents have a class of their own."""
     counts = labels.counts()
     alone = int((counts == 1).sum())
-    members = int(counts.sum())  # as many as documents where each has one
+    members = int(counts.sum())  # the number of documents for single labels
     if len(counts) < _SOME or 2 * alone <= members:
         return
-    said = (
-        f"{alone:,} of {len(counts):,} classes have one text only ({_listed(labels.classes)}; "
+    message = (
+        f"{alone:,} of {len(counts):,} classes have only one text ({_listed(labels.classes)}; "
         f"{len(labels):,} labelled texts)."
     )
     if len(counts) >= _MANY:
         raise DataError(
-            f"{said} From one text nothing can be learnt of a class. Is it the right label column, or one of ids, "
-            "titles or dates? Otherwise leave out the rare classes, or give at least two texts of each."
+            f"{message} A class cannot be learned from one text. Is this the right label column, or does it hold ids, "
+            "titles or dates? Otherwise remove the rare classes, or give at least two texts of each."
         )
-    yield f"{said} Is it the right label column?"
+    yield f"{message} Is this the right label column?"
 
 
 def _swapped(texts: Sequence[str], labels: Labels) -> Iterable[str]:
-    """Labels that are longer than the texts."""
+    """Labels longer than the texts."""
     if not all(isinstance(name, str) for name in labels.classes):
         return
     sizes = np.array([len(name) for name in labels.classes])
     label_chars, text_chars = median(np.repeat(sizes, labels.counts())), median(map(len, texts))
     if label_chars <= text_chars or not text_chars:
         return
-    said = f"The labels are longer than the texts (in the median {label_chars:.0f} and {text_chars:.0f} characters)"
+    message = (
+        f"The labels are longer than the texts (median {label_chars:.0f} and {text_chars:.0f} characters)"
+    )
     different = len(set(texts))
     if len(sizes) >= 10 and different < len(sizes):
         raise DataError(
-            f"{said}, and there are more different labels ({len(sizes):,}) than different texts ({different:,}). "
-            "Are the columns of the text and of the label swapped?"
+            f"{message}, and there are more distinct labels ({len(sizes):,}) than distinct texts ({different:,}). "
+            "Are the text and label columns swapped?"
         )
-    yield f"{said}. Are they swapped?"
+    yield f"{message}. Are the columns swapped?"
 
 
 def _alike(classes: Sequence[Any]) -> Iterable[str]:
-    """Classes that differ in case, white space or Unicode form only: ham and Ham."""
+    """Classes that differ only in case, white space or Unicode form: ham and Ham."""
     forms: dict[str, list[str]] = defaultdict(list)
     for name in classes:
         if isinstance(name, str):
@@ -104,19 +104,19 @@ def _alike(classes: Sequence[Any]) -> Iterable[str]:
     same = [names for names in forms.values() if len(names) > 1]
     if not same:
         return
-    shown = "; ".join(", ".join(map(_cut, names)) for names in same[:_SHOWN])
+    shown = "; ".join(", ".join(map(_shortened, names)) for names in same[:_SHOWN])
     rest = f" and {len(same) - _SHOWN:,} more" if len(same) > _SHOWN else ""
-    said = f"Classes that differ in case, white space or the form of a character only: {shown}{rest}."
+    message = f"Some classes differ only in case, white space or Unicode form: {shown}{rest}."
     if len(forms) == 1 and len(same[0]) == len(classes):
-        raise DataError(f"{said} Then there is one class only, and nothing to tell apart. Check the labels.")
-    yield f"{said} They are learnt as different classes: if they are meant to be one, spell them alike."
+        raise DataError(f"{message} That leaves only one class. Check the labels.")
+    yield f"{message} They are treated as different classes; if they are the same, spell them alike."
 
 
 def _listed(names: Sequence[Any]) -> str:
     rest = f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else ""
-    return ", ".join(map(_cut, names[:_SHOWN])) + rest
+    return ", ".join(map(_shortened, names[:_SHOWN])) + rest
 
 
-def _cut(name: Any) -> str:
+def _shortened(name: Any) -> str:
     shown = repr(name)
     return shown if len(shown) <= 40 else f"{shown[:37]}..."

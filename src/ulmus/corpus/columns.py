@@ -1,6 +1,6 @@
-"""Columns as users hold them -> lists of str: lists, numpy arrays, pandas and polars columns, Arrow arrays.
+"""Columns in any common form -> lists of str: lists, numpy arrays, pandas and polars columns, Arrow arrays.
 
-Anything that can be iterated twice, such as files read as a stream, is a column of texts too: then nothing is held in
+Anything that can be iterated repeatedly, such as files read as a stream, is a column of texts too and stays out of
 memory. Knows no model and no label.
 """
 
@@ -17,11 +17,12 @@ __all__ = ["as_list", "as_texts", "as_weights", "missing", "others", "readable"]
 
 
 def as_list(values: Any, what: str = "texts") -> list[Any]:
-    """A plain list of a list, tuple, array, pandas/polars column or Arrow array. Raises UsageError for a table."""
+    """A list, tuple, array (N,) or (N, 1), pandas/polars column or Arrow array as a list of N values.
+
+    Raises UsageError for a single string and for a table.
+    """
     if isinstance(values, (str, bytes)):
-        raise UsageError(
-            f"{what}: expected a list of them, got a single {type(values).__name__}. Put it in a list."
-        )
+        raise UsageError(f"{what}: expected a list, got a single {type(values).__name__}. Put it in a list.")
     values = _single_column(values)
     if isinstance(values, Mapping) or len(getattr(values, "shape", (0,))) != 1:
         raise UsageError(
@@ -34,7 +35,7 @@ def as_list(values: Any, what: str = "texts") -> list[Any]:
 
 
 def _single_column(values: Any) -> Any:
-    """The only column of a table of shape (N, 1); anything else as it is."""
+    """The only column of a table of shape (N, 1); anything else unchanged."""
     if isinstance(values, Mapping) or tuple(getattr(values, "shape", ()))[1:] != (1,):
         return values
     if hasattr(values, "iloc"):  # pandas
@@ -50,29 +51,29 @@ def _shape(values: Any) -> str:
 
 
 def as_texts(values: Any, what: str = "texts") -> list[str]:
-    """A list of str. A missing value (None, NaN, NA) is an empty text. Raises UsageError for anything else."""
+    """A list of str; a missing value (None, NaN, NA) is an empty text. Raises UsageError for any other type."""
     return [_text(value, what, i) for i, value in enumerate(as_list(values, what))]
 
 
 def others(texts: list[str], *known: list[str]) -> list[str]:
-    """Those of `texts` that are none of the `known` ones."""
+    """The `texts` that are not among the `known` ones, ignoring white space at both ends."""
     seen = {text.strip() for some in known for text in some}
     return [text for text in texts if text.strip() not in seen]
 
 
 def readable(texts: Any, what: str = "texts") -> Iterable[str]:
-    """Texts that can be read several times: columns as lists, streams as they are. Raises UsageError for others."""
+    """Texts that can be iterated repeatedly: columns as lists, streams unchanged. Raises UsageError for an iterator."""
     if isinstance(texts, Iterator):
         raise UsageError(
-            f"{what}: expected texts that can be read several times, got a {type(texts).__name__} that "
-            "ends after the first. Put them in a list."
+            f"{what}: expected texts that can be read several times, got a {type(texts).__name__}, which "
+            "can be read only once. Put them in a list."
         )
     column = isinstance(texts, (str, bytes, list, tuple, Mapping)) or hasattr(texts, "shape")
     return as_texts(texts, what) if column or hasattr(texts, "to_pylist") else texts
 
 
 def missing(value: Any) -> bool:
-    """Whether a value of a column is none: None, NaN, pandas' NA or NaT."""
+    """Whether a value is missing: None, NaN, pandas' NA or NaT."""
     return (
         value is None
         or (isinstance(value, float) and value != value)
@@ -81,7 +82,7 @@ def missing(value: Any) -> bool:
 
 
 def as_weights(values: Any, length: int, what: str = "sample_weight") -> np.ndarray:
-    """Weights (length,) float64, none of them negative. Raises UsageError."""
+    """Weights (length,) float64. Raises UsageError unless they are `length` finite, non-negative numbers, not all 0."""
     try:
         weights = np.array(as_list(values, what), np.float64)
     except (TypeError, ValueError) as error:
@@ -91,7 +92,7 @@ def as_weights(values: Any, length: int, what: str = "sample_weight") -> np.ndar
     if len(weights) != length:
         raise UsageError(f"{what}: expected {length} numbers, got {len(weights)}.")
     if not np.isfinite(weights).all() or (weights < 0).any() or not weights.any():
-        raise UsageError(f"{what}: expected finite numbers of at least 0, and not only zeros.")
+        raise UsageError(f"{what}: expected finite numbers, at least 0 and not all 0.")
     return weights
 
 

@@ -1,8 +1,8 @@
-"""The beginning of a csv-like file -> how it is written: delimiter, quoting, header.
+"""The start of a csv-like file -> its dialect: delimiter, quoting, header.
 
-How: each way to read it that is possible is tried on the sample; the first under which every row has as many cells as
-the first one and every quotation mark encloses a cell is taken, else the one that goes wrong last: the reader
-(`delimited`) then says where. Costs: milliseconds, for a sample of a megabyte. Knows no file and no labels.
+How: every possible dialect is tried on the sample; the first one under which all rows have the same number of cells
+and every quotation mark encloses a cell is taken, else the one that fails latest: the reader (`delimited`) then
+reports where. Costs: milliseconds, for a sample of a megabyte. Knows no file and no labels.
 """
 
 from __future__ import annotations
@@ -20,22 +20,24 @@ from ulmus.corpus.schema import USUAL_TEXT
 from ulmus.corpus.streams import LARGEST_DOCUMENT
 from ulmus.errors import DataError, DataWarning, UsageError
 
-__all__ = ["FIELD_LIMIT", "AstrayError", "Dialect", "guess", "rows_of"]
+__all__ = ["FIELD_LIMIT", "Dialect", "QuotingError", "guess", "rows_of"]
 
 FIELD_LIMIT = LARGEST_DOCUMENT  # characters in a cell
 _DELIMITERS = "\t,;|"
-_ROWS = 1000  # rows kept to judge the first one by
+_ROWS = 1000  # rows kept to compare the first one with
 _USUAL = {*USUAL_TEXT, "label", "labels", "class", "category", "target", "sentiment"}
 _EXCEL = re.compile(r'"?sep=(.)"?\r?\n', re.IGNORECASE)
 _ENCLOSED = re.compile(r'"(?:[^"]|"")*"')
-_NAME = re.compile(r'(?![\d.,+-]+$)[^\n"]{0,40}[^\s.!?,;:"]|')  # may stand above a column: short, no sentence
+_NAME = re.compile(
+    r'(?![\d.,+-]+$)[^\n"]{0,40}[^\s.!?,;:"]|'
+)  # a plausible column name: short, not a sentence
 
 
 @dataclass(frozen=True)
 class Dialect:
-    """How a csv-like file is written: one character parts cells, `"` may enclose them, the first row may name them.
+    """How a csv-like file is written: the delimiter of cells, whether `"` encloses them, whether a header names them.
 
-    spaces: those at the beginning of a cell are no part of it (`good, "a film"`).
+    spaces: spaces at the start of a cell are ignored (`good, "a film"`).
     """
 
     delimiter: str
@@ -45,8 +47,8 @@ class Dialect:
     spaces: bool = False
 
 
-class AstrayError(ValueError):
-    """A row that begins in `line` where quotation marks are not what they should be."""
+class QuotingError(ValueError):
+    """Misplaced quotation marks in the row that starts at `line`."""
 
     def __init__(self, line: int, reason: str) -> None:
         super().__init__(reason)
@@ -56,17 +58,17 @@ class AstrayError(ValueError):
 
 @dataclass(frozen=True)
 class _Quotes:
-    """How many cells of the sample begin with a quotation mark, when lines are rows."""
+    """Counts of the sample's cells that start with a quotation mark, if lines are rows."""
 
-    enclosed: int = 0  # those that end with one, too
-    doubled: int = 0  # of these, those with doubled ones inside
+    enclosed: int = 0  # those that also end with one
+    doubled: int = 0  # of these, those with doubled quotation marks inside
     stray: int = 0  # the others
-    first: int = 0  # number of the first line with one
+    first: int = 0  # number of the first line with any
 
 
 @dataclass(frozen=True)
 class _Trial:
-    """A way to read the sample, its first rows, and the line where it goes wrong (0: from the start)."""
+    """A dialect tried on the sample: its first rows, and the line where it fails (0: from the start)."""
 
     delimiter: str
     quoting: bool
@@ -84,16 +86,16 @@ def guess(
     quoting: bool | None = None,
     header: str = "auto",
 ) -> Dialect:
-    """The dialect of a file, as far as it is not given. `wanted` are the names (or numbers) of columns.
+    """The dialect of a file, guessed where it is not specified. `wanted`: names (or numbers) of columns.
 
-    quoting None: on where it goes well, but where tabs part cells only if some cell needs it or most are enclosed.
-    header "auto": see `_has_header`. Warns (DataWarning) where the guess may well be wrong.
+    quoting None: on if that works; with tabs, only if some cell needs it or most cells are enclosed.
+    header "auto": see `_has_header`. Warns (DataWarning) if the guess is doubtful.
     Raises UsageError for a delimiter that is not one character, DataError for no rows or a first line for Excel.
     """
     if excel := _EXCEL.match(sample.text):
         raise DataError(
-            f"{where}: its first line, {excel[0].strip()}, speaks to Excel and is no row. Take it out; the delimiter "
-            f"can be said with --delimiter {excel[1]!r} (delimiter=...)."
+            f"{where}: its first line, {excel[0].strip()}, is meant for Excel and is not a row. Remove it and specify "
+            f"the delimiter with --delimiter {excel[1]!r} (delimiter=...)."
         )
     csv.field_size_limit(max(csv.field_size_limit(), FIELD_LIMIT))
     trials = (
@@ -106,8 +108,8 @@ def guess(
         best = max(best, other, key=lambda trial: trial.fault)
     if best.spaces:
         warnings.warn(
-            f"{where}: spaces stand before quotation marks that enclose cells; those at the beginning of cells are "
-            "left out. Say --no-quoting (quoting=False) if the quotation marks are part of the texts.",
+            f"{where}: there are spaces before quotation marks that enclose cells; spaces at the start of cells are "
+            "ignored. Add --no-quoting (quoting=False) if the quotation marks are part of the texts.",
             DataWarning,
             stacklevel=2,
         )
@@ -115,13 +117,13 @@ def guess(
         line = _quotes(sample, best.delimiter).first
         warnings.warn(
             f"{where} line {line:,}: a quotation mark that does not enclose a cell. All of them are read as "
-            "text (quoting off); say --no-quoting (quoting=False) if that is right, else mend the file.",
+            "text (quoting off); if that is right, add --no-quoting (quoting=False), else fix the file.",
             DataWarning,
             stacklevel=2,
         )
     rows = best.rows
     if not rows:
-        raise DataError(f"expected texts, but {where} holds none: its lines are empty.")
+        raise DataError(f"expected texts, but {where} contains none: its lines are empty.")
     named = header == "yes" or (header == "auto" and _has_header(rows, wanted, where))
     names = rows[0] if named else [str(i) for i in range(len(rows[0]))]
     return Dialect(best.delimiter, best.quoting, named, tuple(name.strip() for name in names), best.spaces)
@@ -130,7 +132,7 @@ def guess(
 def rows_of(
     lines: Iterator[str], delimiter: str, quoting: bool, spaces: bool
 ) -> Iterator[tuple[int, list[str]]]:
-    """(number of its first line, cells) of every row; an empty line has no cells. Raises AstrayError."""
+    """(number of its first line, cells) of every row; an empty line has no cells. Raises QuotingError."""
     if not quoting:
         for number, line in enumerate(lines, 1):
             line = line.removesuffix("\n").removesuffix("\r")
@@ -143,23 +145,23 @@ def rows_of(
             yield start, row
             start = reader.line_num + 1
     except csv.Error as error:
-        raise AstrayError(start, str(error)) from error
+        raise QuotingError(start, str(error)) from error
 
 
 def _delimiters(sample: Sample, wanted: Sequence[str], given: str | None) -> list[str]:
-    """The delimiters that are possible, likely ones first."""
+    """The possible delimiters, most likely first. Raises UsageError if the one `given` is invalid."""
     if given is not None:
         if len(given) != 1 or given in '"\r\n':
-            raise UsageError(f"the delimiter is one character such as , or ; or a tab; got {given!r}.")
+            raise UsageError(f"the delimiter must be one character such as , or ; or a tab; got {given!r}.")
         return [given]
     first = next((line for line in sample.lines() if line.strip()), "")
-    found = sorted((sign for sign in _DELIMITERS if sign in first), key=lambda sign: -first.count(sign))
-    with_names = [s for s in found if {c.strip(' "\r\n\t') for c in first.split(s)} & {*wanted}]
-    return (with_names if any(not name.isdigit() for name in wanted) else []) or found or [","]
+    present = sorted((sign for sign in _DELIMITERS if sign in first), key=lambda sign: -first.count(sign))
+    with_names = [s for s in present if {c.strip(' "\r\n\t') for c in first.split(s)} & {*wanted}]
+    return (with_names if any(not name.isdigit() for name in wanted) else []) or present or [","]
 
 
 def _quotings(sample: Sample, delimiter: str, given: bool | None) -> Iterator[tuple[bool, bool]]:
-    """(quoting, spaces) that are possible, likely ones first."""
+    """The possible (quoting, spaces), most likely first."""
     if given is not False:
         yield True, False
         if _spaced(sample, delimiter):
@@ -169,7 +171,7 @@ def _quotings(sample: Sample, delimiter: str, given: bool | None) -> Iterator[tu
 
 
 def _tried(sample: Sample, delimiter: str, quoting: bool, spaces: bool, guessed: bool) -> _Trial:
-    """Reads the sample in one way, as far as it goes well."""
+    """Read the sample with one dialect, up to the first fault."""
     kept: list[list[str]] = []
     columns, fault = 0, math.inf
     spaced = quoting and not spaces and _spaced(sample, delimiter)
@@ -181,7 +183,7 @@ def _tried(sample: Sample, delimiter: str, quoting: bool, spaces: bool, guessed:
             if row and (len(row) != columns or (spaced and any(map(_shifted, row)))):
                 fault = number
                 break
-    except AstrayError as error:
+    except QuotingError as error:
         if sample.whole or not error.unclosed:  # else the cell may end after the sample
             fault = error.line
     if guessed and math.isinf(fault) and not _likely(sample, delimiter, quoting, len(kept)):
@@ -190,29 +192,28 @@ def _tried(sample: Sample, delimiter: str, quoting: bool, spaces: bool, guessed:
 
 
 def _spaced(sample: Sample, delimiter: str) -> bool:
-    """Whether somewhere there are spaces, and nothing else, before a quotation mark in its cell."""
+    """Whether any cell starts with spaces followed by a quotation mark."""
     if delimiter == " ":
         return False
-    before = (
-        piece.rstrip(" ")[-1:] for piece in sample.text.split(' "')[:-1]
-    )  # a regular expression is slow
+    # (a regular expression is slow)
+    before = (part.rstrip(" ")[-1:] for part in sample.text.split(' "')[:-1])
     return any(sign in (delimiter, sample.end, "") for sign in before)
 
 
 def _shifted(cell: str) -> bool:
-    """Whether spaces keep a quotation mark from enclosing the cell."""
+    """Whether a cell starts with spaces followed by a quotation mark."""
     return cell[:1] == " " and cell.lstrip(" ")[:1] == '"'
 
 
 def _likely(sample: Sample, delimiter: str, quoting: bool, rows: int) -> bool:
-    """Whether a file that can be read with this quoting looks as if it had been written with it."""
+    """Whether a file that is readable with this quoting is likely to have been written with it."""
     if quoting and delimiter != "\t":
         return True
-    found = _quotes(sample, delimiter)
-    enclosing = found.doubled > found.stray or 2 * found.enclosed > rows
+    quotes = _quotes(sample, delimiter)
+    enclosing = quotes.doubled > quotes.stray or 2 * quotes.enclosed > rows
     if not quoting:
         return not enclosing
-    return not found.enclosed or enclosing or found.stray > 0  # stray: it encloses tabs or line ends
+    return not quotes.enclosed or enclosing or quotes.stray > 0  # stray: it encloses tabs or line ends
 
 
 def _quotes(sample: Sample, delimiter: str) -> _Quotes:
@@ -234,8 +235,8 @@ def _quotes(sample: Sample, delimiter: str) -> _Quotes:
 def _has_header(rows: Sequence[Sequence[str]], wanted: Sequence[str], where: Path) -> bool:
     """Whether the first row names the columns.
 
-    It does where columns are wanted by name, where it counts the columns from 0, or where it holds a usual name and
-    nothing but what may be names, none of which stands in its own column again.
+    It does if columns are requested by name, if it numbers the columns from 0, or if it contains a common column name
+    and only plausible names, none of which recurs in its own column.
     """
     first, others = [name.strip() for name in rows[0]], rows[1:]
     if any(not name.isdigit() for name in wanted) or first == [str(i) for i in range(max(2, len(first)))]:
@@ -248,8 +249,8 @@ def _has_header(rows: Sequence[Sequence[str]], wanted: Sequence[str], where: Pat
         return True
     if len(first) > 1 and any(2 * len({*column}) < len(column) for column in columns):
         warnings.warn(
-            f"{where}: its first row, {', '.join(map(repr, first[:5]))}, is read as data, though it looks like the "
-            "names of the columns. Say --header or --no-header (header='yes' or 'no').",
+            f"{where}: its first row, {', '.join(map(repr, first[:5]))}, is read as data, though it looks like "
+            "column names. Specify --header or --no-header (header='yes' or 'no').",
             DataWarning,
             stacklevel=3,
         )

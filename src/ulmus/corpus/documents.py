@@ -1,6 +1,6 @@
-"""Plain text -> documents: a file's lines, its paragraphs between blank lines, or all of it.
+"""Plain text -> documents: the lines of a file, its paragraphs between blank lines, or the whole file.
 
-How: streamed line by line. Costs: one line, or one paragraph, in memory. Knows no columns and no records.
+How: streamed line by line. Memory: one line, or one paragraph. Knows no columns and no records.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from ulmus.errors import DataWarning
 __all__ = ["guess_documents", "split", "texts_of", "whole"]
 
 _HEADING = re.compile(r"\s*(=+) .* \1\s*")
-_LINES_OF_A_TEXT = 25  # where blank lines part texts, most of these have fewer lines
+_LINES_OF_A_TEXT = 25  # if blank lines separate texts, most texts have fewer lines
 
 
 def texts_of(path: Path, encoding: str, documents: str) -> Iterator[str]:
-    """The documents of a plain text file, parted as `split` does; "auto" is what `guess_documents` says."""
+    """The documents of a plain text file, as in `split`; "auto" calls `guess_documents`. Raises as `open_text`."""
     if documents == "auto":
         documents = guess_documents(sample_of(path, encoding), path)
     with open_lines(path, encoding) as lines:
@@ -30,20 +30,20 @@ def texts_of(path: Path, encoding: str, documents: str) -> Iterator[str]:
 
 
 def split(lines: Iterable[str], documents: str, where: Path | str = "the standard input") -> Iterator[str]:
-    """Lines -> documents without line ends. An empty line at the end of all changes nothing.
+    """Lines -> documents without line ends. An empty last line changes nothing.
 
-    documents: "line", one a line, empty ones too; "blank", the lines between blank lines.
-    Raises DataError for a document that is larger than one may be.
+    documents: "line", one per line, empty lines included; "blank", the lines between blank lines.
+    Raises DataError for a document larger than `LARGEST_DOCUMENT`.
     """
     ended = (line.removesuffix("\n").removesuffix("\r") for line in lines)
     return _paragraphs(ended, where) if documents == "blank" else _lines(ended)
 
 
 def guess_documents(sample: Sample, where: Path) -> str:
-    """ "blank" where texts stand between blank lines, "line" where each line is one. Warns where it may be wrong.
+    """ "blank" if blank lines separate the documents, "line" if each line is one. Warns if the guess is doubtful.
 
-    An empty line among texts of one line each is an empty text, and rare. So blank lines part documents where most
-    of what they part begins with a heading (`= Title =`), or where there is one for every 25 lines.
+    In a file of one text a line an empty line is an empty text, and rare. So blank lines separate documents if most of
+    the groups between them start with a heading (`= Title =`), or if there is one for every 25 lines.
     """
     groups = [text.split("\n") for text in split(sample.lines(), "blank", where)]
     lines = sum(map(len, groups))
@@ -51,20 +51,20 @@ def guess_documents(sample: Sample, where: Path) -> str:
     if len(groups) < 2 or 2 * headed >= len(groups):
         return "line" if len(groups) < 2 else "blank"
     parted = len(groups) > 2 and _LINES_OF_A_TEXT * (len(groups) - 1) >= lines
-    told, else_ = ("blank", "line") if parted else ("line", "blank")
+    guessed, other = ("blank", "line") if parted else ("line", "blank")
     warnings.warn(
-        f"{where}: each {'text between blank lines' if parted else 'line'} is read as a document; blank lines part "
-        f"its first {lines:,} lines into {len(groups):,} groups. Say --documents {told} if that is right, else "
-        f"{else_} (documents=...).",
+        f"{where}: each {'text between blank lines' if parted else 'line'} is read as a document; blank lines "
+        f"divide its first {lines:,} lines into {len(groups):,} groups. Specify --documents {guessed} if that is "
+        f"right, else {other} (documents=...).",
         DataWarning,
         stacklevel=2,
     )
-    return told
+    return guessed
 
 
 def _lines(lines: Iterable[str]) -> Iterator[str]:
-    """Every line, but for an empty one at the end of all."""
-    empty = False  # the last line was, and is not yet told
+    """Every line, except an empty last one."""
+    empty = False  # whether the last line was empty and is still to be yielded
     for line in lines:
         if empty:
             yield ""
@@ -88,7 +88,7 @@ def _paragraphs(lines: Iterable[str], where: Path | str) -> Iterator[str]:
 
 
 def whole(file: Path, encoding: str) -> str:
-    """A file as one text; an empty one is an empty text. Raises DataError for one larger than a text may be."""
+    """A file as one text; an empty file is an empty text. Raises DataError if it exceeds `LARGEST_DOCUMENT`."""
     if file.stat().st_size == 0:
         return ""
     content = bytearray()

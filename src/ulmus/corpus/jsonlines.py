@@ -1,9 +1,9 @@
-"""JSON -> batches of the fields that are wanted, streamed: an object a line (jsonl), an array of objects, or columns.
+"""JSON -> batches of the requested fields, streamed: one object per line (jsonl), an array of objects, or columns.
 
-How: with `json`, whose rows may differ (labels that are text in one and a number in the next), not a typed reader; a
-field of an object in a row is named `data.text`. The columns are those of all rows: where the first row lacks a wanted
-one, the file is searched first. Costs: one batch of rows in memory, one more pass for such a search; of a file that
-holds columns (`to_json()` of pandas) all of it. Knows no labels and no rules.
+How: with `json`, not a typed reader, so that rows may differ (a label is text in one and a number in the next); a
+field of a nested object is named `data.text`. The columns are those of all rows: if the first row lacks a requested
+one, the file is searched first. Costs: one batch of rows in memory, and one more pass for such a search; a file of
+columns (`to_json()` of pandas) is loaded whole. Knows no labels and no rules.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ __all__ = ["read_jsonl"]
 
 _Objects = tuple[str, Iterator[tuple[int, Row]]]  # as of `read_objects`
 
-_NAMES = 1000  # columns that are listed at most
-_DEPTH = 5  # objects in objects whose fields are columns
+_NAMES = 1000  # columns listed at most
+_DEPTH = 5  # levels of nested objects whose fields are columns
 
 
 def read_jsonl(path: Path, choose: Choose, *, encoding: str, several: str | None = None) -> Iterator[Cells]:
-    """The wanted fields of a JSON file in batches; a field a row lacks is None; only values of `several` may be lists.
+    """The requested fields of a JSON file in batches; a missing field is None; only column `several` may hold lists.
 
-    Raises DataError (no JSON, no objects, values that are no texts), UsageError (no row has the column).
+    Raises DataError (no JSON, no objects, values that are not text), UsageError (no row has the column).
     """
     unit, rows = read_objects(path, encoding)
     first = list(islice(rows, 2))
@@ -48,16 +48,16 @@ def read_jsonl(path: Path, choose: Choose, *, encoding: str, several: str | None
 
 
 def _wanted(first: Row, again: Callable[[], _Objects], choose: Choose, path: Path) -> list[str]:
-    """The wanted columns, each of which some row has. The first row decides only where no other can change it."""
+    """The requested columns, each present in some row; the first row decides only if no other can change the choice."""
     if USUAL_TEXT[0] in first or not _guesses(choose):
         wanted = choose(_names(first))
         if set(wanted) <= set(_names(first)):
             return wanted
-    told = {*USUAL_TEXT, *choose(USUAL_TEXT[:1])}  # found whatever else there is
+    always = {*USUAL_TEXT, *choose(USUAL_TEXT[:1])}  # kept beyond the limit
     names: dict[str, None] = {}
     for _, row in again()[1]:
         for name in _names(row):
-            if len(names) < _NAMES or name in told:
+            if len(names) < _NAMES or name in always:
                 names[name] = None
     wanted = choose(list(names))
     find_columns(list(names), wanted, path)
@@ -65,7 +65,7 @@ def _wanted(first: Row, again: Callable[[], _Objects], choose: Choose, path: Pat
 
 
 def _guesses(choose: Choose) -> bool:
-    """Whether what is wanted depends on the columns that a file has."""
+    """Whether the requested columns depend on those of the file."""
     try:
         choose(())
     except UsageError:
@@ -74,7 +74,7 @@ def _guesses(choose: Choose) -> bool:
 
 
 def _names(row: Row, depth: int = _DEPTH) -> list[str]:
-    """The fields of a row, and those of the objects in it."""
+    """The fields of a row and of its nested objects."""
     names = []
     for name, value in row.items():
         names.append(name)
@@ -84,7 +84,7 @@ def _names(row: Row, depth: int = _DEPTH) -> list[str]:
 
 
 def _field(row: Row, name: str) -> Any:
-    """The value of a field, or of `data.text` in the object `data`; None where the row has none."""
+    """The value of a field, or of `data.text` in the object `data`; None if the row lacks it."""
     if name in row:
         return row[name]
     value: Any = row
@@ -96,9 +96,9 @@ def _field(row: Row, name: str) -> Any:
 
 
 def _table(row: Row, choose: Choose, path: Path) -> list[tuple[int, Row]] | None:
-    """The rows of a file whose only object holds a table; None where the object is a row.
+    """The rows of a file whose only object is a table; None if the object is a row.
 
-    A table is columns, each {index: value} or a list, or the only list of objects in `row`, which is said.
+    A table is a set of columns, each {index: value} or a list, or the only list of objects in `row` (with a warning).
     """
     try:
         wanted = choose(list(row))
@@ -108,7 +108,7 @@ def _table(row: Row, choose: Choose, path: Path) -> list[tuple[int, Row]] | None
         lists = [name for name, value in row.items() if _is_rows(value)]
         if len(lists) != 1:
             return None
-        warnings.warn(f"{path}: the objects in {lists[0]!r} are read as its rows.", DataWarning, stacklevel=2)
+        warnings.warn(f"{path}: reading the objects in {lists[0]!r} as rows.", DataWarning, stacklevel=2)
         return list(enumerate(row[lists[0]], 1))
     columns = list(row.values())
     objects = all(isinstance(column, dict) for column in columns)

@@ -1,7 +1,7 @@
-"""JSON -> numbered objects, streamed: one a line, one after the other over several lines, or in an array.
+"""JSON -> numbered objects, streamed: one per line, consecutive objects that span lines, or an array.
 
-How: lines are parsed one by one; what goes over lines is parsed value by value from a buffer. Costs: one object in
-memory, none larger than a text may be. Knows no columns.
+How: lines are parsed one by one; objects that span lines are parsed value by value from a buffer. Memory: one object,
+at most `LARGEST_DOCUMENT`. Knows no columns.
 """
 
 from __future__ import annotations
@@ -20,29 +20,30 @@ __all__ = ["Row", "read_objects"]
 
 Row = dict[str, Any]
 
-_BLOCK = 1 << 16  # characters read at a time where an object is no line
-_LITERAL = 16  # characters: an error so near the end of the buffer may be a value that is not yet whole
-_EXPECTED = "Expected one JSON object a line (jsonl), or an array of objects"
-_DIVIDE = "Write the table as jsonl, one object a line (pandas: to_json(orient='records', lines=True))"
+_BLOCK = 1 << 16  # characters read at a time if objects span lines
+_LITERAL = 16  # characters: an error this close to the end of the buffer may be an incomplete value
+_EXPECTED = "Expected one JSON object per line (jsonl) or an array of objects"
+_DIVIDE = "Save the table as jsonl, one object per line (pandas: to_json(orient='records', lines=True))"
 _SPACE = re.compile(r"[ \t\n\r]*")
 
 
 def read_objects(path: Path, encoding: str) -> tuple[str, Iterator[tuple[int, Row]]]:
-    """What an object is called in messages ("line" or "object"), and the objects with their numbers from 1.
+    """What messages call an object ("line" or "object"), and the objects, numbered from 1.
 
-    Raises DataError for what is no JSON or no object, one with a key twice, one nested too deep or too large.
+    Raises DataError for invalid JSON, a value that is not an object, a duplicate key, and an object that is nested too
+    deep or too large.
     """
     with open_text(path, encoding) as stream:
         head = stream.peek(1).lstrip()
     if head.startswith(b"["):
         return "object", _array(path, encoding)
-    if _goes_on(head.split(b"\n", 1)[0]):
+    if _spans_lines(head.split(b"\n", 1)[0]):
         return "object", _sequence(path, encoding)
     return "line", _lines(path, encoding)
 
 
-def _goes_on(line: bytes) -> bool:
-    """Whether an object begins in a line and does not end in it."""
+def _spans_lines(line: bytes) -> bool:
+    """Whether an object starts on a line and does not end on it."""
     try:
         json.loads(line)
     except json.JSONDecodeError as error:
@@ -77,7 +78,9 @@ def _array(path: Path, encoding: str) -> Iterator[tuple[int, Row]]:
             values.take(",")
         values.take("]")
         if values.next():
-            raise DataError(f"{path} goes on after the end of its JSON array. {_EXPECTED}, and nothing else.")
+            raise DataError(
+                f"{path} continues after the end of its JSON array. {_EXPECTED}, and nothing else."
+            )
 
 
 def _sequence(path: Path, encoding: str) -> Iterator[tuple[int, Row]]:
@@ -90,16 +93,16 @@ def _sequence(path: Path, encoding: str) -> Iterator[tuple[int, Row]]:
 
 
 class _Values:
-    """The JSON values of a stream, one after the other, and the signs between them."""
+    """The JSON values of a stream and the characters between them."""
 
     def __init__(self, stream: io.BufferedReader, path: Path) -> None:
         self._stream = io.TextIOWrapper(stream, encoding="utf-8", newline="")
         self._path = path
         self._decoder = json.JSONDecoder(object_pairs_hook=_unique)
-        self._text, self._at = "", 0  # what was read, and how much of it was used
+        self._text, self._at = "", 0  # the buffer, and how much of it is consumed
 
     def next(self) -> str:
-        """The next sign that is no space, "" at the end."""
+        """The next character that is not white space; "" at the end."""
         while True:
             match = _SPACE.match(self._text, self._at)
             self._at = match.end() if match else self._at
@@ -107,14 +110,14 @@ class _Values:
                 return self._text[self._at : self._at + 1]
 
     def take(self, sign: str) -> None:
-        """Passes `sign`. Raises DataError where there is another."""
-        if (came := self.next()) != sign:
-            what = repr(came) if came else "the end of the file"
+        """Consume the character `sign`. Raises DataError for any other."""
+        if (got := self.next()) != sign:
+            what = repr(got) if got else "the end of the file"
             raise DataError(f"{self._path} is not JSON: expected {sign!r}, got {what}. {_EXPECTED}.")
         self._at += 1
 
     def value(self, where: str) -> Any:
-        """The next value."""
+        """The next value. Raises DataError, naming `where`, for invalid JSON or too large a value."""
         self.next()
         while True:
             try:
@@ -143,16 +146,16 @@ def _object(value: Any, path: Path, where: str) -> Row:
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> Row:
-    """An object whose keys are all different. Raises ValueError where a value would be lost."""
+    """An object with unique keys. Raises ValueError for a duplicate key, whose value would be lost."""
     row = dict(pairs)
     if len(row) < len(pairs):
         names = [name for name, _ in pairs]
-        twice = next(name for name in row if names.count(name) > 1)
-        raise ValueError(f"the key {twice!r} stands in it twice")
+        duplicate = next(name for name in row if names.count(name) > 1)
+        raise ValueError(f"duplicate key {duplicate!r}")
     return row
 
 
 def _error(path: Path, where: str, error: Exception) -> DataError:
     if isinstance(error, RecursionError):
-        return DataError(f"{path}, {where} is nested too deep to be read. {_EXPECTED}.")
+        return DataError(f"{path}, {where} is nested too deeply. {_EXPECTED}.")
     return DataError(f"{path}, {where} is not JSON ({error}). {_EXPECTED}.")

@@ -1,7 +1,7 @@
-"""Packed files -> their bytes, unpacked on the fly: `.gz`, `.bz2`, `.zst` through pyarrow, `.xz` through lzma.
+"""Compressed files -> their bytes, decompressed on the fly: `.gz`, `.bz2`, `.zst` by pyarrow, `.xz` by lzma.
 
-How: the first bytes say how a file is packed; a name that says otherwise is an error. A file of several packed
-streams is read whole: what follows a stream is another one, or the file is damaged. Costs: one block in memory.
+How: the first bytes tell the compression; a contradicting name is an error. A file of several compressed streams is
+read to the end: each stream is followed by another one, or the file is damaged. Memory: one block.
 Knows no encoding and no text.
 """
 
@@ -20,18 +20,19 @@ from ulmus.errors import DataError, StorageError
 
 __all__ = ["SUFFIXES", "check_regular", "open_bytes", "plain_suffix", "read_error"]
 
-_PACKINGS = {  # suffix -> what such a file begins with, its name in pyarrow
+# suffix -> first bytes of such a file, name of the compression in pyarrow
+_PACKINGS = {
     ".gz": (rb"\x1f\x8b", "gzip"),
     ".bz2": (rb"BZh[1-9](1AY&SY|\x17rE8P\x90)", "bz2"),
-    ".zst": (rb"\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18", "zstd"),  # a frame of data, or one to be skipped
+    ".zst": (rb"\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18", "zstd"),  # a data frame or a skippable frame
     ".xz": (rb"\xfd7zXZ\x00", "xz"),
 }
 SUFFIXES = tuple(_PACKINGS)
-_BLOCK = 1 << 16  # bytes of a packed file read at a time
+_BLOCK = 1 << 16  # bytes of a compressed file read at a time
 
 
 def plain_suffix(path: Path) -> str:
-    """The suffix below any packing, lower-cased: `.csv` of `a.CSV.gz`."""
+    """The suffix before any compression suffix, in lower case: `.csv` of `a.CSV.gz`."""
     name = path.name.lower()
     for suffix in SUFFIXES:
         name = name.removesuffix(suffix)
@@ -39,10 +40,10 @@ def plain_suffix(path: Path) -> str:
 
 
 def open_bytes(path: Path) -> IO[bytes]:
-    """The unpacked content of a regular file; it reads no more ahead than it is asked for.
+    """The decompressed content of a regular file, without read-ahead.
 
-    Raises DataError (no regular file, packed otherwise than its name says), StorageError (no permission). Reading
-    raises what `read_error` makes an error of.
+    Raises DataError (not a regular file, another compression than its name says), StorageError (permission denied).
+    Reading raises exceptions that `read_error` converts.
     """
     check_regular(path)
     try:
@@ -64,25 +65,25 @@ def _packing(path: Path, head: bytes) -> str | None:
         if re.match(magic, head):
             if named in _PACKINGS and named != suffix:
                 raise DataError(
-                    f"{path} is packed as {suffix}, not as its name says. Rename it to {path.stem}{suffix}."
+                    f"{path} is compressed as {suffix}, not as its name says. Rename it to {path.stem}{suffix}."
                 )
             return packing
     if named in _PACKINGS and head:
         raise DataError(
-            f"{path} is not packed as its name says: it does not begin as a {named} file does. It is damaged, or "
-            f"was never packed: then rename it to {path.stem}."
+            f"{path} is not a {named} file, despite its name. It is damaged, or was never compressed; then rename it "
+            f"to {path.stem}."
         )
     return None
 
 
 def check_regular(path: Path) -> None:
-    """Raises DataError for a folder, a pipe or a device, which cannot be read several times, or a broken link."""
+    """Raise DataError for a missing file, a broken link, a folder, and a pipe or device (not readable repeatedly)."""
     try:
         mode = path.stat().st_mode
     except FileNotFoundError as error:
         if path.is_symlink():
             raise DataError(
-                f"{path} is a link to {path.readlink()}, which does not exist. Mend the link, or remove it."
+                f"{path} is a link to {path.readlink()}, which does not exist. Fix or remove the link."
             ) from error
         raise DataError(f"expected a file, but {path} does not exist.") from error
     except OSError as error:
@@ -94,37 +95,35 @@ def check_regular(path: Path) -> None:
     if not stat.S_ISREG(mode):
         raise DataError(
             f"expected a regular file, but {path} is a pipe, a socket or a device: files are read more than once. "
-            "Write it to a file first."
+            "Save the data to a file first."
         )
 
 
 def read_error(path: Path, error: Exception) -> DataError | StorageError:
-    """What went wrong when a file was opened, read or unpacked, in words, with what to do."""
+    """The error for an exception raised while opening, reading or decompressing a file: what is wrong, what to do."""
     if isinstance(error, PermissionError):
-        return StorageError(
-            f"{path} may not be read: permission denied. Change its permissions or its owner."
-        )
+        return StorageError(f"{path} cannot be read: permission denied. Change its permissions or its owner.")
     if isinstance(error, OSError) and error.errno is not None:
         return StorageError(f"{path} cannot be read: {error.strerror}.")
     return DataError(
-        f"{path} cannot be unpacked ({error}): it is cut off or damaged. Fetch or compress it again."
+        f"{path} cannot be decompressed ({error}): it is truncated or damaged. Download or compress it again."
     )
 
 
 class _Xz(io.RawIOBase):
-    """The content of all streams of an .xz file. (`lzma.open` ends without a word before a damaged second one.)"""
+    """The content of all streams of an .xz file. (`lzma.open` stops silently before a damaged second stream.)"""
 
     def __init__(self, path: Path) -> None:
         self._file = path.open("rb")
         self._stream = lzma.LZMADecompressor(lzma.FORMAT_XZ)
-        self._packed = b""  # read, not yet unpacked
+        self._packed = b""  # read, not yet decompressed
 
     def readable(self) -> bool:
-        """It is."""
+        """Always True."""
         return True
 
     def readinto(self, buffer: Any) -> int:
-        """Fills `buffer`; the number of bytes, 0 at the end. Raises EOFError or lzma.LZMAError for damaged files."""
+        """Fill `buffer`; return the number of bytes, 0 at the end. Raises EOFError or lzma.LZMAError if damaged."""
         while True:
             if self._stream.eof:
                 if not self._next_stream():
@@ -140,7 +139,7 @@ class _Xz(io.RawIOBase):
                 return len(unpacked)
 
     def _next_stream(self) -> bool:
-        """Goes on to the next stream, past the zeros that may lie before it; whether there is one."""
+        """Advance to the next stream, past zero padding; return whether there is one."""
         while not (rest := self._packed.lstrip(b"\0")):
             self._packed = self._file.read(_BLOCK)
             if not self._packed:
@@ -150,6 +149,6 @@ class _Xz(io.RawIOBase):
         return True
 
     def close(self) -> None:
-        """Closes the file as well."""
+        """Close the underlying file too."""
         self._file.close()
         super().close()

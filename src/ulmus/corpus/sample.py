@@ -1,7 +1,7 @@
-"""A file -> its lines, and the first megabyte of them, from which guesses are made.
+"""A file -> its lines, and a sample (the first megabyte) to guess from.
 
-How: lines end with \\n or \\r\\n; with \\r only where the file has no other. Costs: one block in memory. Knows no
-columns and no documents.
+How: lines end with \\n or \\r\\n; with \\r only if the file has no other line ends. Memory: one block. Knows no columns
+and no documents.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ _SIZE = 1 << 20  # bytes
 
 @dataclass(frozen=True)
 class Sample:
-    """What guesses are made from, in whole lines, and what is known of the file.
+    """The start of a file in whole lines, and facts about the file.
 
-    text: the first megabyte. quoted: where there is no quotation mark in it, the lines around the first one further on.
-    whole: whether the file ends with `text`. encoding: the name of the one that is used. end: of the lines.
+    text: the first megabyte. quoted: if `text` has no quotation mark, the lines around the first one in the file.
+    whole: whether `text` is the whole file. encoding: the encoding in use. end: the line end.
     """
 
     text: str
@@ -35,12 +35,12 @@ class Sample:
     end: str = "\n"
 
     def lines(self) -> Iterator[str]:
-        """The lines with their ends."""
+        """The lines with their line ends."""
         return iter(io.StringIO(self.text + self.quoted, newline=self.end))
 
 
 def sample_of(path: Path, encoding: str, *, quotes: bool = False) -> Sample:
-    """The beginning of a file; with `quotes` it is searched for its first quotation mark. Errors as of `open_text`."""
+    """The sample of a file; with `quotes` the file is searched for its first quotation mark. Raises as `open_text`."""
     with open_text(path, encoding) as stream:
         first = stream.read(_SIZE)
         end = _line_end(first)
@@ -50,7 +50,7 @@ def sample_of(path: Path, encoding: str, *, quotes: bool = False) -> Sample:
             if b'"' in block:
                 quoted = rest + block
             rest = block[block.rfind(end) + 1 :]
-        raw: Any = stream.raw  # a raw stream that decodes
+        raw: Any = stream.raw  # the decoding raw stream of `open_text`
         return Sample(
             _whole_lines(first, end) if not whole else first.decode(),
             _whole_lines(quoted, end),
@@ -62,7 +62,7 @@ def sample_of(path: Path, encoding: str, *, quotes: bool = False) -> Sample:
 
 @contextmanager
 def open_lines(path: Path, encoding: str) -> Iterator[Iterator[str]]:
-    """The lines of a file, each with its end. Errors as of `open_text` and `lines`."""
+    """The lines of a file with their line ends. Raises as `open_text` and `lines` do."""
     with open_text(path, encoding) as stream:
         end = _line_end(stream.peek(1)).decode()
         yield lines(stream, path, end=end)
@@ -73,5 +73,5 @@ def _line_end(block: bytes) -> bytes:
 
 
 def _whole_lines(block: bytes, end: bytes) -> str:
-    """The lines that end in the block; all of it where none does."""
+    """The lines that end in the block; the whole block if none does."""
     return block[: block.rfind(end) + 1 or None].decode("utf-8", "ignore")

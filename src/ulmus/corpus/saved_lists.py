@@ -1,6 +1,6 @@
-"""Lists that were saved as text -> their members: `['joy', 'anger']` of a csv file written by pandas.
+"""Lists saved as text -> their members: `['joy', 'anger']` in a csv file written by pandas.
 
-Read by a pattern and unescaped character by character: nothing is evaluated. Knows no column and no class.
+Parsed with a regular expression and unescaped character by character; nothing is evaluated. Knows no columns.
 """
 
 from __future__ import annotations
@@ -17,30 +17,29 @@ _NUMBER = r"[+-]?\d+(?:\.\d*)?"
 _ITEM = re.compile(rf"\s*(?:({_QUOTED})|({_NUMBER}))\s*(,|(?=\s|$)|$)")
 _BRACKETS = {"[": "]", "(": ")", "{": "}"}
 _EMPTY = {"set()", "frozenset()", "[]", "()", "{}"}
-_BEGUN = re.compile(
-    r"[\[({]\s*['\"]"
-)  # what else begins so is a saved list that was cut off or holds no strings
+# Anything else that starts like this is a truncated list, or one of other values than strings.
+_BEGUN = re.compile(r"[\[({]\s*['\"]")
 _CONTROL = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
 
 
 def saved_list(cell: str) -> tuple[str, ...] | None:
-    """The members of a list, tuple, set or array of strings or numbers that was saved as text, or None.
+    """The members of a list, tuple, set or array of strings or numbers saved as text; None for any other cell.
 
-    Members stand in quotation marks or are numbers, with commas or (numpy) white space between them.
-    Raises DataError for one that begins as such a list and cannot be read to its end.
+    Members are quoted strings or numbers, separated by commas or (numpy) white space.
+    Raises DataError for a cell that starts like such a list but is not one.
     """
     cell = cell.strip()
     members = () if cell in _EMPTY else _members(cell)
     if members is None and _BEGUN.match(cell):
         raise DataError(
-            f"the cell {cell[:60]!r} begins as a saved list of labels and cannot be read as one. "
+            f"the cell {cell[:60]!r} looks like a saved list of labels but cannot be parsed. "
             "Expected strings or numbers in brackets, such as ['joy', 'anger']."
         )
     return members
 
 
 def looks_saved(label: object) -> bool:
-    """Whether a single label is rather a saved list: one with quotation marks, or with more than one member."""
+    """Whether a single label looks like a saved list: it has quotation marks, or more than one member."""
     if not isinstance(label, str):
         return False
     members = _members(label.strip())
@@ -52,7 +51,7 @@ def _members(cell: str) -> tuple[str, ...] | None:
         return None
     inner, at, members = cell[1:-1].rstrip(), 0, list[str]()
     if cell[0] == "(" and not set(inner) & set(",'\""):
-        return None  # a remark, and no tuple
+        return None  # a remark in parentheses, not a tuple
     if not inner.strip():
         return ()
     while at < len(inner):
@@ -71,4 +70,6 @@ def _unescaped(text: str) -> str:
         return chr(int(code[1:], 16)) if len(code) > 1 else _CONTROL.get(code, code)
 
     plain = re.sub(_ESCAPE, character, text)
-    return plain.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")  # JSON escapes in pairs
+    return plain.encode("utf-16", "surrogatepass").decode(
+        "utf-16", "surrogatepass"
+    )  # JSON escapes surrogate pairs

@@ -1,17 +1,17 @@
-"""The names of a file's columns -> the columns that are wanted. What every reader of tables shares. Knows no rows."""
+"""Column names of a file -> the requested columns. Shared by all readers of tables. Knows no rows."""
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from ulmus.config import did_you_mean
 from ulmus.errors import DataError, UsageError
 
 __all__ = ["ROWS", "USUAL_TEXT", "Cells", "Choose", "find_columns"]
 
-Cells = list[list[Any]]  # one list per wanted column, all of the same length
+Cells = list[list[Any]]  # one list per requested column, all of the same length
 
 ROWS = 1024  # rows in a batch of cells
 USUAL_TEXT = (
@@ -27,13 +27,13 @@ USUAL_TEXT = (
     "message",
 )
 
-Choose = Callable[[Sequence[str]], list[str]]  # the names of a file's columns -> those that are wanted
+Choose = Callable[[Sequence[str]], list[str]]  # all column names of a file -> the requested ones
 
 
 def find_columns(
     names: Sequence[str], wanted: Sequence[str], where: Path, *, by_number: bool = False
 ) -> list[int]:
-    """The position of each wanted column. Raises UsageError (no such column), DataError (two of that name)."""
+    """The position of each requested column. Raises UsageError (no such column), DataError (duplicate name)."""
     positions = []
     for name in wanted:
         if names.count(name) > 1:
@@ -43,8 +43,7 @@ def find_columns(
         elif by_number and name.isdigit() and int(name) < len(names):
             positions.append(int(name))
         else:
-            near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-            hint = f" Did you mean {near[0]!r}?" if near else ""
-            there = ", ".join(map(repr, names[:30]))
-            raise UsageError(f"{where} has no column {name!r}.{hint} Its columns are {there}.")
+            hint = did_you_mean(name, names, least=0.5)
+            columns = ", ".join(map(repr, names[:30]))
+            raise UsageError(f"{where} has no column {name!r}.{hint} Its columns are {columns}.")
     return positions

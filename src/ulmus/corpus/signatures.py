@@ -1,6 +1,6 @@
-"""The name and the first bytes of a file -> the format of its table, or what it is if it is no text, and what to do.
+"""The name and first bytes of a file -> its table format, or what it is if not text, and what to do with it.
 
-Nothing of a file is run. Knows no columns.
+No content is executed. Knows no columns.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from ulmus.corpus.packing import plain_suffix, read_error
 
 __all__ = ["TABLES", "not_text", "table_format"]
 
-TABLES = {  # suffix below any packing -> format
+# suffix before any compression suffix -> format
+TABLES = {
     ".csv": "csv",
     ".tsv": "tsv",
     ".tab": "tsv",
@@ -30,8 +31,8 @@ TABLES = {  # suffix below any packing -> format
 }
 _PARQUET, _ARROW = b"PAR1\x15", b"ARROW1\0\0"
 _ARROW_STREAM = b"\xff\xff\xff\xff"  # then the length of a message; what `datasets` writes
-_AS_TABLE = "Write it as csv, jsonl or parquet with the program that made it"
-_UNPACK = "Unpack it first"
+_AS_TABLE = "Save it as csv, jsonl or parquet with the program that created it"
+_UNPACK = "Decompress it first"
 _SIGNATURES: tuple[tuple[re.Pattern[bytes], str, str], ...] = tuple(
     (re.compile(pattern, re.DOTALL), what, advice)
     for pattern, what, advice in (
@@ -44,7 +45,7 @@ _SIGNATURES: tuple[tuple[re.Pattern[bytes], str, str], ...] = tuple(
         (rb"\{\\rtf", "an RTF document", "Save it as text"),
         (
             rb"\x80[\x02-\x05]|ccopy_reg\n_reconstructor\n",
-            "a Python pickle, which nothing opens safely",
+            "a Python pickle, which cannot be opened safely",
             _AS_TABLE,
         ),
         (rb"\x93NUMPY", "a numpy array", _AS_TABLE),
@@ -54,42 +55,43 @@ _SIGNATURES: tuple[tuple[re.Pattern[bytes], str, str], ...] = tuple(
             "an SQLite database",
             "Export the table as csv, e.g. with sqlite3 -csv -header",
         ),
-        (rb"FEA1", "a Feather file of version 1", "Write it again as version 2, or as parquet"),
+        (rb"FEA1", "a Feather version 1 file", "Save it as version 2 or as parquet"),
         (rb"Obj\x01", "an Avro file", _AS_TABLE),
         (rb"ORC.{,60}\0", "an ORC file", _AS_TABLE),
-        (rb"PAR1\x15", "a parquet file", "Name it .parquet"),
-        (rb"ARROW1\0\0", "an Arrow (Feather) file", "Name it .arrow"),
-        (rb"\x1f\x8b|BZh[1-9]1AY&SY|\xfd7zXZ\0|\x28\xb5\x2f\xfd", "a packed file", _UNPACK),
+        (rb"PAR1\x15", "a parquet file", "Rename it to .parquet"),
+        (rb"ARROW1\0\0", "an Arrow (Feather) file", "Rename it to .arrow"),
+        (rb"\x1f\x8b|BZh[1-9]1AY&SY|\xfd7zXZ\0|\x28\xb5\x2f\xfd", "a compressed file", _UNPACK),
         (
             rb"\x04\x22\x4d\x18|\x1f\x9d|7z\xbc\xaf\x27\x1c|Rar!\x1a\x07",
-            "a packed file (lz4, Z, 7z or rar)",
+            "a compressed file (lz4, Z, 7z or rar)",
             _UNPACK,
         ),
         (
             rb"(?=.{,100}\0).{257}ustar",
             "a tar archive",
-            "Unpack it with tar -xf, then name the folder or a file in it",
+            "Unpack it with tar -xf, then give the folder or a file in it",
         ),
         (
             rb"\x89PNG\r\n|\xff\xd8\xff|GIF8[79]a|II\*\0|MM\0\*|BM.{4}\0{4}",
             "an image",
-            "Name a file of texts",
+            "Give a file of texts",
         ),
-        (rb"\x7fELF|MZ.\0", "a program", "Name a file of texts"),
+        (rb"\x7fELF|MZ.\0", "a program", "Give a file of texts"),
     )
 )
-_IN_ZIP = (  # a name that such an archive holds
+# name of a member, what the archive is, what to do
+_IN_ZIP = (
     ("xl/workbook.xml", "an Excel workbook (.xlsx)", "Save the sheet as csv (UTF-8)"),
     ("xl/workbook.bin", "an Excel workbook (.xlsb)", "Save the sheet as csv (UTF-8)"),
     ("word/document.xml", "a Word document (.docx)", "Save it as text"),
     ("content.xml", "an OpenDocument file (.ods, .odt)", "Save it as csv or as text"),
-    ("data.pkl", "a file of weights (torch.save)", "Name a file of texts"),
-    ("weights.safetensors", "a model file (.ulmus)", "Name a file of texts"),
+    ("data.pkl", "a file of weights (torch.save)", "Give a file of texts"),
+    ("weights.safetensors", "a model file (.ulmus)", "Give a file of texts"),
 )
 
 
 def not_text(path: Path, head: bytes) -> str | None:
-    """What a file is whose content begins with `head` (300 bytes or more), and what to do; None: it may be text."""
+    """What a file starting with `head` (at least 300 bytes) is, and what to do with it; None if it may be text."""
     if head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
         return _zip(path)
     for pattern, what, advice in _SIGNATURES:
@@ -104,16 +106,19 @@ def _zip(path: Path) -> str:
         suppress(zipfile.BadZipFile, OSError, ValueError, NotImplementedError),
         zipfile.ZipFile(path) as archive,
     ):
-        names = archive.namelist()  # none of one that is damaged, or packed once more
+        names = archive.namelist()  # (none if it is damaged or compressed again)
     for name, what, advice in _IN_ZIP:
         if any(member == name or member.endswith(f"/{name}") for member in names):
             return f"{what}. {advice}"
-    held = f" of {', '.join(names[:3])}{' ...' if len(names) > 3 else ''}" if names else ""
-    return f"a zip archive{held}. Unpack it, then name the folder or a file in it"
+    members = f" of {', '.join(names[:3])}{' ...' if len(names) > 3 else ''}" if names else ""
+    return f"a zip archive{members}. Unpack it, then give the folder or a file in it"
 
 
 def table_format(path: Path) -> str | None:
-    """The format of a table ("csv", "parquet" ...) by its name, else by its first bytes; None where neither says it."""
+    """The format of a table ("csv", "parquet" ...) by its name, else by its first bytes; None if neither tells.
+
+    Raises StorageError if the file cannot be read.
+    """
     if (named := TABLES.get(plain_suffix(path))) is not None:
         return named
     try:

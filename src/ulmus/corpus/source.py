@@ -1,9 +1,9 @@
-"""Files -> records (text, label, weight), streamed: tables of every format, plain text and folders, packed or not.
+"""Files -> records (text, label, weight), streamed: tables, plain text and folders, compressed or not.
 
-How: `Source` says where and what; what it leaves open is guessed; `read` finds the reader and makes records of its
-columns.
-Costs: one block in memory, whatever the size of the file. Does not know what a token is. An empty text is a
-document like any other; several text columns become one text with fields, `xxfld 1 ... xxfld 2 ...`.
+How: `Source` says where the texts are and how to read them; what it leaves open is guessed; `read` picks the reader
+and turns its columns into records. An empty text is a document like any other; several text columns become one text
+with fields, `xxfld 1 ... xxfld 2 ...`.
+Memory: one block, whatever the size of the file. Does not know what a token is.
 """
 
 from __future__ import annotations
@@ -34,45 +34,43 @@ from ulmus.errors import DataError, DataWarning, UsageError
 __all__ = ["FIRST_WORD", "FIRST_WORD_TO_COLON", "Record", "Source", "read", "read_batches", "resolved"]
 
 FORMATS = ("auto", "csv", "tsv", "jsonl", "parquet", "arrow", "text", "folder")
-FIRST_WORD = "first-word"  # label of a plain text line: all before the first space
-FIRST_WORD_TO_COLON = (
-    "first-word-to-colon"  # the same, up to its first colon: DESC of `DESC:manner What is ...`
-)
+FIRST_WORD = "first-word"  # label of a plain text line: everything before the first space
+# the same, up to its first colon: DESC of `DESC:manner What is ...`
+FIRST_WORD_TO_COLON = "first-word-to-colon"
 _DELIMITED = ("csv", "tsv")
 _FASTTEXT = "__label__"
 _FASTTEXT_LABEL = re.compile(rf"(?<!\S){_FASTTEXT}(\S+)\s?")
-
 _SPACE = re.compile("[ \\t]")
-
 Label = str | tuple[str, ...] | None
 
 
 @dataclass(frozen=True)
 class Record:
-    """One document. label: None is unlabelled, a tuple is multi-label (it may be empty)."""
+    """One document. label: None is unlabelled; a tuple is multi-label and may be empty."""
 
     text: str
     label: Label = None
     weight: float = 1.0
-    kept: tuple[Any, ...] = ()  # the cells of `Source.keep`, as the file has them
+    kept: tuple[Any, ...] = ()  # the cells of `Source.keep`, unchanged
 
 
 @dataclass(frozen=True)
 class Source:
-    """Where texts are and what is what in them.
+    """Where texts are and how to read them.
 
-    text: column names, or numbers from "0" where there is no header; none is the usual name (`text`,
-    `review` ...) or the only column.
-    label: column name or number; several columns hold 0 or 1 for the class that each is named after (multi-label);
-    for plain text "first-word" or "first-word-to-colon"; folders have theirs.
-    label_delimiter: parts several labels in one cell (multi-label); lists that were saved as text are read as such.
+    text: column names, or numbers from "0" if there is no header; none means the common name (`text`, `review` ...) or
+    the only column.
+    label: column name or number; several columns hold 0 or 1, each for the class it is named after (multi-label);
+    for plain text "first-word" or "first-word-to-colon"; in folders the label is the folder's name.
+    label_delimiter: separates several labels in one cell (multi-label); lists saved as text are parsed.
     weight: column of numbers. keep: columns whose cells every record carries along, such as an id.
-    format: "auto" goes by the suffix below .gz, .bz2, .zst, .xz, or the first bytes; else a table where columns are
-    named, text where not. "jsonl" is JSON of any arrangement, "arrow" Feather too.
+    format: "auto" goes by the suffix before .gz, .bz2, .zst, .xz, or by the first bytes; else it is a table if columns
+    are named, else text. "jsonl" is JSON in any layout; "arrow" includes Feather.
     header, delimiter, quoting: of csv-like files; see `dialect.guess`. encoding: see `streams.open_text`.
-    documents: of plain text, "line" or "blank" (line) between them; "auto": see `documents.guess_documents`.
-    split: keep only this part: name of the upper folder (`train` of train/pos/1.txt), of files in a folder
-    (train-0.parquet), or value in a column named "split".
+    documents: how plain text is divided, by "line" or "blank" lines; "auto": see `documents.guess_documents`.
+    split: read only this part: an upper folder (`train` of train/pos/1.txt), files in a folder (train-0.parquet), or
+    a value in a column named "split".
+    Raises UsageError for an unknown format, header or documents.
     """
 
     path: str | Path
@@ -96,33 +94,33 @@ class Source:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The text columns, also when a single one was given as a string."""
+        """The text columns as a tuple, even if given as a single string."""
         return (self.text,) if isinstance(self.text, str) else tuple(self.text)
 
     @property
     def label_columns(self) -> tuple[str, ...]:
-        """The columns of the label: none, one, or several of 0 and 1."""
+        """The label columns as a tuple: none, one, or several of 0 and 1."""
         if self.label is None:
             return ()
         return (self.label,) if isinstance(self.label, str) else tuple(self.label)
 
 
 def read(source: Source | str | Path) -> Iterator[Record]:
-    """The records of a source, one after the other; a path is `Source(path)`.
+    """The records of a source, one by one; a path means `Source(path)`.
 
-    What is not said is guessed, see `resolved`. Warns (DataWarning) where a guess may be wrong or a row is left out;
-    raises DataError (nothing there, empty, damaged, not decodable), UsageError (wrong column or option),
-    StorageError.
+    Unspecified settings are guessed, see `resolved`. Warns (DataWarning) if a guess may be wrong or a row is skipped.
+    Raises DataError (missing, empty, damaged, not decodable), UsageError (wrong column or option), StorageError
+    (permission denied).
     """
-    return chain.from_iterable(read_batches(source, size=1))  # large texts are not held together
+    return chain.from_iterable(read_batches(source, size=1))  # one by one: large texts are not collected
 
 
 def read_batches(source: Source | str | Path, size: int = 1024) -> Iterator[list[Record]]:
-    """The records of a source in lists of `size`, the last one shorter. Errors as of `read`; a missing file at once."""
+    """The records of a source in lists of `size`, the last may be shorter. Raises as `read`; a missing file at once."""
     source = _as_source(source)
     path = existing(source.path)
     if size < 1:
-        raise UsageError(f"a batch has one record or more; got size={size}.")
+        raise UsageError(f"size: expected at least 1 record per batch, got {size}.")
     return _batched(_records(source, path), source, size)
 
 
@@ -130,16 +128,16 @@ def _batched(records: Iterator[Record], source: Source, size: int) -> Iterator[l
     batch = list(islice(records, size))
     if not batch:
         part = f" in the split {source.split!r}" if source.split else ""
-        raise DataError(f"expected texts, but {source.path} holds none{part}.")
+        raise DataError(f"expected texts, but {source.path} contains none{part}.")
     while batch:
         yield batch
         batch = list(islice(records, size))
 
 
 def resolved(source: Source | str | Path) -> Source:
-    """The source as `read` reads it: format, delimiter, quoting, header, documents, encoding and text column.
+    """The source with its guesses filled in: format, delimiter, quoting, header, documents, encoding, text column.
 
-    What a format has none of stays as it is, and so do the files of a folder. Errors and warnings as of `read`.
+    Settings that a format does not have stay unchanged, and so do the files of a folder. Raises and warns as `read`.
     """
     source = _as_source(source)
     path = existing(source.path)
@@ -181,20 +179,18 @@ def _records(source: Source, path: Path) -> Iterator[Record]:
 
 
 def _format(source: Source, path: Path) -> str:
-    """One of FORMATS but "auto"."""
+    """One of FORMATS other than "auto". Raises UsageError if format and path do not match."""
     kind = source.format
     if path.is_dir():
         _one_of("format (of a folder)", kind, ("auto", "folder", "text"))
         return "folder"
     if kind == "folder":
-        raise UsageError(
-            f"expected a folder, but {path} is a file. Leave the format out, or name its folder."
-        )
+        raise UsageError(f"expected a folder, but {path} is a file. Remove --format, or give its folder.")
     return (table_format(path) or _guess(source, path)) if kind == "auto" else kind
 
 
 def _guess(source: Source, path: Path) -> str:
-    """The format of a file whose name does not say it: a table where columns are asked for."""
+    """The format of a file whose name does not tell: a table if columns are named."""
     if not source.columns and source.label in (None, FIRST_WORD, FIRST_WORD_TO_COLON):
         return "text"
     first = next((line for line in sample_of(path, source.encoding).lines() if line.strip()), "")
@@ -202,7 +198,7 @@ def _guess(source: Source, path: Path) -> str:
 
 
 def _dialect(source: Source, path: Path, kind: str) -> tuple[Sample, Dialect]:
-    """How a csv-like file is written, and the sample that says so."""
+    """The sample of a csv-like file, and its dialect."""
     sample = sample_of(path, source.encoding, quotes=source.quoting is None)
     dialect = guess(
         sample,
@@ -216,14 +212,14 @@ def _dialect(source: Source, path: Path, kind: str) -> tuple[Sample, Dialect]:
 
 
 def _wanted(source: Source) -> list[str]:
-    """The columns that are asked for; the text is first."""
+    """The requested columns, text first."""
     weight = [] if source.weight is None else [source.weight]
     split = [] if source.split is None else ["split"]
     return [*source.columns, *source.label_columns, *weight, *source.keep, *split]
 
 
 def _cells(source: Source, path: Path, kind: str, chosen: list[str]) -> Iterator[Cells]:
-    """The wanted columns of a table in batches; when the first one comes, their names are in `chosen`."""
+    """The requested columns of a table in batches; the first batch puts their names into `chosen`."""
 
     def choose(names: Sequence[str]) -> list[str]:
         chosen[:] = [*([] if source.columns else [_usual(names, path)]), *_wanted(source)]
@@ -252,18 +248,19 @@ def _read_table(source: Source, path: Path, kind: str) -> Iterator[Record]:
 
 
 def _usual(names: Sequence[str], path: Path) -> str:
-    """The column that is most likely the text when none was named."""
+    """The most likely text column if none is named. Raises UsageError if no column has a common name."""
     usual = [name for word in USUAL_TEXT for name in names if name.lower() == word]
     if not usual and len(names) != 1:
-        there = ", ".join(map(repr, names[:30]))
+        columns = ", ".join(map(repr, names[:30]))
         raise UsageError(
-            f"which column of {path} is the text? Say it (--text NAME). Its columns are {there}."
+            f"{path} has no column with a common name for texts; specify it with --text NAME. "
+            f"Its columns are {columns}."
         )
     return (usual or list(names))[0]
 
 
 def _row_reader(source: Source, path: Path) -> Callable[[tuple[Any, ...]], Record | None]:
-    """What makes a record of a row (text columns, label, weight, kept, split, as far as they are wanted)."""
+    """A function from a row (text columns, label, weight, kept, split; those requested) to its record."""
     fields = max(1, len(source.columns))
     at_weight = fields + len(source.label_columns)
     at_keep = at_weight + (source.weight is not None)
@@ -285,7 +282,7 @@ def _cell(value: Any) -> str:
 
 
 def _labels(cells: tuple[Any, ...], source: Source, path: Path) -> Label:
-    """The label of a row: that of one cell, or the names of the columns that hold a one; all of them empty is none."""
+    """The label of a row: that of one cell, or the names of the columns that are 1; None if all are empty."""
     if not isinstance(source.label, tuple):
         return _label(cells[0], source.label_delimiter) if cells else None
     empty = [name for name, cell in zip(source.label, cells, strict=True) if not _cell(cell).strip()]
@@ -293,8 +290,8 @@ def _labels(cells: tuple[Any, ...], source: Source, path: Path) -> Label:
         return None
     if empty:
         raise DataError(
-            f"{path} has a row with a value in some label columns and none in {empty[0]!r}. "
-            "Put 0 or 1 into each, or leave all of them empty: then the text counts as unlabelled."
+            f"{path} has a row with values in some label columns but none in {empty[0]!r}. "
+            "Put 0 or 1 in each, or leave all of them empty for an unlabelled text."
         )
     try:
         return tuple(name for name, cell in zip(source.label, cells, strict=True) if is_set(cell, name))
@@ -303,7 +300,7 @@ def _labels(cells: tuple[Any, ...], source: Source, path: Path) -> Label:
 
 
 def _label(value: Any, delimiter: str | None) -> Label:
-    """A cell as label: nothing in it is no label, or none of several; a list is several; null is never a label."""
+    """The label in a cell: empty is None, or () with a delimiter; a list is multi-label; null is None."""
     if value is None:
         return None
     if isinstance(value, list | tuple):
@@ -321,21 +318,21 @@ def _weight(value: Any, path: Path) -> float:
     except (TypeError, ValueError):
         weight = math.nan
     if not 0 <= weight < math.inf:
-        raise DataError(f"a weight is a number, 0 or more; {path} has {value!r}.")
+        raise DataError(f"weight: expected a number of at least 0, got {value!r} in {path}.")
     return weight
 
 
 def _read_text(source: Source, path: Path) -> Iterator[Record]:
-    """Plain text: a document a line, or the lines between blank lines; with labels always a line."""
+    """Plain text: a document per line, or per group of lines between blank lines; with labels always per line."""
     for name, value in (("split", source.split), ("weight", source.weight)):
         if value is not None:
-            raise UsageError(f"{path} is plain text, which has no {name}. Leave the {name} ({value!r}) out.")
+            raise UsageError(f"{path} is plain text, which has no {name}. Remove the {name} ({value!r}).")
     _no_columns(source, path)
     if source.label is None:
         for number, text in enumerate(texts_of(path, source.encoding, source.documents)):
             if number == 0 and text.startswith(_FASTTEXT):
                 warnings.warn(
-                    f"{path}: its texts begin with labels ({_FASTTEXT}...), which are read as text. "
+                    f"{path}: its texts start with labels ({_FASTTEXT}...), which are read as text. "
                     "Read them with --label first-word (label='first-word').",
                     DataWarning,
                     stacklevel=2,
@@ -353,7 +350,7 @@ def _read_text(source: Source, path: Path) -> Iterator[Record]:
 
 
 def _marked(line: str) -> tuple[list[str], str]:
-    """The labels of a line of fastText, which may be none, several, and anywhere in it, and its text."""
+    """The labels of a fastText line (any number, anywhere in it) and its text."""
     return _FASTTEXT_LABEL.findall(line), _FASTTEXT_LABEL.sub("", line).strip()
 
 
@@ -363,15 +360,15 @@ def _first_word(line: str) -> tuple[list[str], str]:
 
 
 def _read_folder(source: Source, path: Path) -> Iterator[Record]:
-    """Every file of the lowest folders is a document, or a table, labelled by its folder unless a column is."""
+    """Every file in the lowest folders is a document or a table, labelled by its folder unless a column is named."""
     named = {"label": " and ".join(source.label_columns) or None, "weight": source.weight}
     unused = {name: column for name, column in named.items() if column is not None}
     for file, label, kind in labelled_files(path, source.split, tables=source.format != "text"):
         if kind is None:
             for name in unused:
                 warnings.warn(
-                    f"{path} holds texts and no columns: the {name} {unused[name]!r} is not used; labels are the "
-                    "names of folders.",
+                    f"{path} contains texts without columns: ignoring the {name} {unused[name]!r}; labels are the "
+                    "folder names.",
                     DataWarning,
                     stacklevel=2,
                 )
@@ -388,7 +385,7 @@ def _read_folder(source: Source, path: Path) -> Iterator[Record]:
 
 
 def _no_columns(source: Source, path: Path) -> None:
-    """Raise UsageError where columns of plain text are to be kept."""
+    """Raise UsageError if columns are to be kept (--keep)."""
     if source.keep:
         names = ", ".join(map(repr, source.keep))
         raise UsageError(f"{path} is read as plain text, which has no column {names} to keep (--keep).")
@@ -396,4 +393,4 @@ def _no_columns(source: Source, path: Path) -> None:
 
 def _one_of(name: str, value: str | None, allowed: Sequence[str]) -> None:
     if value not in allowed:
-        raise UsageError(f"{name} is one of {', '.join(allowed)}; got {value!r}.")
+        raise UsageError(f"{name}: expected one of {', '.join(allowed)}, got {value!r}.")

@@ -1,9 +1,8 @@
-"""Bytes of a file -> checked UTF-8, unpacked and decoded on the fly, in blocks, never the whole file.
+"""Bytes of a file -> validated UTF-8, decompressed and decoded on the fly, block by block.
 
-How: a raw stream decodes every block and passes it on as UTF-8, so that a byte that is no text is found with its
-line and offset; what is no text at all (a workbook, an archive) is told by its first bytes. `lines` bounds a line.
-Costs: one decode per byte.
-Knows no columns and no labels.
+How: a raw stream decodes every block and passes it on as UTF-8, so that an invalid byte is reported with its line and
+offset; files that are not text (a workbook, an archive) are recognized by their first bytes. `lines` limits the length
+of a line. Costs: one decode per byte. Knows no columns and no labels.
 """
 
 from __future__ import annotations
@@ -24,51 +23,50 @@ from ulmus.errors import DataError, DataWarning, UsageError
 
 __all__ = ["LARGEST_DOCUMENT", "decoder", "existing", "lines", "open_text", "too_large"]
 
-LARGEST_DOCUMENT = 16 << 20  # bytes of UTF-8 that one text may have, whatever the format: bounds the memory
-_DIVIDE = "Divide it into several (fold -s divides the long lines of plain text)"
+LARGEST_DOCUMENT = 16 << 20  # bytes of UTF-8 in one text, in every format: limits memory
+_DIVIDE = "Split it into several (fold -s splits long lines of plain text)"
 _BLOCK = 1 << 20  # bytes read and decoded at a time
-_MARKS = (  # of UTF-32 first: its mark begins with that of UTF-16
+# Byte order marks; UTF-32 first, as its mark starts with that of UTF-16.
+_MARKS = (
     (codecs.BOM_UTF32_LE, "utf-32-le"),
     (codecs.BOM_UTF32_BE, "utf-32-be"),
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
-_NULS = 0.25  # share of zero bytes from which a text is UTF-16 read as something else
+_NULS = 0.25  # share of zero bytes above which a text is probably UTF-16
 
 
 def existing(path: str | Path) -> Path:
-    """The path of a folder or regular file. Raises DataError when there is no such thing, StorageError
-    when it may not be read.
-    """
-    found = Path(path)
+    """The path of a folder or regular file. Raises DataError if it does not exist, StorageError if access is denied."""
+    place = Path(path)
     try:
-        found.lstat()
+        place.lstat()
     except (FileNotFoundError, NotADirectoryError, ValueError) as error:
-        near = sorted(p.name for p in found.parent.glob("*"))[:8] if found.parent.is_dir() else []
-        there = f"{found.parent} holds {', '.join(near)}" if near else f"there is no folder {found.parent}"
-        raise DataError(f"expected a file or folder, but {found} does not exist; {there}.") from error
+        near = sorted(p.name for p in place.parent.glob("*"))[:8] if place.parent.is_dir() else []
+        hint = f"{place.parent} contains {', '.join(near)}" if near else f"there is no folder {place.parent}"
+        raise DataError(f"expected a file or folder, but {place} does not exist; {hint}.") from error
     except OSError as error:
-        raise read_error(found, error) from error
-    if not found.is_dir():
-        check_regular(found)
-    return found
+        raise read_error(place, error) from error
+    if not place.is_dir():
+        check_regular(place)
+    return place
 
 
 def open_text(path: Path, encoding: str = "auto") -> io.BufferedReader:
     """The decompressed content as UTF-8 bytes without byte order mark; `peek` shows up to 1 MB of it.
 
-    encoding: "auto" is UTF-8 (or UTF-16 where the mark says so), or any name Python knows.
-    Raises DataError (missing, empty, damaged, not decodable), StorageError (no permission), UsageError (no
-    such encoding).
+    encoding: "auto" is UTF-8, or what a byte order mark says; else any name that Python knows.
+    Raises DataError (missing, empty, damaged, not decodable), StorageError (permission denied), UsageError (no such
+    encoding).
     """
     return io.BufferedReader(_Decoded(path, encoding), buffer_size=_BLOCK)
 
 
 def lines(stream: io.BufferedReader, path: Path, *, end: str = "\n", advice: str = _DIVIDE) -> Iterator[str]:
-    """The lines of what `open_text` opened, each with its end (other signs end no line).
+    """The lines of a stream of `open_text`, with their line ends (`end` alone ends a line).
 
-    Raises DataError, naming the line, for one longer than LARGEST_DOCUMENT: memory is bounded by it.
+    Raises DataError, naming the line, if it is longer than LARGEST_DOCUMENT; that limits memory.
     """
     text = io.TextIOWrapper(stream, encoding="utf-8", newline=end)
     number = 0
@@ -86,13 +84,12 @@ def _size(text: str) -> int:
 def too_large(path: Path | str, where: str, advice: str = _DIVIDE) -> DataError:
     """The error for one text (`where`: "line 3", "row 7") larger than LARGEST_DOCUMENT."""
     return DataError(
-        f"{path}, {where}: one text may have {LARGEST_DOCUMENT >> 20} MB of UTF-8 at most, and this one has more. "
-        f"{advice}."
+        f"{path}, {where}: a text may have at most {LARGEST_DOCUMENT >> 20} MB of UTF-8; this one is larger. {advice}."
     )
 
 
 def decoder(encoding: str) -> codecs.IncrementalDecoder:
-    """A decoder of texts, whichever name Python knows. Raises UsageError for none, or one that is not for texts."""
+    """A decoder for any text encoding that Python knows. Raises UsageError for another name."""
     sample = "a\nb\n"
     try:
         if codecs.getincrementaldecoder(encoding)().decode(sample.encode(encoding), final=True) == sample:
@@ -100,12 +97,12 @@ def decoder(encoding: str) -> codecs.IncrementalDecoder:
     except (LookupError, ValueError, TypeError):
         pass
     raise UsageError(
-        f"there is no encoding {encoding!r} of texts; try utf-8, latin-1, cp1252, utf-16 or gb18030."
+        f"there is no text encoding {encoding!r}; try utf-8, latin-1, cp1252, utf-16 or gb18030."
     )
 
 
 def _is_utf8(block: bytes) -> bool:
-    """Whether bytes that may end within a character are UTF-8."""
+    """Whether bytes, possibly ending inside a character, are UTF-8."""
     try:
         codecs.getincrementaldecoder("utf-8")().decode(block)
     except UnicodeDecodeError:
@@ -114,7 +111,7 @@ def _is_utf8(block: bytes) -> bool:
 
 
 class _Decoded(io.RawIOBase):
-    """Raw stream of UTF-8 bytes, each of them checked."""
+    """Raw stream of validated UTF-8 bytes."""
 
     def __init__(self, path: Path, encoding: str) -> None:
         self._path = path
@@ -122,7 +119,7 @@ class _Decoded(io.RawIOBase):
         self._offset = 0  # bytes decoded
         self._lines = 1
         self._ended = False
-        self._ready = memoryview(b"")  # decoded, not yet handed out
+        self._ready = memoryview(b"")  # decoded, not yet returned
         try:
             self._begin(encoding)
         except BaseException:
@@ -130,7 +127,7 @@ class _Decoded(io.RawIOBase):
             raise
 
     def _begin(self, encoding: str) -> None:
-        """Reads the first block, chooses the decoder, and decodes the block."""
+        """Read the first block, choose the decoder, and decode the block. Raises DataError if it is not text."""
         first = self._read()
         if not first:
             raise DataError(f"expected texts, but {self._path} is empty.")
@@ -145,18 +142,18 @@ class _Decoded(io.RawIOBase):
         self._suspect(first)
 
     def _suspect(self, first: bytes) -> None:
-        """Raises DataError, or warns, where the first block can be decoded but looks like another encoding."""
+        """Raise DataError, or warn, if the first block decodes but looks like another encoding."""
         ready = bytes(self._ready)
         if ready.count(b"\0") > _NULS * len(ready):
-            likely = "UTF-16 without a byte order mark: say --encoding utf-16-le or utf-16-be"
+            likely = "UTF-16 without a byte order mark: specify --encoding utf-16-le or utf-16-be"
         elif b"\n" not in ready and "\u0a00".encode() in ready:
-            likely = "UTF-16 of the other byte order: say --encoding utf-16-le or utf-16-be"
+            likely = "UTF-16 with the other byte order: specify --encoding utf-16-le or utf-16-be"
         else:
             other = not codecs.lookup(self.encoding).name.startswith("utf")
             if other and not first.isascii() and _is_utf8(first):
                 warnings.warn(
-                    f"{self._path} is read as {self.encoding}, as told, but it is valid UTF-8. "
-                    "If its accents come out wrong, leave the encoding out.",
+                    f"{self._path} is read as {self.encoding}, as specified, but it is valid UTF-8. "
+                    "If accents come out wrong, remove --encoding.",
                     DataWarning,
                     stacklevel=2,
                 )
@@ -164,11 +161,11 @@ class _Decoded(io.RawIOBase):
         raise DataError(f"{self._path} is not {self.encoding}; it looks like {likely} (encoding=...).")
 
     def readable(self) -> bool:
-        """It is."""
+        """Always True."""
         return True
 
     def readinto(self, buffer: Any) -> int:
-        """Fills `buffer` with checked UTF-8; the number of bytes, 0 at the end."""
+        """Fill `buffer` with validated UTF-8; return the number of bytes, 0 at the end. Raises DataError."""
         while not self._ready and not self._ended:
             block = self._read()
             self._ended = not block
@@ -179,7 +176,7 @@ class _Decoded(io.RawIOBase):
         return n
 
     def close(self) -> None:
-        """Closes the file as well."""
+        """Close the underlying file too."""
         if not self.closed:
             self._raw.close()
         super().close()
@@ -201,16 +198,16 @@ class _Decoded(io.RawIOBase):
             bad = data[error.start : error.start + 1].hex()
             raise DataError(
                 f"{self._path} is not {self.encoding}: byte 0x{bad} at line {line:,} (byte {at:,}). "
-                "Name its encoding (--encoding latin-1, cp1252, utf-16 ...) or convert it to UTF-8."
+                "Specify its encoding (--encoding latin-1, cp1252, utf-16 ...) or convert it to UTF-8."
             ) from error
-        except UnicodeError as error:  # UTF-16 that does not say its byte order
+        except UnicodeError as error:  # UTF-16 without its byte order
             raise DataError(
                 f"{self._path} is not {self.encoding} ({error}). "
-                "Without a byte order mark say --encoding utf-16-le or utf-16-be (encoding=...)."
+                "Without a byte order mark specify --encoding utf-16-le or utf-16-be (encoding=...)."
             ) from error
         self._offset += len(block)
         self._lines += text.count("\n")
         try:
             self._ready = memoryview(text.encode("utf-8"))
-        except UnicodeEncodeError as error:  # half a pair of surrogates, as UTF-7 can write it
+        except UnicodeEncodeError as error:  # a lone surrogate, possible in UTF-7
             raise DataError(f"{self._path} is not {self.encoding} ({error}).") from error

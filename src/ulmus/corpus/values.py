@@ -1,7 +1,7 @@
-"""Values of typed files (JSON, parquet, Arrow) -> what a cell of a csv file holds: a text, or nothing.
+"""Values of typed files (JSON, parquet, Arrow) -> what a csv cell would hold: a text or nothing.
 
-How: a text stays as it is; a number is written plainly, whole ones without a fraction (a column 0, 1, missing is often
-stored as 0.0, 1.0, NaN); null and NaN are no value; all else is an error that names the place. Knows no records.
+How: a text stays unchanged; a number is written plainly, whole numbers without a fraction (a column 0, 1, missing is
+often stored as 0.0, 1.0, NaN); null and NaN are missing; anything else is an error with its location. Knows no records.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ __all__ = ["Cell", "Values", "plain"]
 
 Cell = str | tuple[str, ...] | None  # a tuple: several labels
 
-_WHOLE = 10**15  # up to here every whole number of a 64-bit float is written without an exponent
+_WHOLE = 10**15  # below this, whole 64-bit floats are written without an exponent
 _KINDS = {dict: "an object", list: "a list", bytes: "bytes", float: "a number out of range"}
 
 
 def plain(value: Any) -> str | None:
-    """A single value as text, None for a missing one. Raises TypeError for what has no plain text."""
+    """A single value as text; None if it is missing. Raises TypeError for a value without a plain text form."""
     if value is None or isinstance(value, str):
         return value
     if isinstance(value, int):  # bool too: True, as pandas writes it into csv
@@ -37,15 +37,15 @@ def plain(value: Any) -> str | None:
         return None
     if isinstance(value, Decimal):
         return format(value, "f")
-    number = float(value)  # of a short float only the digits that it has are written
+    number = float(value)  # str(value) keeps the digits of a float32 short
     return str(int(number)) if number.is_integer() and abs(number) < _WHOLE else str(value)
 
 
 @dataclass(frozen=True)
 class Values:
-    """Makes cells of the values of one file.
+    """Converts the values of one file to cells.
 
-    unit: what its rows are called in messages ("row", "line"). several: the column whose values may be lists.
+    unit: what messages call a row ("row", "line"). several: the column whose values may be lists.
     """
 
     path: Path
@@ -53,7 +53,7 @@ class Values:
     several: str | None = None
 
     def cell(self, value: Any, column: str, number: int) -> Cell:
-        """The cell of a column in a row (`number` from 1). Raises DataError for what is no text and no number."""
+        """The cell of a column in row `number` (from 1). Raises DataError for any value but text and numbers."""
         if isinstance(value, list) and column == self.several:
             items = [self.cell(item, f"{column}[]", number) for item in value]
             if None in items:
@@ -72,12 +72,12 @@ class Values:
         if len(text) > LARGEST_DOCUMENT or len(text.encode("utf-8", "surrogatepass")) > LARGEST_DOCUMENT:
             raise too_large(self.path, f"{self.unit} {number:,}")
 
-    def unfit(self, came: str, column: str, number: int) -> DataError:
-        """The error for a value that is no cell; `came` says what it is."""
-        advice = "Write it as text, or choose another column"
-        if came.startswith("an object"):
+    def unfit(self, got: str, column: str, number: int) -> DataError:
+        """The error for a value that cannot be a cell; `got` describes it."""
+        advice = "Store it as text, or choose another column"
+        if got.startswith("an object"):
             advice = f"Name a field of it, such as {column}.text"
         return DataError(
-            f"{self.path}, {self.unit} {number:,}: expected a text or a number in column {column!r}, got {came}. "
+            f"{self.path}, {self.unit} {number:,}: expected a text or a number in column {column!r}, got {got}. "
             f"{advice}."
         )

@@ -1,6 +1,6 @@
-"""Features of documents that were read before, with their targets, shuffled, in batches of even size.
+"""Precomputed document features with their targets, shuffled, in batches of equal size.
 
-Costs nothing: rows are taken as they are needed. Knows no text and no model.
+Costs nothing: rows are taken on demand. Knows no text and no model.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ __all__ = ["FeatureBatch", "FeatureBatches"]
 
 
 class FeatureBatch(NamedTuple):
-    """Features of documents and what they should be."""
+    """Features of B documents and their targets."""
 
     features: NDArray[np.float32]  # (B, F)
     targets: NDArray[Any]  # (B,) int64 or (B, C) float32
@@ -37,7 +37,7 @@ class FeatureBatches(ResumableBatches[FeatureBatch]):
         return -(-len(self.features) // self.batch_size)
 
     def batch(self, k: int) -> FeatureBatch:
-        """Batch `k` of this epoch."""
+        """Batch `k` of this epoch: features (B, F), targets (B,) or (B, C)."""
         drawn = np.random.default_rng([self.seed, self.epoch]).permutation(len(self.features))
         index = np.array_split(drawn, len(self))[k]  # (B,)
         return FeatureBatch(self.features[index], self.targets[index])

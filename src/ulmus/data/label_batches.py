@@ -1,9 +1,9 @@
-"""Documents of like length together, padded to (B, T), with their targets, to train and to use a classifier.
+"""Batches of documents of similar length, padded to (B, T), with their targets, for training and using a classifier.
 
-Not shuffled: sorted, longest first (memory is asked for at once, and little is padding). Shuffled, "sortish":
-pools of 50 batches drawn at random, each sorted by length and cut in batches, the batches shuffled, the one
-with the longest document first. Every document comes exactly once; batch sizes are evened out, so that none
-is left alone where batch norm would fail.
+Not shuffled: sorted, longest first (peak memory is allocated at once, and padding is small). Shuffled, "sortish":
+random pools of 50 batches, each sorted by length and split into batches, the batches shuffled, the one with the
+longest document first. Every document occurs exactly once; batch sizes are balanced, so that no document is alone in a
+batch, where batch norm would fail.
 Costs 8 bytes a document and well below 1 ms a batch. Knows no strings and no model; `lengths` is the mask.
 """
 
@@ -16,8 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ulmus.data.resume import ResumableBatches
-from ulmus.data.store import PAD_ID, IdStore, check_documents
+from ulmus.data.store import IdStore, check_documents
 from ulmus.errors import UsageError
+from ulmus.special_tokens import PAD
 
 __all__ = ["Batch", "LabelBatches"]
 
@@ -59,10 +60,9 @@ class LabelBatches(ResumableBatches[Batch]):
     shuffle: bool = False
     seed: int = 0
     documents: NDArray[np.int64] | None = None  # document numbers to use; None: all
-    pad_id: int = PAD_ID
-    max_tokens: int | None = (
-        None  # a longer document keeps a quarter of this many from its head, the rest from its tail
-    )
+    pad_id: int = PAD
+    # tokens; a longer document keeps a quarter of this many from its head, the rest from its tail
+    max_tokens: int | None = None
     backwards: bool = False  # each document reversed after its xxbos
 
     def __post_init__(self) -> None:
@@ -112,7 +112,7 @@ class LabelBatches(ResumableBatches[Batch]):
 
     def _sorted(self) -> _Plan:
         order = self._longest_first(self._documents)
-        return _Plan(self.epoch, order, self._cut(order))
+        return _Plan(self.epoch, order, self._split(order))
 
     def _shuffled(self) -> _Plan:
         rng = np.random.default_rng([self.seed, self.epoch])
@@ -120,8 +120,8 @@ class LabelBatches(ResumableBatches[Batch]):
         pools = [self._longest_first(pool) for pool in _evenly(drawn, self.batch_size * POOL_BATCHES)]
         starts = np.cumsum([0, *map(len, pools)])
         order = np.concatenate([drawn[:0], *pools])
-        cut = [self._cut(pool) + start for pool, start in zip(pools, starts, strict=False)]
-        spans = rng.permutation(np.concatenate([_NO_SPANS, *cut]))
+        parts = [self._split(pool) + start for pool, start in zip(pools, starts, strict=False)]
+        spans = rng.permutation(np.concatenate([_NO_SPANS, *parts]))
         if len(spans):
             longest = int(self.store.lengths[order[spans[:, 0]]].argmax())  # a batch begins with its longest
             spans[[0, longest]] = spans[[longest, 0]]
@@ -130,18 +130,18 @@ class LabelBatches(ResumableBatches[Batch]):
     def _longest_first(self, documents: NDArray[np.int64]) -> NDArray[np.int64]:
         return documents[np.argsort(-self._kept(self.store.lengths[documents]), kind="stable")]
 
-    def _cut(self, order: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Spans (batches, 2) that cut `order`, longest first, into batches."""
+    def _split(self, order: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Spans (batches, 2) that split `order` (n,), longest first, into batches."""
         if self.token_budget is None:
             ends = np.cumsum([0, *map(len, _evenly(order, self.batch_size, at_least=self._fewest()))])
         else:
-            ends = self._cut_by_budget(self._kept(self.store.lengths[order]))
+            ends = self._split_by_budget(self._kept(self.store.lengths[order]))
         return np.stack([ends[:-1], ends[1:]], axis=1).astype(np.int64)
 
     def _fewest(self) -> int:
         return min(2, self.batch_size) if self.shuffle else 1
 
-    def _cut_by_budget(self, lengths: NDArray[np.int64]) -> NDArray[np.int64]:
+    def _split_by_budget(self, lengths: NDArray[np.int64]) -> NDArray[np.int64]:
         """Ends of batches that hold at most `token_budget` padded ids; in training at least two documents."""
         fewest, ends = self._fewest(), [0]
         while ends[-1] < len(lengths):
@@ -156,7 +156,7 @@ _NO_SPANS = np.zeros((0, 2), np.int64)
 
 
 def _evenly(documents: NDArray[np.int64], at_most: int, *, at_least: int = 1) -> list[NDArray[np.int64]]:
-    """Cut `documents` in the fewest parts of `at_most`, equally long (to one); `at_least` goes before it."""
+    """Split `documents` (n,) into the fewest equal parts of `at_most`; `at_least` takes precedence."""
     parts = min(-(-len(documents) // at_most), max(1, len(documents) // at_least))
     return np.array_split(documents, parts) if parts else []
 

@@ -1,6 +1,6 @@
-"""Documents -> B parallel streams of text, cut in windows of T steps, for training a language model.
+"""Documents -> B parallel streams of tokens, split into windows of T steps, for training a language model.
 
-The documents, in a new random order each epoch, are read as one long text w_0 .. w_{n-1}. Stream b is the
+The documents, in a new random order each epoch, are concatenated to one long text w_0 .. w_{n-1}. Stream b is the
 stretch of S = (n - 1) // B tokens from b * S on, and batch k + 1 continues batch k row by row, so the model
 carries its state. Inputs are w_i, targets w_{i+1}: every token but w_0 and a tail of less than B tokens is
 predicted exactly once per epoch. T varies from batch to batch (random bptt, Merity et al. 2017, section 5).

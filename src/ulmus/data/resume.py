@@ -1,9 +1,9 @@
-"""An epoch of batches that can stop anywhere and go on exactly there.
+"""An epoch of batches that can stop anywhere and resume exactly there.
 
 A batch is a pure function of (seed, epoch, k), so a position is two numbers and no generator state is stored.
 Protocol: `set_epoch(e)` shuffles anew; iterating yields the rest of the epoch (all of it, unless
 `load_state_dict` just set a position); `state_dict()` counts the batches handed out; loading a finished epoch
-leaves nothing to yield. Costs nothing. Knows neither what a batch holds nor who trains on it.
+leaves nothing to yield. Costs nothing. Knows neither the content of a batch nor its consumer.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ class ResumableBatches(ABC, Generic[Item]):
     def __repr__(self) -> str:
         settings = self.settings()
         counts = [f"{settings.pop(name):,} {name}" for name in ("documents", "tokens") if name in settings]
-        told = [f"{name}={value}" for name, value in settings.items() if value is not None]
-        return f"<{type(self).__name__}: {', '.join([*counts, *told])}, epoch {self.epoch}>"
+        shown = [f"{name}={value}" for name, value in settings.items() if value is not None]
+        return f"<{type(self).__name__}: {', '.join([*counts, *shown])}, epoch {self.epoch}>"
 
     def __iter__(self) -> Iterator[Item]:
         start, self._start = self._start, 0
@@ -62,13 +62,13 @@ class ResumableBatches(ABC, Generic[Item]):
         return {"epoch": self.epoch, "batch": self._done, "settings": self.settings()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go to a saved position. Raises UsageError, naming them, when settings differ from it."""
+        """Go to a saved position. Raises UsageError, naming the settings that differ."""
         mine, saved = self.settings(), state["settings"]
         different = [name for name in mine if saved.get(name) != mine[name]]
         if different:
-            told = ", ".join(f"{name} was {saved.get(name)!r}, is {mine[name]!r}" for name in different)
+            changes = ", ".join(f"{name} was {saved.get(name)!r}, is {mine[name]!r}" for name in different)
             raise UsageError(
-                f"The saved position belongs to other batches ({told}). Continue with the same texts and "
+                f"The saved position belongs to other batches ({changes}). Continue with the same texts and "
                 "settings, or delete the checkpoint to start over."
             )
         self.set_epoch(int(state["epoch"]))

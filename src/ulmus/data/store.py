@@ -4,9 +4,9 @@ A store is a folder in a documented, standard format (version 2; "sha256" has th
     ids.bin      ids of all documents, little-endian, uint16 for a vocabulary of <= 65,535 tokens, else int32
     offsets.npy  (N + 1,) int64; document i is ids[offsets[i] : offsets[i + 1]]
     meta.json    {"format_version", "dtype", "documents", "tokens", "vocab_size", "key", "sha256"}
-Written streaming under a temporary name and renamed whole; `open_or_write` reopens it without cutting texts
-again while the key (content and config) is the same. Memory: 8 bytes a document; the ids stay on disk.
-Knows no strings: who cut the texts, and how, is in the key.
+Written as a stream under a temporary name, then renamed; `open_or_write` reopens it without tokenizing again while
+the key (content and config) is the same. Memory: 8 bytes per document; the ids stay on disk.
+Knows no strings: how the texts were tokenized is part of the key.
 """
 
 from __future__ import annotations
@@ -23,14 +23,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ulmus.errors import DataError, UsageError
+from ulmus.special_tokens import BOS
 from ulmus.storage import whole_folder
 
-__all__ = ["BOS_ID", "PAD_ID", "IdStore", "content_key"]
+__all__ = ["IdStore", "check_documents", "content_key"]
 
 FORMAT_VERSION = 2
 IDS, OFFSETS = "ids.bin", "offsets.npy"
-PAD_ID = 1  # xxpad in every Ulmus vocabulary
-BOS_ID = 2  # xxbos in every Ulmus vocabulary
 
 Ids = NDArray[Any]  # uint16 or int32
 Numbers = NDArray[np.int64]
@@ -70,21 +69,21 @@ class IdStore:
         return len(self.ids)
 
     def gather(self, documents: Numbers, within: Numbers, *, backwards: bool = False) -> Ids:
-        """Ids at positions `within` of `documents` (shapes that broadcast), read backwards if asked.
+        """Ids at positions `within` of `documents` (shapes that broadcast; the result has the broadcast shape).
 
-        Backwards keeps a leading xxbos in its place and reverses what follows it.
+        backwards: reverse each document, except for a leading xxbos.
         """
         first = self.offsets[documents]
         if backwards:
             length = self.offsets[documents + 1] - first
-            has_bos = self.ids.take(first) == BOS_ID
+            has_bos = self.ids.take(first) == BOS
             mirrored = length - within - ~has_bos  # with xxbos 1..n-1 -> n-1..1, without 0..n-1 -> n-1..0
             within = np.where(has_bos & (within == 0), 0, mirrored)
         return self.ids.take(first + within)
 
     @classmethod
     def from_arrays(cls, documents: Documents) -> IdStore:
-        """A store in memory, for texts that are not worth a file."""
+        """A store in memory of N arrays (T_i,), for texts that are not worth a file."""
         ids = np.concatenate([np.zeros(0, np.int32), *documents]).astype(np.int32, copy=False)
         offsets = np.zeros(len(documents) + 1, np.int64)
         np.cumsum([len(d) for d in documents], out=offsets[1:])
@@ -96,8 +95,8 @@ class IdStore:
     ) -> IdStore:
         """Write the documents of `batches` to the folder `path` as they come, and open it.
 
-        Raises DataError for an id outside 0..vocab_size-1, StorageError when the disk is full or may not be
-        written; then nothing is left behind and an older store of that name stays as it was.
+        Raises DataError for an id outside 0..vocab_size-1, StorageError when the disk is full or not writable; an
+        older store of that name is then unchanged and no partial one remains.
         """
         dtype = np.dtype("<u2" if vocab_size <= 65_535 else "<i4")
         with whole_folder(path) as folder:
@@ -117,7 +116,7 @@ class IdStore:
 
     @classmethod
     def open(cls, path: str | Path) -> IdStore:
-        """Map the store in folder `path`. Raises DataError when there is none or it is damaged."""
+        """Map the store in folder `path`. Raises DataError if it is missing or damaged."""
         folder = Path(path)
         meta = _read_meta(folder)
         try:
@@ -140,19 +139,19 @@ class IdStore:
         except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
             raise _damaged(folder, str(error)) from error
         if not sound:
-            raise _damaged(folder, "sizes or checksums of its files do not agree")
+            raise _damaged(folder, "sizes or checksums of its files do not match")
         return cls(store_ids, offsets, key=str(meta["key"]))
 
     @classmethod
     def open_or_write(
         cls, path: str | Path, *, key: str, vocab_size: int, batches: Callable[[], Iterable[Documents]]
     ) -> IdStore:
-        """Open the store at `path` if its key is `key`; else call `batches` and write it anew."""
+        """Open the store at `path` if its key is `key`; else call `batches` and rewrite it. Raises as `write` does."""
         try:
             if _read_meta(Path(path))["key"] == key:
                 return cls.open(path)
         except DataError:
-            pass  # none there yet, or damaged: written anew
+            pass  # missing or damaged: write it
         return cls.write(path, batches(), vocab_size=vocab_size, key=key)
 
 
@@ -197,7 +196,7 @@ def _write_ids(
             if len(ids) and not 0 <= int(ids.min()) <= int(ids.max()) < vocab_size:
                 raise DataError(
                     f"Token ids must lie in 0..{vocab_size - 1}, found {int(ids.min())}..{int(ids.max())}: "
-                    "they belong to another vocabulary. Cut the texts with the tokenizer whose size you give."
+                    "they belong to another vocabulary. Tokenize the texts with the tokenizer of that size."
                 )
             file.write(ids.astype(dtype, copy=False).tobytes())
             ends = np.cumsum([len(d) for d in documents], dtype=np.int64) + offsets[-1]
@@ -221,13 +220,13 @@ def _read_meta(folder: Path) -> dict[str, Any]:
     if meta["format_version"] != FORMAT_VERSION:
         raise DataError(
             f"The id store {folder} has format version {meta['format_version']}, this Ulmus reads "
-            f"{FORMAT_VERSION}. Delete the folder; it is built anew from the texts."
+            f"{FORMAT_VERSION}. Delete the folder; it is rebuilt from the texts."
         )
     return meta
 
 
 def _damaged(folder: Path, why: str) -> DataError:
-    advice = "Delete the folder; it is built anew from the texts."
+    advice = "Delete the folder; it is rebuilt from the texts."
     return DataError(f"The id store {folder} is damaged ({why}). {advice}")
 
 

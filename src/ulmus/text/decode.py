@@ -1,10 +1,10 @@
 """Words -> readable text: markers undone, words joined again.
 
-How: markers are read back by the rules' inverses; words carry no spaces, so spacing follows typography (no
-space before a comma, none after an opening bracket ...). Two words are only joined when cutting them would
-part them again, so what is decoded encodes to the same ids.
-Costs: a few microseconds a token. Knows no ids. Never fails: a marker without its word, as a language model
-may write it, is left out.
+How: markers are undone by the inverses of the rules; words carry no spaces, so spacing follows typography (no
+space before a comma, none after an opening bracket ...). Two words are only joined if the splitter separates
+them again, so that decoded text encodes to the same ids.
+Costs: a few microseconds per token. Knows no ids. Never fails: a marker without its word, as a language model may
+generate it, is dropped.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ from ulmus.text.vocab import SPECIALS
 __all__ = ["Unit", "join_words", "units"]
 
 _HIDDEN = {"xxpad", "xxbos", "xxeos", "xxfld"}
-_WINDOW = 6  # words looked back at when checking that a join comes apart again
+_WINDOW = 6  # previous words considered when checking that a join splits again
 
 
 @dataclass(frozen=True)
 class Unit:
-    """A word as it is written. closed: nothing may be joined to it (a repeated word, a dash between spaces)."""
+    """A word as written. closed: nothing may be joined to it (a repeated word, a dash between spaces)."""
 
     text: str
     closed: bool = False
 
 
 def units(tokens: Sequence[str], unknown: str = "") -> Iterator[Unit]:
-    """The words that the tokens of a word-kind tokenizer stand for, markers undone."""
+    """The words of the tokens of a word tokenizer, markers undone."""
     i = 0
     while i < len(tokens):
         token = tokens[i]
@@ -53,14 +53,14 @@ def units(tokens: Sequence[str], unknown: str = "") -> Iterator[Unit]:
 
 
 def _times(tokens: Sequence[str], i: int) -> int:
-    """The number at position i, 0 where there is none that a rule could have written."""
+    """The repeat count at position i; 0 if there is none that a rule could have written."""
     if i < len(tokens) and tokens[i].isascii() and tokens[i].isdigit() and len(tokens[i]) <= 3:
         return min(int(tokens[i]), MOST)
     return 0
 
 
 def _word(tokens: Sequence[str], i: int, unknown: str) -> tuple[str, int]:
-    """The word that begins at position i with its markers, and the position after it; "" for a marker in vain."""
+    """The word that begins at position i with its markers, and the position after it; "" for a marker without word."""
     runs: deque[tuple[int, str]] = deque(maxlen=MOST_RUNS)
     while i < len(tokens) and tokens[i] == "xxrep":
         times = _times(tokens, i + 1)
@@ -78,7 +78,7 @@ def _word(tokens: Sequence[str], i: int, unknown: str) -> tuple[str, int]:
 
 
 def _plain_word(tokens: Sequence[str], i: int, unknown: str) -> tuple[str, int]:
-    """The word at position i, perhaps behind a marker of its case, and the position after it."""
+    """The word at position i, after its case marker if any, and the position after it."""
     if i >= len(tokens) or tokens[i] in _HIDDEN or tokens[i] == "xxwrep":
         return "", i
     token = tokens[i]
@@ -90,16 +90,16 @@ def _plain_word(tokens: Sequence[str], i: int, unknown: str) -> tuple[str, int]:
     return token, i + 1
 
 
-def join_words(words: Sequence[Unit], cut: Callable[[str], list[str]]) -> str:
-    """The words with the spaces that typography asks for, or as few more as it takes to part them again."""
-    pieces: list[str] = []
+def join_words(words: Sequence[Unit], split: Callable[[str], list[str]]) -> str:
+    """The words with typographic spacing, plus the spaces needed for `split` to separate them again."""
+    parts: list[str] = []
     recent: list[str] = []  # the words since the last space
     quotes: dict[str, bool] = {}
     before: Unit | None = None
     glue_next = False
     for i, word in enumerate(words):
         if word.text == "\n":
-            pieces.append("\n")
+            parts.append("\n")
             recent, before, glue_next, quotes = [], None, False, {}
             continue
         ahead = words[i + 1] if i + 1 < len(words) else Unit("\n")
@@ -108,11 +108,11 @@ def join_words(words: Sequence[Unit], cut: Callable[[str], list[str]]) -> str:
         joined = False
         if before and not word.closed and not before.closed and (left or glue_next):
             window = recent[-_WINDOW:]
-            joined = cut("".join(window) + word.text) == [*window, word.text]
+            joined = split("".join(window) + word.text) == [*window, word.text]
         if before and not joined:
-            pieces.append(" ")
+            parts.append(" ")
             recent = []
-        pieces.append(word.text)
+        parts.append(word.text)
         recent.append(word.text)
         before, glue_next = word, right
-    return "".join(pieces)
+    return "".join(parts)

@@ -1,9 +1,9 @@
-"""One chunk of text (no white space in it) -> its tokens: cut into words, their repeats and case marked.
+"""One chunk of text (without white space) -> its tokens: split into words, with repeats and case marked.
 
-How: an `Expander` is a function str -> list of tokens; `Table` remembers it for the chunks seen, as ids in
-one flat array, so a text costs one dictionary look-up per chunk and a batch two vectorised gathers
+How: an `Expander` is a function str -> list of tokens; `Table` caches its result for each chunk, as ids in
+one flat array, so that a text costs one dictionary look-up per chunk and a batch two vectorised gathers
 (`Table.gather`).
-Costs: a new chunk about 10 microseconds; a remembered one about 100 bytes, at most `LIMIT` of them.
+Costs: a new chunk about 10 microseconds; a cached one about 100 bytes, at most `LIMIT` of them.
 Knows no files and no white space.
 """
 
@@ -19,34 +19,34 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer as Standard
 from tokenizers import models, normalizers, pre_tokenizers
 
-from ulmus.text.cut import Cutter
 from ulmus.text.rules import FREE_DASH, RulesConfig, lower_case, repeat, squeeze
+from ulmus.text.splitter import Splitter
 from ulmus.text.vocab import Vocab
 
 __all__ = ["WORDS", "Expander", "Table", "WordExpander", "special"]
 
 
 class Expander(Protocol):
-    """What a kind of tokenizer is made of."""
+    """What distinguishes a tokenizer type."""
 
-    cut: Cutter
+    split: Splitter
 
     def __call__(self, chunk: str) -> list[str]:
         """The tokens of a chunk."""
 
     def standard(self, vocab: Vocab) -> Standard:
-        """The tokenizer in the library's own terms."""
+        """The tokenizer as an object of the `tokenizers` library."""
 
 
-LIMIT = 400_000  # remembered chunks
-WORDS = 1 << 17  # remembered words
-LONG = 40  # characters; longer chunks are not remembered: they hardly ever come again
+LIMIT = 400_000  # cached chunks
+WORDS = 1 << 17  # cached words
+LONG = 40  # characters; longer chunks are not cached: they rarely recur
 
 
 def special(chunk: str) -> tuple[list[str], str] | None:
-    """What no text can hold, having a space in front: `" xxbos"`, `" xxwrep 4 no"`; the field marker; a line end.
+    """Expand a special chunk: a leading space, as in no text (`" xxbos"`, `" xxwrep 4 no"`), `xxfld`, line end.
 
-    Returns the tokens it stands for and the word that is still to be expanded after them.
+    Returns its tokens and the word still to be expanded after them; None for any other chunk.
     """
     if chunk in ("xxfld", "\n"):
         return [chunk], ""
@@ -57,12 +57,12 @@ def special(chunk: str) -> tuple[list[str], str] | None:
 
 
 class WordExpander:
-    """Word kind: every word of the chunk is a token, after the markers that say how it was written."""
+    """Word tokenizer: every word of the chunk is a token, after the markers for its case and repeats."""
 
     def __init__(self, rules: RulesConfig) -> None:
         self.rules = rules
-        self.cut = Cutter("word")
-        self.mark = lru_cache(WORDS)(self._mark)  # (a new chunk is mostly of words that are known)
+        self.split = Splitter("word")
+        self.mark = lru_cache(WORDS)(self._mark)  # (most words of a new chunk are known)
 
     def __call__(self, chunk: str) -> list[str]:
         """The tokens of a chunk."""
@@ -72,24 +72,24 @@ class WordExpander:
         if chunk == "-":
             return [FREE_DASH]
         tokens: list[str] = []
-        for word in self.cut(chunk):
+        for word in self.split(chunk):
             tokens += self.mark(word)
         return tokens
 
     def standard(self, vocab: Vocab) -> Standard:
-        """The tokenizer in the library's own terms: same cut, same ids; no markers."""
+        """The tokenizer as an object of the `tokenizers` library: same words, same ids; no markers."""
         standard = Standard(
             models.WordLevel({token: i for i, token in enumerate(vocab.tokens)}, unk_token="xxunk")
         )
         if self.rules.case:
             standard.normalizer = normalizers.Lowercase()
         standard.pre_tokenizer = pre_tokenizers.Sequence(
-            [pre_tokenizers.WhitespaceSplit(), self.cut.splitter]
+            [pre_tokenizers.WhitespaceSplit(), self.split.splitter]
         )
         return standard
 
     def _mark(self, word: str) -> tuple[str, ...]:
-        """`word` with its markers before it: `SOOOO` -> `xxrep 4 o xxup so`."""
+        """`word` preceded by its markers: `SOOOO` -> `xxrep 4 o xxup so`."""
         tokens: list[str] = []
         if self.rules.repeat_chars:
             if found := repeat(word):
@@ -114,7 +114,7 @@ class Table(dict[str, int]):
         self.forget()
 
     def forget(self) -> None:
-        """Empties the table (chunks are expanded anew when they come again)."""
+        """Empty the table; chunks that recur are expanded again."""
         self.clear()
         self.flat = array("i")
         self.start = array("q")
@@ -132,7 +132,7 @@ class Table(dict[str, int]):
 
     @property
     def full(self) -> bool:
-        """Whether it is time to forget."""
+        """Whether the table has reached its limit; then call `forget`."""
         return len(self.start) > LIMIT or len(self.flat) > 20 * LIMIT
 
     def numbers(self, chunks: Sequence[str]) -> NDArray[np.int64]:
@@ -147,7 +147,6 @@ class Table(dict[str, int]):
             np.frombuffer(self.length, dtype=np.int64)[numbers] if self.length else np.empty(0, np.int64)
         )
         ends = np.cumsum(lengths)
-        shift = np.repeat(
-            start[numbers] - ends + lengths, lengths
-        )  # from position in the result to position in flat
+        # position in `flat` minus position in the result
+        shift = np.repeat(start[numbers] - ends + lengths, lengths)
         return flat[shift + np.arange(len(shift))], lengths

@@ -4,7 +4,7 @@ A token of rank r is given the probability that Zipf's law (with Mandelbrot's sh
 sum of them all; a token that is not in the vocabulary costs 8 bits a byte. Per byte of text, so that it compares
 between scripts. Beside what the same tokenizer needs for the texts it was made from, the number tells whether texts
 are of that language. Measured with 20,000 words of Wikipedia: 1.1 to 1.5 times as much for English reviews, questions,
-chats and newsgroups, 2.2 to 2.6 times for other languages. Pieces of words tell less: 1.8 times for French. Any
+chats and newsgroups, 2.2 to 2.6 times for other languages. Subwords tell less: 1.8 times for French. Any
 language that a tokenizer exists for has its detector by that.
 Costs: about a millisecond for a thousand tokens. Knows no model.
 Source: Mandelbrot 1953, "An informational theory of the statistical structure of language".

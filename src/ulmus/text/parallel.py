@@ -1,8 +1,8 @@
 """Texts -> counts or ids in several processes, in order, with little in flight.
 
-How: texts of fewer than `ALONE` characters together are worked on here; for more than that helpers are started, one a
+How: texts of fewer than `ALONE` characters in total are processed here; beyond that helpers are started, one per
 core: plain child processes that run `ulmus.text.worker` and talk over pipes (JSON out, counts or raw ids back). Nothing
-is forked and nothing pickled, so it works alike on every system, in notebooks and in scripts without a main guard.
+is forked or pickled, so that it works the same on every system, in notebooks and in scripts without a main guard.
 Costs: a quarter of a second to start; memory for two batches a helper. Knows no rules and no vocabulary.
 """
 
@@ -37,10 +37,10 @@ Ids = list[NDArray[Any]]  # int32, or uint16 from helpers
 
 
 class Counts(Protocol):
-    """What counts texts: `tokenizer.Counting`."""
+    """An object that counts tokens: `tokenizer.Counting`."""
 
     def add(self, texts: Iterable[str]) -> None:
-        """Count these texts too."""
+        """Add these texts to the counts."""
 
     def total(self) -> Counter[str]:
         """The counts so far."""
@@ -63,7 +63,7 @@ def batches(texts: Iterable[str]) -> Iterator[list[str]]:
 def encoded(
     texts: Iterable[str], encode: Callable[[list[str]], Ids], tokenizer: Callable[[], str]
 ) -> Iterator[Ids]:
-    """The ids of each batch, in order. `encode` does it here; helpers make their tokenizer of the JSON."""
+    """The ids of each batch, in order. `encode` runs in this process; helpers build their tokenizer from its JSON."""
     few, todo = _split(batches(texts))
     if todo is None:
         yield from map(encode, few)
@@ -73,7 +73,7 @@ def encoded(
 
 
 def counted(texts: Iterable[str], counting: Counts, config: Callable[[], dict[str, Any]]) -> Counter[str]:
-    """The sum of the counts of all texts. `counting` counts here; `config` tells helpers what to count."""
+    """The sum of the counts of all texts. `counting` counts in this process; `config` is passed to helpers."""
     few, todo = _split(batches(texts))
     if todo is None:
         for batch in few:
@@ -89,7 +89,7 @@ def counted(texts: Iterable[str], counting: Counts, config: Callable[[], dict[st
 
 
 def _split(todo: Iterator[list[str]]) -> tuple[Iterable[list[str]], Iterator[list[str]] | None]:
-    """The first batches, and the rest; None for the rest where helpers are not worth their start."""
+    """The first batches, and the rest; None for the rest if helpers are not worth starting."""
     if _cores() == 1:
         return todo, None
     few: list[list[str]] = []
@@ -103,9 +103,8 @@ def _split(todo: Iterator[list[str]]) -> tuple[Iterable[list[str]], Iterator[lis
 
 
 def _characters(batch: list[str]) -> int:
-    return sum(
-        len(text) for text in batch if isinstance(text, str)
-    )  # (what is none is refused where it is cut)
+    # (other types are rejected by the tokenizer)
+    return sum(len(text) for text in batch if isinstance(text, str))
 
 
 def _cores() -> int:
@@ -121,7 +120,7 @@ def _ids(reply: bytes) -> Ids:
 
 
 class Helpers:
-    """Child processes that all do the same work; a context manager."""
+    """A pool of child processes that do the same work; a context manager."""
 
     def __init__(self, setup: dict[str, Any]) -> None:
         self._setup = json.dumps(setup).encode()
@@ -150,7 +149,7 @@ class Helpers:
             process.wait()
 
     def map(self, todo: Iterator[list[str]]) -> Iterator[bytes]:
-        """The reply to each batch, in order; at most two batches a helper are under way."""
+        """The reply to each batch, in order; at most two batches per helper are in flight."""
         waiting: deque[Future[bytes]] = deque()
         for batch in todo:
             waiting.append(self._threads.submit(self._ask_any, batch))
@@ -160,7 +159,7 @@ class Helpers:
             yield waiting.popleft().result()
 
     def finish(self) -> Iterator[bytes]:
-        """What each helper has to tell at the end."""
+        """The final reply of each helper."""
         return self._threads.map(lambda process: _ask(process, b""), self._processes)
 
     def _ask_any(self, batch: list[str]) -> bytes:
@@ -172,7 +171,7 @@ class Helpers:
 
 
 def _ask(process: subprocess.Popen[bytes], message: bytes) -> bytes:
-    """Send a message and wait for the reply. Raises what the helper raised."""
+    """Send a message and wait for the reply. Raises DataError as the helper does, UlmusError if the helper died."""
     try:
         send(process.stdin, message)
         reply = receive(process.stdout)
@@ -180,7 +179,7 @@ def _ask(process: subprocess.Popen[bytes], message: bytes) -> bytes:
         reply = None
     if reply is None:
         raise UlmusError(
-            f"A helper process that cuts texts ended unexpectedly (exit code {process.wait()}). Is there enough memory?"
+            f"A tokenizer process ended unexpectedly (exit code {process.wait()}). Check that there is enough memory."
         )
     if reply[:1] == b"!":
         raise DataError(reply[1:].decode("utf-8", "replace"))
@@ -188,7 +187,7 @@ def _ask(process: subprocess.Popen[bytes], message: bytes) -> bytes:
 
 
 def send(pipe: IO[bytes] | None, message: bytes) -> None:
-    """Write a message: its length in 8 bytes, and itself."""
+    """Write a message, preceded by its length in 8 bytes."""
     if pipe is not None:
         pipe.write(len(message).to_bytes(8, "little") + message)
         pipe.flush()

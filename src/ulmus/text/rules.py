@@ -1,4 +1,4 @@
-"""What is done to a text besides cutting it: named rules, each on or off, each a pure function of strings.
+"""What is done to a text besides tokenizing it: named rules, each on or off, each a pure function of strings.
 
 | rule | what it does | example |
 |---|---|---|
@@ -159,12 +159,12 @@ def stretch(times: int, letter: str, word: str) -> str:
     return word
 
 
-def merge_repeats(chunks: list[str], cut: Callable[[str], list[str]]) -> list[str]:
+def merge_repeats(chunks: list[str], split: Callable[[str], list[str]]) -> list[str]:
     """Three or more equal words in a row become one chunk `" xxwrep N word"` (no chunk of a user has a space)."""
     merged: list[str] = []
     for chunk, group in groupby(chunks):
         times = sum(1 for _ in group)
-        if times < 3 or not _PLAIN_WORD.fullmatch(chunk) or len(cut(chunk)) != 1:
+        if times < 3 or not _PLAIN_WORD.fullmatch(chunk) or len(split(chunk)) != 1:
             merged += [chunk] * times
             continue
         while times >= 3:

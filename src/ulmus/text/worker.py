@@ -1,8 +1,8 @@
 """A helper process of `parallel`: texts come in on the standard input, ids or counts go out on the standard output.
 
-The first message says what to do: {"tokenizer": JSON} cuts, {"config": ...} counts. Then every message is a JSON list
-of texts; an empty one asks for the counts. A reply begins with `+`, or with `!` and what was wrong. Ctrl-C is the
-parent's business: a helper ends when its input does. Knows no files.
+The first message says what to do: {"tokenizer": JSON} encodes, {"config": ...} counts. Then each message is a JSON list
+of texts; an empty one asks for the counts. A reply begins with `+`, or with `!` and an error message. Ctrl-C is left to
+the parent: a helper ends when its input ends. Knows no files.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def serve() -> None:
     """Answer messages until the input ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     source, out = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # whatever prints must not come between the messages
+    os.dup2(2, 1)  # nothing printed may mix with the messages
     setup = receive(source)
     if setup is None:
         return

@@ -44,8 +44,8 @@ def test_indicator_rows_are_not_sets_of_the_numbers_0_and_1(make: Fit, corpus: A
 
 
 def test_a_column_of_ids_is_refused_before_any_work(make: Fit, corpus: Any) -> None:
-    """The message says what to check."""
-    with pytest.raises(DataError, match="Is it the right label column"):
+    """With what to do."""
+    with pytest.raises(DataError, match="Is this the right label column"):
         make().fit(corpus.texts, range(len(corpus.texts)))
 
 

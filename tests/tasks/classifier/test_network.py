@@ -305,8 +305,6 @@ class OneBatch:
 
     epoch = 0
 
-    epoch = 0
-
     def __init__(self, only: Any) -> None:
         self.only = only
 

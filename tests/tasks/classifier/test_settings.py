@@ -149,7 +149,7 @@ def test_the_same_seed_gives_the_same_classifier_and_leaves_global_random_states
         (["", "  "], ["x", "y"], DataError, "got only empty ones"),
         ([], [], DataError, "at least two classes"),
         ("a text", ["x"], UsageError, "single str"),
-        (["a", "b", "c"], ["x", "y", ("x", None)], UsageError, "has none"),
+        (["a", "b", "c"], ["x", "y", ("x", None)], UsageError, "has no label"),
         (["a", "b"], [None, None], DataError, "only missing ones"),
         (["a", 5], ["x", "y"], UsageError, "expected str, got int at position 1"),
         (["a"], [["x", "y"]], DataError, "at least two"),

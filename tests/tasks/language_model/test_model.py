@@ -118,7 +118,7 @@ def test_columns_and_streams_are_texts_too(corpus: Any, make_lm: Fit) -> None:
     ("texts", "message"),
     [
         ((text for text in ["a", "b"]), "read several times, got a generator"),
-        ("one text", "expected a list of them, got a single str"),
+        ("one text", "expected a list, got a single str"),
         ([1, 2], "expected str, got int at position 0"),
         (pd.DataFrame({"text": ["a"], "more": ["b"]}), "expected one column"),
     ],

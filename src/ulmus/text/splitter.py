@@ -1,9 +1,9 @@
-"""Where a run of non-space characters is cut into words: one regular expression per kind of tokenizer.
+"""Splits a run of non-space characters into words: one regular expression per tokenizer type.
 
 How: `tokenizers`' `Split` (Oniguruma), so the same expression stands in the saved `tokenizer.json`. Every
 branch either has a bounded look-ahead or consumes what it scanned: time is linear in the length of the
 text.
-Costs: about 3 microseconds a call, a plain word a tenth of that. Knows nothing of case, repeats and vocabularies.
+Costs: about 3 microseconds a call, a plain word a tenth of that. Knows nothing of case, repeats or vocabularies.
 """
 
 from __future__ import annotations
@@ -12,25 +12,25 @@ import re
 
 from tokenizers import Regex, pre_tokenizers
 
-__all__ = ["Cutter", "expression"]
+__all__ = ["Splitter", "expression"]
 
 # One character of a script that is written without spaces; with its combining marks it is a unit of its own.
 _DENSE = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\p{Tibetan}"
-_LETTER = r"[\p{L}\p{N}\p{M}\u200c\u200d]"  # what a word goes on with; ZWJ and ZWNJ join letters in Persian and Indic
+_LETTER = (
+    r"[\p{L}\p{N}\p{M}\u200c\u200d]"  # what continues a word; ZWJ and ZWNJ join letters in Persian and Indic
+)
 _END = rf"(?![[\p{{L}}\p{{N}}]&&[^{_DENSE}]])"  # (what is a unit of its own ends a word as a space does)
 _APOSTROPHE = "['\u2019]"
 _NOT = rf"(?i:n{_APOSTROPHE}t){_END}"
 _CLITIC = rf"{_APOSTROPHE}(?i:s|re|ve|ll|d|m){_END}"
-_TAIL = (
-    r"[^\s<>\"'.,;:!?)\]}\u2026\u201d\u2019\u00bb]"  # a URL does not end with the punctuation of its sentence
-)
+# A URL does not end with the punctuation of its sentence.
+_TAIL = r"[^\s<>\"'.,;:!?)\]}\u2026\u201d\u2019\u00bb]"
 _TLD = r"(?i:com|org|net|edu|gov|info|io|uk|de|fr|es|it|nl|ru|cn|jp|eu)"
 
 _TITLE = r"(?i:mr|mrs|ms|dr|prof|st|jr|sr|vs)\."
 
-_SPECIAL = (
-    "xx(?=(?:unk|pad|bos|eos|fld|rep|wrep|up|maj))"  # a user's own "xxmaj" is two words, never a marker
-)
+# A user's own "xxmaj" is two words, never a marker.
+_SPECIAL = "xx(?=(?:unk|pad|bos|eos|fld|rep|wrep|up|maj))"
 _ADDRESSES = (
     rf"(?i:https?://|ftp://|www\.)[^\s<>\"]*{_TAIL}",
     r"[\p{L}\p{N}._%+\-]{1,64}@[\p{L}\p{N}\-]{1,63}(?:\.[\p{L}\p{N}\-]{1,63}){1,8}",
@@ -75,21 +75,21 @@ _WORD_PARTS = (
     _FLAG,
     r"\X",
 )
-_PIECE_PARTS = (_SIGNS[0], rf"{_APOSTROPHE}(?:s|t|re|ve|ll|d|m)(?!{_LETTER})", rf"{_LETTER}+", _FLAG, r"\X")
+_SUBWORD_PARTS = (_SIGNS[0], rf"{_APOSTROPHE}(?:s|t|re|ve|ll|d|m)(?!{_LETTER})", rf"{_LETTER}+", _FLAG, r"\X")
 
 
 def expression(kind: str) -> str:
-    """The expression for "word" (words as people write them) or "piece" (runs of letters, to be cut further)."""
-    parts = _WORD_PARTS if kind == "word" else _PIECE_PARTS
+    """The expression for "word" (words as people write them) or "subword" (runs of letters, to be split further)."""
+    parts = _WORD_PARTS if kind == "word" else _SUBWORD_PARTS
     return "|".join(f"(?:{part})" for part in parts)
 
 
-# Half of all chunks are a word of letters, perhaps with a sign behind it: cut here, as the expression would.
+# Half of all chunks are a word of letters, perhaps followed by punctuation: split here, as the expression would.
 _PLAIN = re.compile(rf"(?!{_TITLE})([A-Za-zÀ-ÖØ-öø-ÿА-яЁё]+)([.,!?;:]?)")
 
 
-class Cutter:
-    """Callable: a chunk (no white space in it) -> its words, whose concatenation is the chunk."""
+class Splitter:
+    """Callable: a chunk (without white space) -> its words, whose concatenation is the chunk."""
 
     def __init__(self, kind: str) -> None:
         self.splitter = pre_tokenizers.Split(Regex(expression(kind)), "isolated")

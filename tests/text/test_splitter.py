@@ -1,4 +1,4 @@
-"""Where chunks are cut into words."""
+"""Where chunks are split into words."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ulmus.text.cut import Cutter
+from ulmus.text.splitter import Splitter
 
-WORD, PIECE = Cutter("word"), Cutter("piece")
+WORD, PIECE = Splitter("word"), Splitter("subword")
 CHUNKS = st.text(st.characters(exclude_categories=["Cs", "Zs", "Zl", "Zp", "Cc"]), min_size=1, max_size=30)
 
 CASES = {
@@ -85,7 +85,7 @@ CASES = {
 
 @pytest.mark.parametrize(("chunk", "words"), CASES.items())
 def test_a_chunk_is_cut_where_people_see_words(chunk: str, words: str) -> None:
-    """Contractions, abbreviations, numbers, addresses, emoji and scripts of all kinds are cut sanely."""
+    """Contractions, abbreviations, numbers, addresses, emoji and scripts of all kinds are split sensibly."""
     assert WORD(chunk) == words.split(" ")
 
 

@@ -1,8 +1,8 @@
-"""Subword and character pieces -> text. Spaces are in the pieces, so everything comes back exactly; markers are undone.
+"""Subwords and characters -> text. They contain the spaces, so text is restored exactly; markers are undone.
 
-How: the pieces between two markers are put together; a marker holds for the first word of what follows,
-found by the same cut that encoding used. Costs: under a microsecond a piece, a few a marker. Never fails: a
-marker in vain, as a language model may write it, is left out. Knows no ids.
+How: the subwords between two markers are concatenated; a marker applies to the first word after it, found by the
+splitter that encoding used. Costs: under a microsecond per subword, a few per marker. Never fails: a marker without
+its word, as a language model may generate it, is dropped. Knows no ids.
 """
 
 from __future__ import annotations
@@ -11,17 +11,17 @@ from collections.abc import Callable, Iterator, Sequence
 
 from ulmus.text.rules import MOST, restore_case
 
-__all__ = ["join_pieces"]
+__all__ = ["join_subwords"]
 
 _HIDDEN = {"xxpad", "xxbos", "xxeos", "xxfld"}
 _SPACE = "\u2581"
 
 
-def join_pieces(tokens: Sequence[str], cut: Callable[[str], list[str]], unknown: str = "") -> str:
-    """The text that the pieces stand for; `cut` is the cut of the tokenizer, `unknown` stands for each `xxunk`."""
+def join_subwords(tokens: Sequence[str], split: Callable[[str], list[str]], unknown: str = "") -> str:
+    """The text of the tokens; `split` is the tokenizer's splitter, `unknown` replaces each `xxunk`."""
     text: list[str] = []
     for case, times, part in _stretches(tokens, unknown):
-        word, rest = _first_word(part, cut) if case or times else ("", part)
+        word, rest = _first_word(part, split) if case or times else ("", part)
         space = _SPACE * word.startswith(_SPACE)
         word = space + restore_case(case, word.removeprefix(_SPACE))
         text += [word] * max(1, times) + [rest]
@@ -55,16 +55,16 @@ def _stretches(tokens: Sequence[str], unknown: str) -> Iterator[tuple[str, int, 
 
 
 def _number(tokens: Sequence[str], i: int) -> tuple[int, int]:
-    """The number that the digits from position i on write, and the position after them."""
+    """The number written by the digits from position i on, and the position after them."""
     start = i
     while i < len(tokens) and i - start < 3 and len(tokens[i]) == 1 and tokens[i] in "0123456789":
         i += 1
     return min(int("".join(tokens[start:i]) or 0), MOST), i
 
 
-def _first_word(text: str, cut: Callable[[str], list[str]]) -> tuple[str, str]:
+def _first_word(text: str, split: Callable[[str], list[str]]) -> tuple[str, str]:
     """The first word, with the space before it, and the rest."""
     lead = len(text) - len(text.lstrip(_SPACE))
     chunk = text[lead:].split(_SPACE, 1)[0].split("\n", 1)[0]
-    end = lead + (len(cut(chunk)[0]) if chunk else 0)
+    end = lead + (len(split(chunk)[0]) if chunk else 0)
     return text[:end], text[end:]

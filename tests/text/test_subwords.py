@@ -1,4 +1,4 @@
-"""Subword and character pieces: how words become pieces, what a model is trained on."""
+"""Subwords and characters: how words are split, what a model is trained on."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections import Counter
 
 import pytest
 
-from ulmus.text.decode_pieces import join_pieces
-from ulmus.text.pieces import PieceExpander, train_model
+from ulmus.text.decode_subwords import join_subwords
 from ulmus.text.rules import RulesConfig
+from ulmus.text.subwords import SubwordExpander, train_model
 from ulmus.text.vocab import SPECIALS
 
-CHARS = PieceExpander(RulesConfig(), None)
+CHARS = SubwordExpander(RulesConfig(), None)
 
 
 @pytest.mark.parametrize(
@@ -61,4 +61,4 @@ def test_the_pieces_begin_with_the_special_tokens(kind: str) -> None:
 )
 def test_pieces_become_text_again(tokens: str, text: str) -> None:
     """Markers are undone; those in vain are left out."""
-    assert join_pieces(tokens.split(" "), CHARS.cut) == text
+    assert join_subwords(tokens.split(" "), CHARS.split) == text

@@ -1,9 +1,8 @@
-"""Subword and character kinds: a chunk -> pieces that carry their space (`▁`), and the training of their models.
+"""Subword and character tokenizers: a chunk -> subwords that carry their space (`▁`), and the training of the models.
 
-How: the chunk is cut into runs of letters and single signs; a run is lower-cased behind its marker, letters
-repeated four times or more become `xxrep N c` where they stand, the rest goes through the unigram or BPE
-model of `tokenizers`, or falls apart into characters. Training sees the same runs with their counts. Costs:
-see `train_model`. Knows no files, no ids.
+How: the chunk is split into runs of letters and single signs; a run is lower-cased after its marker, letters repeated
+four times or more become `xxrep N c` in place, and the rest goes through the unigram or BPE model of `tokenizers`, or
+is split into characters. Training uses these runs with their counts. Costs: see `train_model`. Knows no ids.
 """
 
 from __future__ import annotations
@@ -17,35 +16,35 @@ from functools import lru_cache
 from tokenizers import Regex, decoders, models, normalizers, pre_tokenizers, trainers
 from tokenizers import Tokenizer as Standard
 
-from ulmus.text.cut import Cutter, expression
 from ulmus.text.expand import WORDS, special
 from ulmus.text.rules import MOST, RulesConfig, lower_case, repeat
+from ulmus.text.splitter import Splitter, expression
 from ulmus.text.vocab import SPECIALS, Vocab
 
-__all__ = ["SPACE", "PieceExpander", "train_model"]
+__all__ = ["SPACE", "SubwordExpander", "train_model"]
 
-SPACE = "\u2581"  # stands for the space before a chunk
+SPACE = "\u2581"  # represents the space before a chunk
 _LETTER_RUN = re.compile(r"([^\W\d_])\1{3,}")
 _LOOKALIKE = re.compile("(?<=xx)(?=" + "|".join(name[2:] for name in SPECIALS) + ")")
-_BUDGET = 15_000_000  # characters that a subword model is trained on, counting repeated runs
+_BUDGET = 15_000_000  # characters to train a subword model on, repeated runs included
 _DIFFERENT = 3_000_000  # the same, counting each run once
-_COMMON = 20  # a run this frequent is offered to the unigram model as a piece of its own
+_COMMON = 20  # runs this frequent are offered to the unigram model as subwords
 _MARKS = (["xxup"], ["xxmaj"])
 _DIGITS = list("0123456789")  # always in the alphabet: repeats need them
 
 
-class PieceExpander:
-    """Callable: a chunk -> markers and pieces. model: None for characters."""
+class SubwordExpander:
+    """Callable: a chunk -> markers and subwords. model: None for characters."""
 
     def __init__(self, rules: RulesConfig, model: models.Model | None) -> None:
         self.rules = rules
         self.trained = model
-        self.cut = Cutter("piece")
+        self.split = Splitter("subword")
         self._known = lru_cache(WORDS)(self._tokens)
         self._known_runs = lru_cache(WORDS)(self._given)
 
     def __call__(self, chunk: str) -> list[str]:
-        """The markers and pieces of a chunk."""
+        """The markers and subwords of a chunk."""
         if found := special(chunk):
             marks, chunk = found
             return [*marks[:1], *"".join(marks[1:]), *(self(chunk) if chunk else [])]
@@ -56,18 +55,18 @@ class PieceExpander:
 
     def _words(self, chunk: str) -> list[str]:
         """The runs of letters and the signs of a chunk, the first with its space."""
-        words = self.cut(chunk.replace(SPACE, "_"))  # a user's own ▁ would come back as a space
+        words = self.split(chunk.replace(SPACE, "_"))  # a user's own ▁ would come back as a space
         return [SPACE + words[0], *words[1:]] if words else []
 
     def _tokens(self, word: str) -> tuple[str, ...]:
         return tuple(
             token
             for part in self._parts(word)
-            for token in (part if isinstance(part, list) else self.pieces(part))
+            for token in (part if isinstance(part, list) else self.subwords(part))
         )
 
     def _parts(self, word: str) -> Iterator[str | list[str]]:
-        """What is cut into pieces as a string, what is ready (markers) as a list, in order."""
+        """The parts of a word in order: strings still to be split into subwords, lists of finished tokens (markers)."""
         space, word = word[: word.startswith(SPACE)], word.removeprefix(SPACE)
         if self.rules.repeat_chars and (found := repeat(word)):
             yield [*space, "xxrep", *str(found[0]), found[1]]
@@ -78,7 +77,7 @@ class PieceExpander:
         yield from self._runs(space + low) if self.rules.repeat_chars else _apart(space + low)
 
     def runs(self, chunk: str) -> list[str]:
-        """What of a chunk a model is to cut into pieces: what it is trained on."""
+        """The runs of a chunk that a model splits into subwords, and is trained on."""
         if special(chunk):
             return []
         return [run for word in self._words(chunk) for run in self._known_runs(word)]
@@ -96,12 +95,12 @@ class PieceExpander:
                 end = run.end()
         yield from _apart(word[end:])
 
-    def pieces(self, word: str) -> list[str]:
-        """The pieces of a run of characters, which put together are the run."""
+    def subwords(self, word: str) -> list[str]:
+        """The subwords of a run of characters; their concatenation is the run."""
         return list(word) if self.trained is None else [token.value for token in self.trained.tokenize(word)]
 
     def standard(self, vocab: Vocab) -> Standard:
-        """The tokenizer in the library's own terms: same cut, same ids; no markers."""
+        """The tokenizer as an object of the `tokenizers` library: same subwords, same ids; no markers."""
         if self.trained is None:
             model: models.Model = models.WordLevel(
                 {token: i for i, token in enumerate(vocab.tokens)}, unk_token="xxunk"
@@ -109,7 +108,7 @@ class PieceExpander:
             split = pre_tokenizers.Split(Regex("."), "isolated")
         else:
             model = self.trained
-            split = pre_tokenizers.Split(Regex(f"{SPACE}?(?:{expression('piece')})"), "isolated")
+            split = pre_tokenizers.Split(Regex(f"{SPACE}?(?:{expression('subword')})"), "isolated")
         standard = Standard(model)
         spaces = [normalizers.Replace(Regex(r"\s+"), " "), normalizers.Strip()]
         standard.normalizer = normalizers.Sequence([*spaces, *[normalizers.Lowercase()] * self.rules.case])
@@ -119,21 +118,20 @@ class PieceExpander:
 
 
 def _apart(word: str) -> Iterator[str]:
-    """The word in parts none of which a model could take for one of our special tokens."""
+    """The word, split so that no part contains the name of a special token."""
     if word:
         yield from _LOOKALIKE.split(word) if "xx" in word else (word,)
 
 
 def train_model(runs: Counter[str], kind: str, *, size: int, min_freq: int) -> tuple[models.Model, list[str]]:
-    """A unigram (Kudo 2018) or BPE (Sennrich et al. 2016) model of `size` pieces, and the pieces by their ids.
+    """A unigram (Kudo 2018) or BPE (Sennrich et al. 2016) model of `size` subwords, and the subwords by id.
 
-    runs: how often each run of characters stands in the texts. Characters rarer than `min_freq`, and all
-    but the most frequent half of `size`, are left out (they become `xxunk`). Costs: about a minute for a
-    large corpus: no more than 15 million characters are looked at, counts scaled down evenly.
+    runs: how often each run of characters occurs. Characters rarer than `min_freq`, and all but the `size` // 2 most
+    frequent ones, are omitted (they become `xxunk`). Costs: about a minute for a large corpus; at most 15 million
+    characters are used, with counts scaled down evenly.
     """
-    os.environ.setdefault(
-        "TOKENIZERS_PARALLELISM", "true"
-    )  # else a later fork of this process prints a warning
+    # (without it a later fork of this process prints a warning)
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
     letters: Counter[str] = Counter()
     for run, n in runs.items():
         for letter in run:
@@ -148,7 +146,7 @@ def train_model(runs: Counter[str], kind: str, *, size: int, min_freq: int) -> t
             special_tokens=list(SPECIALS),
             unk_token="xxunk",
             initial_alphabet=_DIGITS,
-            shrinking_factor=0.5,  # half the time of the default 0.75, 0.3% more pieces per text
+            shrinking_factor=0.5,  # half the time of the default 0.75, 0.3% more subwords per text
             seed_size=20 * size,  # type: ignore[call-arg]  # there, but not in its stub
             show_progress=False,
         )
@@ -169,10 +167,10 @@ def train_model(runs: Counter[str], kind: str, *, size: int, min_freq: int) -> t
 
 
 def _weighted(runs: Counter[str], usual: set[str], *, seeds: bool) -> Iterator[str]:
-    """The runs as often as they count, scaled down to the budget, cut at unusual characters.
+    """The runs, repeated by their counts scaled down to the budget, split at unusual characters.
 
-    seeds: the unigram trainer only considers pieces that stand in two different runs, which no whole word does
-    that is part of no other; a common run is therefore given once more with a space sign after it.
+    seeds: the unigram trainer considers only subwords that occur in two different runs, which excludes a whole word
+    that is part of no other; common runs are therefore added once more, followed by a space sign.
     """
     total = sum(len(run) * n for run, n in runs.items())
     scale = max(1.0, total / _BUDGET, sum(map(len, runs)) / _DIFFERENT)
