@@ -130,7 +130,7 @@ def test_several_columns_of_zeros_and_ones_are_labels(
         *("--config", corpus / "tiny.toml", "--language-model", "none"),
     )
     assert done.exit_code == 0, done.stderr
-    assert "60 labelled texts of 2 classes, 1 unlabelled" in done.stderr
+    assert "60 labelled texts, 2 classes, 1 unlabelled texts" in done.stderr
     manifest = bundle.read_manifest(tmp_path / "m.ulmus")
     assert (manifest["labels"], manifest["multi_label"]) == (["long", "nice"], True)
     result = scored(run, tmp_path / "m.ulmus", data)

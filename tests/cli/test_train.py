@@ -43,7 +43,7 @@ def test_a_classifier_is_trained_and_compared_with_its_parts(
     assert f"Saved {out}" in done.stdout
     assert done.stdout.isascii()
     assert "Training texts: 60 with a label, 0 without" in done.stderr
-    assert "60 labelled texts of 2 classes, 40 unlabelled" in done.stderr
+    assert "60 labelled texts, 2 classes, 40 unlabelled texts" in done.stderr
     assert "\n  good  30   50.0%\n" in done.stderr
     assert done.stdout.splitlines()[-1].startswith(f"Next: ulmus predict {out} FILE -o ")
     assert sorted(written(out)["labels"]) == ["bad", "good"]
@@ -71,7 +71,7 @@ def test_rows_with_an_empty_label_are_unlabelled_texts(
     data = write_csv(tmp_path / "mixed.csv", ["text", "label"], rows)
     done = run("train", data, "--label", "label", "--out", tmp_path / "m.ulmus", "--config", tiny)
     assert done.exit_code == 0, done.stderr
-    assert "40 labelled texts of 2 classes, 20 unlabelled" in done.stderr
+    assert "40 labelled texts, 2 classes, 20 unlabelled texts" in done.stderr
 
 
 def test_a_folder_of_texts_is_data(tiny: Path, tmp_path: Path, run: Run, reviews: Reviews) -> None:
@@ -100,7 +100,7 @@ def test_columns_of_a_file_without_header_have_numbers(
         *("--out", tmp_path / "m.ulmus", "--config", tiny),
     )
     assert done.exit_code == 0, done.stderr
-    assert "40 labelled texts of 2 classes, 10 unlabelled" in done.stderr
+    assert "40 labelled texts, 2 classes, 10 unlabelled texts" in done.stderr
     assert "FILE --no-header -o predictions.csv" in done.stdout
 
 

@@ -125,7 +125,7 @@ def read(path: Path) -> dict[str, Any]:
             f"--config {path}: {error.strerror or error}. Give an existing TOML file."
         ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"--config {path} is not TOML: {error}.") from error
+        raise ConfigError(f"--config {path} is not valid TOML: {error}.") from error
 
 
 def _unknown(key: str, path: Path, known: list[str], command: str) -> str:
