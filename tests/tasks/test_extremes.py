@@ -34,7 +34,7 @@ def test_a_classifier_can_be_trained_on_two_texts(make: Any) -> None:
 def test_an_invalid_seed_is_refused_at_once(seed: Any) -> None:
     """Both models refuse it and name the valid range."""
     with pytest.raises(ConfigError, match="seed: expected a whole number from 0 to 4,294,967,295, got"):
-        LanguageModel(seed=seed)
+        LanguageModel(seed=seed, verbose=False).fit(["a b", "b a"])
     with pytest.raises(ConfigError, match="seed: expected"):
         TextClassifier(seed=seed).fit(["a", "b"], ["x", "y"])
 

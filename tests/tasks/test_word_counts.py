@@ -170,7 +170,7 @@ def test_a_text_gets_the_same_prediction_alone_and_in_any_batch() -> None:
         (["a b", float("nan")], ["x", None], UsageError, "has no label"),
         (["a b", "b c"], ["x", float("nan")], UsageError, "has no label"),
         (["a b", 7], ["x", "y"], UsageError, "expected str, got int at position 1"),
-        ("a film", ["x", "y"], UsageError, "expected a list of them"),
+        ("a film", ["x", "y"], UsageError, "expected a list"),
     ],
 )
 def test_bad_input_says_what_to_do(
@@ -229,7 +229,7 @@ def test_a_single_text_is_not_taken_for_a_list_of_characters() -> None:
     """predict expects a list, explain a single text."""
     model = WordCounts().fit(*reviews(50))
     for use in (model.predict, model.predict_proba):
-        with pytest.raises(UsageError, match="expected a list of them"):
+        with pytest.raises(UsageError, match="expected a list"):
             use("a film")
     with pytest.raises(UsageError, match="expected one str, got list"):
         model.explain(["a film"])  # type: ignore[arg-type]
