@@ -33,6 +33,19 @@ class RunSettings:
     callbacks: tuple[Callback, ...] = ()
     verbose: bool = False
 
+    @classmethod
+    def of(cls, model: Any) -> RunSettings:
+        """The settings of a model that has them as attributes. Raises ConfigError for values out of range."""
+        return cls(
+            seed=model.seed,
+            device=model.device,
+            precision=model.precision,
+            minutes=model.minutes,
+            folder=work_folder(model.work_dir),
+            callbacks=tuple(model.callbacks),
+            verbose=model.verbose,
+        )
+
     def __post_init__(self) -> None:
         check_seed(self.seed)
         check_minutes(self.minutes)

@@ -33,7 +33,7 @@ from ulmus.tasks.classifier.material import Material
 from ulmus.tasks.classifier.network import ClassifierNetwork
 from ulmus.tasks.estimator import Estimator, not_fitted, sklearn_names
 from ulmus.tasks.language_model.start import check_given
-from ulmus.tasks.settings import RunSettings, check_minutes, work_folder
+from ulmus.tasks.settings import RunSettings, check_minutes
 from ulmus.tasks.word_counts import WordCounts
 from ulmus.text.tokenizer import Tokenizer
 from ulmus.train.callbacks import Callback
@@ -103,7 +103,7 @@ class TextClassifier(Estimator):
         damaged language model file.
         """
         self._check_settings()
-        settings = self._settings()
+        settings = RunSettings.of(self)
         material = Material.of(texts, labels, unlabeled, valid, sample_weight=sample_weight, seed=self.seed)
         recipe = Recipe(
             self._config(),
@@ -116,17 +116,6 @@ class TextClassifier(Estimator):
         )
         self.fitted_ = fit(material, recipe, settings)
         return self
-
-    def _settings(self) -> RunSettings:
-        return RunSettings(
-            seed=self.seed,
-            device=self.device,
-            precision=self.precision,
-            minutes=self.minutes,
-            folder=work_folder(self.work_dir),
-            callbacks=tuple(self.callbacks),
-            verbose=self.verbose,
-        )
 
     def _wants_teaching(self, material: Material) -> bool:
         """Whether word counts teach: few labels, and at least twice as many unlabelled texts."""

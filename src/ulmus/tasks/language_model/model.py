@@ -94,7 +94,7 @@ class LanguageModel:
         self.fitted_ = fitting.fit(
             self.config,
             self._texts(texts),
-            self._settings(),
+            RunSettings.of(self),
             valid=_valid(valid),
             about=self.about,
             start=None if self.start is None else self.start._fitted(),
@@ -110,7 +110,7 @@ class LanguageModel:
         """
         start = dataclasses.replace(self._fitted(), config=self.config)
         self.fitted_ = fitting.fine_tune(
-            start, self._texts(texts), self._settings(), valid=_valid(valid), about=self.about
+            start, self._texts(texts), RunSettings.of(self), valid=_valid(valid), about=self.about
         )
         return self
 
@@ -124,7 +124,10 @@ class LanguageModel:
         A model that is not fitted is initialised for these texts, as by `fit`; the weights are not changed.
         Source: Smith 2017, section 3.3. Raises DataError: no texts.
         """
-        settings, own = self._settings(), RunTexts(readable(texts), work_folder(self.work_dir), name="lm-ids")
+        settings, own = (
+            RunSettings.of(self),
+            RunTexts(readable(texts), work_folder(self.work_dir), name="lm-ids"),
+        )
         model = getattr(self, "fitted_", None) or fitting.untrained(self.config, own, settings)
         self.fitted_ = model
         store = own.ids(model.tokenizer)
@@ -224,17 +227,6 @@ class LanguageModel:
     def _texts(self, texts: Iterable[str]) -> RunTexts:
         folder = work_folder(self.work_dir)
         return RunTexts(readable(texts), folder, name="lm-ids", verbose=self.verbose)
-
-    def _settings(self) -> RunSettings:
-        return RunSettings(
-            seed=self.seed,
-            device=self.device,
-            precision=self.precision,
-            minutes=self.minutes,
-            folder=work_folder(self.work_dir),
-            callbacks=tuple(self.callbacks),
-            verbose=self.verbose,
-        )
 
 
 def _valid(texts: Iterable[str] | None) -> Iterable[str] | None:
