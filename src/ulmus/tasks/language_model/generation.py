@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ulmus.errors import UsageError
 from ulmus.models.encoder import State
-from ulmus.models.encoders import for_inference
+from ulmus.models.encoders import packed
 from ulmus.tasks.language_model.fitted import FittedLanguageModel
 from ulmus.tasks.language_model.network import LMNetwork
 from ulmus.text.vocab import BOS, EOS, PAD, UNK
@@ -107,7 +107,7 @@ def sample(
 def _stateful_forward(network: LMNetwork, samples: int, precision: str) -> Callable[[Tensor], Tensor]:
     """A forward pass that carries its state from call to call: ids (S, T) -> the last outputs (S, E) float32."""
     if network.encoder.embedding.device.type == "cpu":
-        reader = for_inference(network.encoder, precision)
+        reader = packed(network.encoder, precision)
         state = reader.start(samples)
         return lambda ids: reader.forward(ids.t().flatten(), [samples] * ids.shape[1], state)[-1][
             -samples:
