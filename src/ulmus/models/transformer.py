@@ -69,7 +69,7 @@ class TransformerConfig:
         """The inverse of `to_dict`. Raises TypeError, ValueError, ConfigError: values that cannot be a config."""
         sizes = {name: saved[name] for name in ("width", "window", "overlap")}
         layout, architecture = dict(saved["layout"]), saved["architecture"]
-        special = {name: tuple(layout.pop(name)) for name in ("prefix", "separator", "suffix")}
+        special: dict[str, Any] = {name: tuple(layout.pop(name)) for name in ("prefix", "separator", "suffix")}
         numbers = [*sizes.values(), *layout.values(), *(i for ids in special.values() for i in ids)]
         if not all(type(n) is int and 0 <= n < LARGEST_ID for n in numbers) or not isinstance(
             architecture, dict
@@ -96,9 +96,9 @@ class Transformer(nn.Module):
     def __init__(self, config: TransformerConfig, model: nn.Module) -> None:
         super().__init__()
         self.config = config
-        if getattr(model, "pooler", None) is not None:
-            model.pooler = None  # not used here: a parameter without a gradient
         self.model: Any = model
+        if getattr(model, "pooler", None) is not None:
+            self.model.pooler = None  # not used here: parameters without a gradient
         accepted = inspect.signature(model.forward).parameters
         self._options: dict[str, Any] = {"use_cache": False} if "use_cache" in accepted else {}
         self._typed = "token_type_ids" in accepted and getattr(model.config, "type_vocab_size", 0) > 1
@@ -238,12 +238,13 @@ def skeleton(config: TransformerConfig) -> Transformer:
         from transformers.initialization import no_init_weights
     except ImportError as error:
         raise MissingExtra.of("transformers", "transformers", "This model") from error
-    kind = config.architecture.get("model_type")
+    kind = str(config.architecture.get("model_type"))
     if kind not in transformers.CONFIG_MAPPING:
         raise ConfigError(f"transformers {transformers.__version__} knows no architecture {kind!r}.")
     own = transformers.CONFIG_MAPPING[kind].from_dict(config.architecture)
     with no_init_weights():
-        return Transformer(config, transformers.AutoModel.from_config(own, trust_remote_code=False))
+        auto: Any = transformers.AutoModel
+        return Transformer(config, auto.from_config(own, trust_remote_code=False))
 
 
 def _positions(config: Any) -> int:
@@ -282,8 +283,10 @@ def _by_length(lengths: Tensor) -> list[Tensor]:
     """Indices of windows of `lengths` (W,) in batches of one padded length, each of at most `TOKENS` tokens."""
     padded = lengths // GRAIN
     order = padded.argsort(descending=True, stable=True)
+    counts = torch.unique_consecutive(padded[order], return_counts=True)[1]
+    groups: tuple[Tensor, ...] = torch.split(order, counts.tolist())
     return [
         batch
-        for same in order.split(torch.unique_consecutive(padded[order], return_counts=True)[1].tolist())
-        for batch in same.split(max(1, TOKENS // int((padded[same[0]] + 1) * GRAIN)))
+        for same in groups
+        for batch in torch.split(same, max(1, TOKENS // int((padded[same[0]] + 1) * GRAIN)))
     ]

@@ -134,5 +134,5 @@ def check_vocabulary(tokenizer: AnyTokenizer, expected: Mapping[str, Any]) -> No
     if expected["fingerprint"] != vocabulary_of(tokenizer):
         raise VocabMismatch(
             f"the weights were trained with vocabulary {expected['fingerprint']} ({expected['size']:,} tokens), the "
-            f"tokenizer has {tokenizer.vocab.fingerprint} ({len(tokenizer):,})."
+            f"tokenizer has {vocabulary_of(tokenizer)} ({len(tokenizer):,})."
         )

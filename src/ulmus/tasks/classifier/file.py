@@ -99,8 +99,7 @@ def _parts(manifest: dict[str, Any], tokenizer_json: str, tensors: dict[str, Any
     multi_label = {combination.multi_label, counts.objective.multi_label, manifest["multi_label"]}
     if multi_label not in ({True}, {False}) or not all(0 <= t <= 1 for t in thresholds.values()):
         raise ValueError("parts that disagree on multi-label, or thresholds outside 0 to 1")
-    lm = None if transformer else settings.language_model or LMConfig()
-    shape = TransformerConfig.from_dict(transformer) if lm is None else lm.encoder(len(tokenizer))
+    lm, shape = _encoder(settings, transformer, len(tokenizer))
     network = _network(settings, shape, len(classes), multi_label=manifest["multi_label"])
     torch_tensors(network, tensors, NETWORK)
     network.encoder.restore_buffers()
@@ -119,6 +118,16 @@ def _parts(manifest: dict[str, Any], tokenizer_json: str, tensors: dict[str, Any
         columns=manifest.get("columns", {}),
         sketch=[int(number) for number in manifest.get("sketch", [])],
     )
+
+
+def _encoder(
+    settings: ClassifierConfig, transformer: dict[str, Any] | None, vocabulary: int
+) -> tuple[LMConfig | None, EncoderShape]:
+    """The config of the language model, if there is one, and the shape of the encoder."""
+    if transformer is not None:
+        return None, TransformerConfig.from_dict(transformer)
+    lm = settings.language_model or LMConfig()
+    return lm, lm.encoder(vocabulary)
 
 
 def _network(
