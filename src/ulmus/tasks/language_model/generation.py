@@ -21,7 +21,7 @@ from ulmus.tasks.language_model.network import LMNetwork
 from ulmus.text.vocab import BOS, EOS, PAD, UNK
 from ulmus.train.device import resolve_device, resolve_precision
 
-__all__ = ["Sampling", "card_samples", "filtered", "generate", "sample"]
+__all__ = ["COLDEST", "Sampling", "card_samples", "continued", "filtered", "generate", "sample"]
 
 PROMPTS = 3  # samples in a card
 WORDS = 60  # tokens of each
@@ -61,7 +61,7 @@ def generate(
     target = resolve_device(device)
     rows = sample(model.network.to(target), ids, how, precision=resolve_precision(precision, target))
     decoded = model.tokenizer.decode(ids)
-    return [_continued(prompt, decoded, model.tokenizer.decode([*ids, *row])) for row in rows]
+    return [continued(prompt, decoded, model.tokenizer.decode([*ids, *row])) for row in rows]
 
 
 def card_samples(model: FittedLanguageModel, seed: int = 0) -> list[str]:
@@ -71,7 +71,7 @@ def card_samples(model: FittedLanguageModel, seed: int = 0) -> list[str]:
     return generate(model, "", Sampling(words=WORDS, samples=PROMPTS, seed=seed))
 
 
-def _continued(prompt: str, decoded: str, text: str) -> str:
+def continued(prompt: str, decoded: str, text: str) -> str:
     """`text` with the decoded prompt at its beginning replaced by the prompt as the user wrote it."""
     if not prompt.strip() or not text.startswith(decoded):
         return text
