@@ -31,6 +31,7 @@ HEAVY = {
     "tokenizers",
     "safetensors",
     "matplotlib",
+    "transformers",
     "pandas",
 }
 MODULES = [

@@ -45,7 +45,7 @@ def question_answering(
         raise UsageError(f"longest: expected 1 or more tokens, got {longest}.")
     if not given:
         return []
-    parts = windows(found, given, asked, overlap=True, first=False)
+    parts = windows(found, asked, given, divided=1, overlap=True)
 
     def take(outputs: Any, row: int, k: int) -> tuple[_Span, float]:
         size = len(parts.own[k])

@@ -38,7 +38,8 @@ def summarization(texts: Sequence[str], model: Model, *, words: int = 200) -> li
     """{"summary": text} for each of N texts, of at most `words` tokens.
 
     Words that a model wants before the text ("summarize: ") are taken from its config. What is beyond the tokens that
-    the model takes is left out, with a DataWarning. Raises UsageError: unusable texts, words below 1. The errors of `load`.
+    the model takes is left out, with a DataWarning.
+    Raises UsageError: unusable texts, words below 1. The errors of `load`.
     """
     found = checkpoint("summarization", model)
     prefix = _settings(found, "summarization").get("prefix", "")
@@ -100,7 +101,11 @@ def _continuations(found: Checkpoint, text: str, how: Sampling) -> list[str]:
 
 def _beginning(found: Checkpoint) -> int:
     """The token from which a model continues an empty text. Raises DataError if it has none."""
-    for token in (found.tokenizer.bos_token_id, found.tokenizer.eos_token_id):
+    for token in (
+        found.tokenizer.bos_token_id,
+        found.model.config.bos_token_id,
+        found.tokenizer.eos_token_id,
+    ):
         if token is not None:
             return int(token)
     raise DataError("the model cannot begin with an empty text: give the beginning of one.")

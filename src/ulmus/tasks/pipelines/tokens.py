@@ -37,7 +37,9 @@ def fill_mask(texts: Sequence[str], model: Model, *, top_k: int = 5) -> list[dic
     for number, text in enumerate(given):
         if mask not in text:
             raise DataError(f"text {number} has no {mask}: write {mask} where a word is to be guessed.")
-    parts = windows(found, given, overlap=False)
+    if not given:
+        return []
+    parts = windows(found, given, overlap=False, special=True)
     if longer := {number for number in parts.text if parts.text.count(number) > 1}:
         raise DataError(
             f"text {min(longer)} is longer than the {found.limit:,} tokens that the model takes. "

@@ -42,34 +42,35 @@ class Windows(NamedTuple):
 def windows(
     found: Checkpoint,
     texts: Sequence[str],
-    others: Sequence[str] | None = None,
+    second: Sequence[str] | None = None,
     *,
+    divided: int = 0,
     overlap: bool,
-    first: bool = True,
+    special: bool = False,
 ) -> Windows:
-    """Windows of `texts`; `others` are whole in each window, behind the text or, without `first`, before it.
+    """Windows of `texts`, or of pairs with `second`; of a pair, number `divided` (0, 1) goes on in the next window.
 
-    Raises BundleError: a tokenizer that does not know where its tokens stand. DataError: one of the others is too long.
+    The other one is whole in each window. special: `[MASK]` and the like in a text are the model's special tokens.
+    Raises BundleError: a tokenizer that does not know where its tokens stand. DataError: the other text is too long.
     """
     if not found.tokenizer.is_fast:
         raise BundleError(
             f"{found.folder}: {found.task} needs the tokenizer as tokenizer.json. Convert it once."
         )
-    pair = {} if others is None else {"text_pair": list(others)} if first else {"text_pair": list(texts)}
-    room = _room(found, others)
+    room = _room(found, None if second is None else (second, texts)[divided])
     with quiet():
         given = found.tokenizer(
-            list(texts) if first or others is None else list(others),
-            **pair,
-            truncation=False if room is None else "only_first" if first else "only_second",
+            list(texts),
+            None if second is None else list(second),
+            truncation=False if room is None else ("only_first", "only_second")[divided],
             max_length=found.limit,
             stride=min(room // 2, OVERLAP) if overlap and room is not None else 0,
+            split_special_tokens=not special,
             return_overflowing_tokens=True,
             return_offsets_mapping=True,
         )
-    number = 0 if first or others is None else 1
     inputs = {name: given[name] for name in found.tokenizer.model_input_names if name in given}
-    own = [[one == number for one in given.sequence_ids(k)] for k in range(len(given["input_ids"]))]
+    own = [[one == divided for one in given.sequence_ids(k)] for k in range(len(given["input_ids"]))]
     return Windows(inputs, list(given["overflow_to_sample_mapping"]), given["offset_mapping"], own)
 
 
@@ -82,9 +83,9 @@ def _room(found: Checkpoint, others: Sequence[str] | None) -> int | None:
     if others is None:
         return room
     with quiet():
-        sizes = [
-            len(ids) for ids in tokenizer(list(dict.fromkeys(others)), add_special_tokens=False)["input_ids"]
-        ]
+        distinct = list(dict.fromkeys(others))
+        ids = tokenizer(distinct, add_special_tokens=False, split_special_tokens=True)["input_ids"]
+        sizes = [len(one) for one in ids]
     if (left := room - max(sizes, default=0)) < FEWEST:
         raise DataError(
             f"a question or label of {max(sizes):,} tokens leaves no room for the text: the model takes "
