@@ -88,7 +88,7 @@ def continued(prompt: str, decoded: str, text: str) -> str:
 def sample(
     network: LMNetwork, prompt: list[int], how: Sampling, *, precision: str = "float32"
 ) -> list[list[int]]:
-    """Continuations (S lists) of `prompt` (T ids, at least one), of `how.words` ids each or up to the end of the text."""
+    """Continuations (S lists) of `prompt` (T ids, at least one), `how.words` ids each or up to the end of the text."""
     device = network.encoder.embedding.device
     rng = torch.Generator(device=device)
     rng.manual_seed(how.seed) if how.seed is not None else rng.seed()
