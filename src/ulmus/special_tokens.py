@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-__all__ = ["BOS", "EOS", "FLD", "MAJ", "PAD", "REP", "SPECIALS", "UNK", "UP", "WREP"]
+__all__ = ["BOS", "EOS", "FLD", "HIDDEN", "MAJ", "PAD", "REP", "SPECIALS", "UNK", "UP", "WREP"]
 
 SPECIALS = ("xxunk", "xxpad", "xxbos", "xxeos", "xxfld", "xxrep", "xxwrep", "xxup", "xxmaj")
 UNK, PAD, BOS, EOS, FLD, REP, WREP, UP, MAJ = range(len(SPECIALS))
+HIDDEN = frozenset(
+    SPECIALS[i] for i in (PAD, BOS, EOS, FLD)
+)  # not part of the text: decoding leaves them out
