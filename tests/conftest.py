@@ -51,6 +51,8 @@ TINY = {"vocab_size": 32, "initializer_range": 0.5}
 SHAPES: dict[str, dict[str, Any]] = {
     "Bert": {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 16}
     | {"max_position_embeddings": 24},
+    "Roberta": {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
+    | {"max_position_embeddings": 24},
     "T5": {"d_model": 16, "d_kv": 8, "d_ff": 16, "num_layers": 1, "num_heads": 2}
     | {"decoder_start_token_id": 0, "eos_token_id": 3, "initializer_factor": 5.0},
     "GPT2": {

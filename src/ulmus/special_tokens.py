@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["BOS", "EOS", "FLD", "MAJ", "PAD", "REP", "SPECIALS", "UNK", "UP", "WREP", "Layout"]
+__all__ = ["BOS", "EOS", "FLD", "HIDDEN", "MAJ", "PAD", "REP", "SPECIALS", "UNK", "UP", "WREP", "Layout"]
 
 SPECIALS = ("xxunk", "xxpad", "xxbos", "xxeos", "xxfld", "xxrep", "xxwrep", "xxup", "xxmaj")
 UNK, PAD, BOS, EOS, FLD, REP, WREP, UP, MAJ = range(len(SPECIALS))
+# not part of the text: decoding leaves them out
+HIDDEN = frozenset(SPECIALS[i] for i in (PAD, BOS, EOS, FLD))
 
 
 @dataclass(frozen=True)

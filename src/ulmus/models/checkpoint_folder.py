@@ -18,7 +18,7 @@ from typing import Any
 from ulmus.errors import BundleError, MissingExtra, VocabMismatch
 from ulmus.storage import open_file
 
-__all__ = ["check_folder", "open_model", "open_tokenizer"]
+__all__ = ["check_folder", "open_model", "open_tokenizer", "quiet"]
 
 CONFIG, WEIGHTS, INDEX = "config.json", "model.safetensors", "model.safetensors.index.json"
 # files of which a tokenizer has at least one; transformers makes up an empty vocabulary where there is none
@@ -78,7 +78,7 @@ def open_model(path: str | Path, kind: str, *, optional: Iterable[str] = ()) -> 
     transformers = _transformers()
     import torch
 
-    with _quiet(transformers), _readable(folder, "model"):
+    with quiet(), _readable(folder, "model"):
         model, found = getattr(transformers, kind).from_pretrained(
             folder,
             local_files_only=True,
@@ -104,7 +104,7 @@ def open_tokenizer(path: str | Path, model: Any = None) -> Any:
     folder = Path(path)
     check_folder(folder)
     transformers = _transformers()
-    with _quiet(transformers), _readable(folder, "tokenizer"):
+    with quiet(), _readable(folder, "tokenizer"):
         tokenizer = transformers.AutoTokenizer.from_pretrained(
             folder, local_files_only=True, trust_remote_code=False
         )
@@ -251,9 +251,12 @@ def _transformers() -> Any:
 
 
 @contextmanager
-def _quiet(transformers: Any) -> Iterator[None]:
-    """No reports and no progress bars of transformers inside the block: what is wrong is an error here."""
-    log = transformers.utils.logging
+def quiet() -> Iterator[None]:
+    """No reports and no progress bars of transformers inside the block: what is wrong is an error of Ulmus.
+
+    Raises MissingExtra: transformers is not installed.
+    """
+    log = _transformers().utils.logging
     before, bars = log.get_verbosity(), log.is_progress_bar_enabled()
     log.set_verbosity_error()
     log.disable_progress_bar()

@@ -87,7 +87,7 @@ class Pooled(NamedTuple):
 
 
 def start_pooling(batch: int, widths: Sequence[int], like: Tensor) -> list[Pooled]:
-    """The pooling of `batch` documents before their first token, for layers of these widths, on `like`'s device."""
+    """The pooling (B, D) of B documents (`batch`) before their first token, per layer of width D, where `like` is."""
     zeros = [like.new_zeros(batch, width, dtype=torch.float32) for width in widths]
     return [Pooled(zero, torch.full_like(zero, -torch.inf), torch.zeros_like(zero)) for zero in zeros]
 
