@@ -138,7 +138,7 @@ def test_memory_does_not_depend_on_the_length_of_a_document(
 @given(
     lengths=st.lists(st.integers(0, 70), min_size=1, max_size=5),
     size=st.integers(8, 24),
-    overlap=st.integers(0, 5),
+    overlap=st.integers(0, 4),
     special=st.booleans(),
 )
 def test_windows_cover_each_token_exactly_once(
