@@ -14,6 +14,7 @@ from ulmus.tasks.classifier.network import HeadNetwork
 from ulmus.tasks.classifier.training import Training, TrainingSet
 from ulmus.tasks.settings import RunSettings
 from ulmus.train.loop import Stage, Trainer
+from ulmus.train.processes import processes
 from ulmus.train.schedules import Schedule
 
 __all__ = ["most_confident", "start_head", "teach"]
@@ -62,5 +63,6 @@ def start_head(training: Training, features: np.ndarray, targets: np.ndarray) ->
         schedule=Schedule("one_cycle", peak=c.head_peak),
         weight_decay=c.weight_decay,
     )
-    batches = FeatureBatches(features, targets, batch_size=c.batch_size, seed=settings.seed)
+    same = processes().same
+    batches = FeatureBatches(same(features), same(targets), batch_size=c.batch_size, seed=settings.seed)
     Trainer(HeadNetwork(training.network), [stage], train=batches, config=settings.loop(clip=c.clip)).run()
