@@ -189,7 +189,7 @@ def launch(function: str, folder: Path) -> list[int]:
         subprocess.Popen(command, env=os.environ | common | {"RANK": str(k), "LOCAL_RANK": str(k)}, stderr=subprocess.PIPE)
         for k in range(2)
     ]
-    errors = [process.communicate(timeout=240)[1].decode() for process in started]
+    errors = [process.communicate(timeout=900)[1].decode() for process in started]
     codes = [process.returncode for process in started]
     if function == "everything":
         assert codes == [0, 0], "\n".join(errors)

@@ -46,9 +46,9 @@ def evaluate(
     """Mean nll of the model (a Trainable) over one pass of the batches; with `collect` also outputs and targets.
 
     `between` is called after each batch and may raise. Afterwards the model's mode and the batches' epoch are restored
-    and the carried state is reset. `together` are processes that evaluate the same model on the same batches, each a part
-    of every batch (unless collecting). Raises DataError when there are no batches, ConfigError for a device or precision
-    that is not available.
+    and the carried state is reset. `together` are processes that evaluate the same model on the same batches: each
+    takes a part of every batch, unless outputs are collected. Raises DataError when there are no batches, ConfigError
+    for a device or precision that is not available.
     """
     device = resolve_device(device) if isinstance(device, str) else device
     precision = resolve_precision(precision, device)

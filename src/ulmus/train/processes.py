@@ -253,7 +253,7 @@ def processes() -> Processes:
 def _joined() -> Processes:
     if not dist.is_initialized():
         dist.init_process_group(timeout=TIMEOUT)  # gloo for tensors on the CPU, nccl for those on a GPU
-    store = dist.PrefixStore("ulmus", dist.distributed_c10d._get_default_store())
+    store = dist.distributed_c10d.PrefixStore("ulmus", dist.distributed_c10d._get_default_store())
     return Processes(dist.get_rank(), dist.get_world_size(), store)
 
 

@@ -64,8 +64,8 @@ class Batches(Protocol):
 
     A random-BPTT iterator also has `bptt`, the reference length: the rate of a batch is scaled by T / bptt, with T the
     length of the batch's first array, as in Merity et al. 2017, section 5. An optional `settings()` returns, as plain
-    JSON, all that the position depends on: a checkpoint with other settings is refused. Under torchrun every process has
-    the same batches, of arrays with one row per example: the loop takes the rows of its process.
+    JSON, all that the position depends on: a checkpoint with other settings is refused. Under torchrun every process
+    has the same batches, of arrays with one row per example: the loop takes the rows of its process.
     """
 
     epoch: int  # last argument of `set_epoch`, 0 at first

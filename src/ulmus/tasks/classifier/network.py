@@ -163,7 +163,7 @@ class ClassifierNetwork(nn.Module):
 
 
 class HeadNetwork(nn.Module):
-    """The head of a classifier alone, on precomputed features: `FeatureBatch(features, targets)` -> Step."""
+    """The head of a classifier alone, on precomputed features: `(features, targets)` -> Step."""
 
     def __init__(self, network: ClassifierNetwork) -> None:
         super().__init__()
@@ -172,7 +172,8 @@ class HeadNetwork(nn.Module):
 
     def forward(self, batch: Any) -> Step:
         """Loss in nats and logits (B, C)."""
-        return self._whole[0].step(batch.features, batch.targets)
+        features, targets = batch
+        return self._whole[0].step(features, targets)
 
     def reset(self) -> None:
         """Nothing is carried from batch to batch."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ulmus.data.feature_batches import FeatureBatches
+from ulmus.data.array_batches import ArrayBatches
 from ulmus.evaluation.objectives import Objective
 from ulmus.tasks.classifier.network import HeadNetwork
 from ulmus.tasks.classifier.training import Training, TrainingSet
@@ -64,5 +64,5 @@ def start_head(training: Training, features: np.ndarray, targets: np.ndarray) ->
         weight_decay=c.weight_decay,
     )
     same = processes().same
-    batches = FeatureBatches(same(features), same(targets), batch_size=c.batch_size, seed=settings.seed)
+    batches = ArrayBatches(same(features), same(targets), batch_size=c.batch_size, seed=settings.seed)
     Trainer(HeadNetwork(training.network), [stage], train=batches, config=settings.loop(clip=c.clip)).run()
