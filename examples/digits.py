@@ -17,18 +17,10 @@ from sklearn.model_selection import train_test_split
 from torch import nn
 
 from ulmus.data.array_batches import ArrayBatches
-from ulmus.train.loop import LoopConfig, Stage, Trainer, evaluate
+from ulmus.train.loop import Stage, Trainer, evaluate
 from ulmus.train.lr_find import lr_find
 from ulmus.train.schedules import Schedule
 from ulmus.train.supervised import Supervised
-
-CONFIG = LoopConfig(device="cpu")
-
-
-def accuracy(model: Supervised, x: np.ndarray, y: np.ndarray) -> float:
-    """Fraction of the images x (N, 64) that the model gives their class y (N,)."""
-    result = evaluate(model, ArrayBatches(x, y), device="cpu", collect=True)
-    return float((result["outputs"].argmax(1) == result["targets"]).mean())
 
 
 def main(folder: Path = Path(), *, epochs: int = 30) -> dict[str, float]:
@@ -38,21 +30,22 @@ def main(folder: Path = Path(), *, epochs: int = 30) -> dict[str, float]:
     x = (images[chosen] / 16).astype(np.float32)  # (N, 64), pixels from 0 to 1
     y = (digits[chosen] == 7).astype(np.int64)  # (N,) 1 for a seven
     x, test_x, y, test_y = train_test_split(x, y, test_size=0.3, random_state=0, stratify=y)
+    scores = {"always the same": float(max(test_y.mean(), 1 - test_y.mean()))}
+    scores["logistic regression"] = float(LogisticRegression().fit(x, y).score(test_x, test_y))
     torch.manual_seed(0)
     models = {
         "linear": nn.Linear(64, 2),
         "network": nn.Sequential(nn.Linear(64, 30), nn.ReLU(), nn.Linear(30, 2)),
     }
-    scores = {"always the same": float(max(test_y.mean(), 1 - test_y.mean()))}
-    scores["logistic regression"] = float(LogisticRegression().fit(x, y).score(test_x, test_y))
     for name, module in models.items():
         model, batches = Supervised(module, F.cross_entropy), ArrayBatches(x, y, batch_size=16)
-        found = lr_find(model, batches, span=(1e-5, 1.0), config=CONFIG)
+        found = lr_find(model, batches, span=(1e-5, 1.0))
         found.plot(folder / "digits-lr.png")
-        # factor 1: all layers start from random weights, so there is none to be careful with
+        # factor 1: all layers start from random weights, so the lower ones need no lower rate
         stage = Stage(name, epochs=epochs, schedule=Schedule("one_cycle", found.suggestion), factor=1.0)
-        Trainer(model, [stage], train=batches, config=CONFIG).run()
-        scores[name] = accuracy(model, test_x, test_y)
+        Trainer(model, [stage], train=batches).run()
+        result = evaluate(model, ArrayBatches(test_x, test_y), collect=True)
+        scores[name] = float((result["outputs"].argmax(1) == result["targets"]).mean())
     print(*(f"{name:20} {score:.3f}" for name, score in scores.items()), sep="\n")
     return scores
 

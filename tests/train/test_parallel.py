@@ -6,16 +6,14 @@ import json
 import os
 import runpy
 import signal
-import socket
 import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from pytest_socket import disable_socket, enable_socket
 from torch import Tensor, nn
 
 from ulmus.data.label_batches import LabelBatches
@@ -30,6 +28,7 @@ from ulmus.train.callbacks import Callback, JsonLog
 from ulmus.train.loop import Interrupted, LoopConfig, Stage, Step, Trainer
 from ulmus.train.schedules import Schedule
 
+LaunchTwo = Callable[..., list[subprocess.CompletedProcess[str]]]
 NO_DROPOUT = Dropouts(mult=0.0)
 SCRIPT = "import runpy, sys; runpy.run_path(sys.argv[1])[sys.argv[2]](*sys.argv[3:])"
 CONFIG = LoopConfig(device="cpu", clip=1.0)
@@ -94,7 +93,10 @@ def rows_run(folder: str, name: str, *, norm: bool = True, size: int = 7, stop_a
 
     torch.manual_seed(0)
     model = RowModel(norm)
-    stages = [Stage("top", unfreeze=1), Stage("all", epochs=2, schedule=Schedule("one_cycle", 0.05), minutes=60)]
+    stages = [
+        Stage("top", unfreeze=1),
+        Stage("all", epochs=2, schedule=Schedule("one_cycle", 0.05), minutes=60),
+    ]
     callbacks = [JsonLog(f"{folder}/{name}.jsonl", every_s=0), *([StopAt(stop_at)] if stop_at else [])]
     trainer = Trainer(
         model,
@@ -138,7 +140,9 @@ def language_model_run() -> dict[str, Any]:
 
 
 def _results(model: nn.Module, rows: list[dict[str, Any]]) -> dict[str, Any]:
-    losses = {f"{name} {k}": row[name] for k, row in enumerate(rows) for name in ("train_loss", "loss", "seen", "n")}
+    losses = {
+        f"{name} {k}": row[name] for k, row in enumerate(rows) for name in ("train_loss", "loss", "seen", "n")
+    }
     return losses | {name: t.numpy() for name, t in model.state_dict().items()}
 
 
@@ -167,8 +171,6 @@ def one_dies(folder: str) -> None:
     from ulmus.errors import UlmusError
 
     if os.environ["RANK"] == "1":
-        StopAt.step_ended = lambda *_: os._exit(3)  # type: ignore[method-assign]
-        os.kill = lambda *_: os._exit(3)  # type: ignore[assignment]
         Trainer._after_step = lambda *_: os._exit(3)  # type: ignore[method-assign]
     try:
         rows_run(folder, "dies")
@@ -176,31 +178,12 @@ def one_dies(folder: str) -> None:
         Path(folder, "error").write_text(str(error))
 
 
-def launch(function: str, folder: Path) -> list[int]:
-    """Run a function of this file in two processes, as torchrun starts them; the exit codes."""
-    enable_socket()
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    disable_socket(allow_unix_socket=True)
-    common = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-c", SCRIPT, __file__, function, str(folder)]
-    started = [
-        subprocess.Popen(command, env=os.environ | common | {"RANK": str(k), "LOCAL_RANK": str(k)}, stderr=subprocess.PIPE)
-        for k in range(2)
-    ]
-    errors = [process.communicate(timeout=900)[1].decode() for process in started]
-    codes = [process.returncode for process in started]
-    if function == "everything":
-        assert codes == [0, 0], "\n".join(errors)
-    return codes
-
-
 @pytest.fixture(scope="module")
-def two(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def two(tmp_path_factory: pytest.TempPathFactory, launch_two: LaunchTwo) -> Path:
     """The folder with the results of two processes."""
     folder = tmp_path_factory.mktemp("two")
-    launch("everything", folder)
+    done = launch_two(SCRIPT, __file__, "everything", folder)
+    assert [process.returncode for process in done] == [0, 0], "\n".join(process.stderr for process in done)
     return folder
 
 
@@ -255,7 +238,8 @@ def test_only_the_first_process_writes(two: Path):
     assert len(list(two.glob("norm.checkpoint*"))) == 1
 
 
-def test_a_process_that_dies_stops_the_others(tmp_path: Path):
+def test_a_process_that_dies_stops_the_others(tmp_path: Path, launch_two: LaunchTwo):
     """The other process ends with an error that says so, instead of waiting."""
-    assert launch("one_dies", tmp_path) == [0, 3]
+    done = launch_two(SCRIPT, __file__, "one_dies", tmp_path)
+    assert [process.returncode for process in done] == [0, 3], done
     assert "Another process of this run ended" in (tmp_path / "error").read_text()

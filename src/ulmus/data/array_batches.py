@@ -24,7 +24,9 @@ class ArrayBatches(ResumableBatches[tuple[NDArray[Any], ...]]):
     below 1.
     """
 
-    def __init__(self, *arrays: NDArray[Any], batch_size: int = 64, shuffle: bool = True, seed: int = 0) -> None:
+    def __init__(
+        self, *arrays: NDArray[Any], batch_size: int = 64, shuffle: bool = True, seed: int = 0
+    ) -> None:
         rows = sorted({len(array) for array in arrays})
         if len(rows) != 1 or rows[0] < 1 or batch_size < 1:
             raise UsageError(

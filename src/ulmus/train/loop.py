@@ -6,7 +6,8 @@
 training batches and leaves them at the one after its last: a second `Trainer` with the same batches uses another order
 and other dropout masks. One process or several (`processes`), CPU or cuda, float32, bf16 or fp16: the same code. With a
 `checkpoint` path a run that was stopped or killed resumes from there and ends with the same weights to the last bit (on
-a CPU, without a time budget, in as many processes as before). Knows no text and no model class: `protocol` states what it requires of them.
+a CPU, without a time budget, in as many processes as before). Knows no text and no model class: `protocol` states what
+it requires of them.
 """
 
 from __future__ import annotations
