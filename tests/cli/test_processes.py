@@ -33,6 +33,7 @@ app(sys.argv[1:], prog_name="ulmus")
 NO_DROPOUT = "dropouts = {mult = 0.0}\n"
 
 
+@pytest.mark.slow
 def test_two_processes_train_as_one_stop_at_ctrl_c_and_resume(
     corpus: Path, tmp_path: Path, run: Run, launch_two: LaunchTwo
 ) -> None:

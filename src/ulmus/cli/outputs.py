@@ -16,7 +16,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from ulmus.cli import guard
 from ulmus.cli.failures import advise
@@ -24,6 +24,9 @@ from ulmus.cli.options import RunOptions
 from ulmus.cli.settings import read
 from ulmus.cli.show import note, rank, several
 from ulmus.errors import ConfigError, DataError, UsageError
+
+if TYPE_CHECKING:
+    from ulmus.train.processes import Processes
 
 _RUN = "run.json"
 _CHECKPOINTS = ("*.checkpoint*", "*.safetensors", "*.ulmus")
@@ -132,17 +135,21 @@ def _kept_folder(folder: Path, remove: bool) -> Iterator[Path]:
         raise
     with _first_before_others():  # the first process has saved the model
         pass
+    if several():
+        _processes().wait()  # and does not end, with what it holds for the others, before they know it
     if remove:
         shutil.rmtree(folder, ignore_errors=True)
 
 
 def _first_before_others() -> contextlib.AbstractContextManager[None]:
     """A block that the other processes enter when the first one has left it; no torch for one process."""
-    if not several():
-        return contextlib.nullcontext()
+    return _processes().first_before_others() if several() else contextlib.nullcontext()
+
+
+def _processes() -> Processes:
     from ulmus.train.processes import processes
 
-    return processes().first_before_others()
+    return processes()
 
 
 def is_device(path: Path) -> bool:
