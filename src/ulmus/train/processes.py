@@ -131,7 +131,7 @@ class Processes:
         return t
 
     def summed_all(self, tensors: Sequence[Tensor]) -> None:
-        """Sum each tensor over the processes in place, all at once."""
+        """Sum each tensor, of any shape, over the processes in place, all at once."""
         if self.count == 1:
             return
         try:
@@ -141,7 +141,10 @@ class Processes:
             raise UlmusError(LOST) from error
 
     def same(self, array: np.ndarray) -> np.ndarray:
-        """The first process's array, whatever rounding made of it in the others. Raises ConfigError: another shape."""
+        """The first process's array, of any shape, whatever rounding made of it in the others.
+
+        Raises ConfigError: another shape.
+        """
         if self.count == 1:
             return array
         shape = self.from_first(lambda: list(array.shape))
@@ -158,7 +161,7 @@ class Processes:
 
     @torch.no_grad()
     def copy_first(self, tensors: Sequence[Tensor]) -> None:
-        """Give each tensor its values in the first process."""
+        """Give each tensor, of any shape, its values in the first process."""
         for t in tensors if self.count > 1 else ():
             t.copy_(self.summed(t.contiguous() if self.first else torch.zeros_like(t).contiguous()))
 
@@ -212,7 +215,7 @@ class Processes:
         return self.summed(whole)
 
     def gathered_all(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """`gathered` for each of these tensors, which all processes have under the same names."""
+        """`gathered` for each of these tensors (B, ...), which all processes have under the same names."""
         return {name: self.gathered(t) for name, t in tensors.items()}
 
     def name(self, name: str) -> str:
