@@ -8,9 +8,9 @@
 Trainer has its defaults: 3 epochs, but 25 with 100 labels. All ways truncate to 256 tokens. `splits.py` says what is
 tested on, `rows_transformers.py` and `rows_setfit.py` what the peers do. SetFit runs in an environment of its own
 (runs/peers/setfit, made on first use) with the versions that its own tests name. `time`: the Trainer is tested ten
-times on the way, which its clock leaves out; Ulmus gets budgets that double until it is as good. One process and one core
-a training; minutes are those of training: CPU minutes, and wall clock beside them in the table of `time`. What is in
---out is not repeated. Needs $ULMUS_DATA (default ../shared/data).
+times on the way, which its clock leaves out; Ulmus gets budgets that double until it is as good. One process and one
+core a training; minutes are those of training: CPU minutes, and wall clock beside them in the table of `time`. What is
+in --out is not repeated. Needs $ULMUS_DATA (default ../shared/data).
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from typing import Any, NamedTuple
 import environments
 import jobs
 import minilm
+import numpy as np
 import splits
 
 HERE = Path(__file__).resolve().parent
@@ -97,16 +98,16 @@ def trained(run: Run) -> dict[str, Any]:
 
 
 def ulmus(given: dict[str, Any], run: Run) -> dict[str, Any]:
-    """`TextClassifier` with the same checkpoint as its encoder."""
-    from ulmus import TextClassifier
+    """Ulmus with the same checkpoint as its encoder, and its defaults."""
+    import ulmus
 
-    texts, test = ([t if len(t) > 1 else t[0] for t in given[part]] for part in ("texts", "test"))
+    texts, test = ([text if len(text) > 1 else text[0] for text in given[part]] for part in ("texts", "test"))
+    kind = ulmus.TextClassifier if given["measure"] == "accuracy" else ulmus.TextRegressor
+    encoder = str(minilm.checkpoint())
     began = time.perf_counter(), time.process_time()
-    model = TextClassifier(
-        encoder=str(minilm.checkpoint()), seed=run.seed, verbose=False, **run.settings
-    ).fit(texts, given["labels"])
+    model = kind(encoder=encoder, seed=run.seed, verbose=False, **run.settings).fit(texts, given["labels"])
     took = (time.perf_counter() - began[0]) / 60, (time.process_time() - began[1]) / 60
-    predicted = [value.item() if hasattr(value, "item") else value for value in model.predict(test)]
+    predicted = np.asarray(model.predict(test)).tolist()
     return {"predicted": predicted, "minutes": round(took[0], 3), "cpu_minutes": round(took[1], 3)}
 
 
