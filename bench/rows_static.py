@@ -18,10 +18,12 @@ MOST = 512  # tokens of a text
 
 def main() -> None:
     """What the command line asks for."""
-    from wordllama import WordLlama
+    import wordllama
 
     texts = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
-    model = WordLlama.load(disable_download=True)
+    # (it looks for the tokenizer of its wheel in a cache only)
+    here = Path(wordllama.__file__).parent
+    model = wordllama.WordLlama.load(cache_dir=here, disable_download=True)
     model.tokenizer.enable_truncation(MOST)
     began = time.process_time()
     features = model.embed(texts)
