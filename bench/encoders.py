@@ -22,6 +22,7 @@ MOST = 512  # tokens of a document
 BATCH = 64  # documents
 STATIC = ("wordllama==0.4.0.post1",)
 DIMENSIONS = 300  # of LSA
+NGRAMS = 30_000  # the most frequent ones
 FITTED_ON = 5_000  # texts, for LSA
 PEERS = ("static", "lsa", "minilm")
 
@@ -123,9 +124,15 @@ def of_lsa(texts: list[str], pool: Sequence[str], language: str) -> Features:
 
     longest = 2 if language == "en" else 3
     counts = TfidfVectorizer(
-        tokenizer=first, token_pattern=None, lowercase=False, ngram_range=(1, longest), min_df=2,
-        sublinear_tf=True, dtype=np.float32,
-    )  # fmt: skip
+        tokenizer=first,
+        token_pattern=None,
+        lowercase=False,
+        ngram_range=(1, longest),
+        min_df=2,
+        max_features=NGRAMS,
+        sublinear_tf=True,
+        dtype=np.float32,
+    )
     pipeline = make_pipeline(counts, TruncatedSVD(DIMENSIONS, random_state=0)).fit(list(pool)[:FITTED_ON])
     began = time.process_time()
     x = pipeline.transform(texts)

@@ -123,7 +123,9 @@ def in_table(options: argparse.Namespace) -> Iterator[Run]:
 def other_settings(options: argparse.Namespace) -> Iterator[Run]:
     """The Trainer with other epochs and learning rates."""
     # those that differ from the defaults in one thing come first
-    pairs = sorted(itertools.product(TRIED, RATES), key=lambda pair: (pair[0] != 25) + (pair[1] != 5e-5))
+    pairs = sorted(
+        itertools.product(TRIED, RATES), key=lambda pair: ((pair[0] != 25) + (pair[1] != 5e-5), -pair[1])
+    )
     for seed, (epochs, rate), name in itertools.product(range(options.seeds), pairs, options.sets):
         yield Run(name, 100, seed, "trainer", {"epochs": epochs, "rate": rate})
 
