@@ -45,7 +45,9 @@ class ClassifierConfig:
     top_epochs: int = 1
     all_epochs: int | None = None  # None: 3 for 10,000 labels or more, up to `most_epochs` for few
     most_epochs: int = 12
-    steps: int | None = None  # with it, as many epochs, at least 2, as make about so many steps of `batch_size`
+    steps: int | None = (
+        None  # with it, as many epochs, at least 2, as make about so many steps of `batch_size`
+    )
     # teaching
     start_epochs: int = 20  # of the head alone, on precomputed features
     teach_texts: int = 20_000  # unlabelled documents with soft labels, repeated if there are fewer
@@ -67,7 +69,9 @@ class ClassifierConfig:
     def __post_init__(self) -> None:
         check_range(self, "head_hidden head_epochs top_epochs frozen_groups", 0)
         check_range(self, "max_len longest batch_size token_budget", 1)
-        check_range(self, "all_epochs most_epochs start_epochs teach_epochs teach_texts teach_repeat", 1)
+        check_range(
+            self, "all_epochs most_epochs steps start_epochs teach_epochs teach_texts teach_repeat", 1
+        )
         check_range(self, "weight_decay", 0)
         check_range(self, "factor clip head_peak top_peak all_peak teach_peak teach_power", MIN_POSITIVE)
         check_range(self, "after_teaching give_back give_back_taught", MIN_POSITIVE)
