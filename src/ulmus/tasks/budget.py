@@ -32,6 +32,8 @@ class Shares:
     taught_labels: float = 0.08
     labels_before_teaching: float = 0.3
     trial: float = 0.4  # cross-validation of fine-tuning
+    tuning: float = 0.65  # of a transformer; the rest is for learning the held-out labels
+    rest: float = 0.8
     second_teaching: float = 0.5
     labels: float = 0.8
     all_labels: float = 0.1

@@ -117,4 +117,5 @@ def transformer_config() -> ClassifierConfig:
         most_epochs=25,
         steps=350,
         teach_peak=5e-5,
+        give_back=1.0,
     )

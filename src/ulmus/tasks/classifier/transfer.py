@@ -41,7 +41,7 @@ class TransferFitting(Fitting):
     def learn(self) -> Learnt:
         """Fine-tune, leave the encoder as it is, or teach, whichever is best for documents not learnt from."""
         m, say, teaches = self.material, self.training.settings.say, self.recipe.teach
-        share = SHARES.labels_before_teaching if teaches else SHARES.labels
+        share = SHARES.labels_before_teaching if teaches else SHARES.tuning
         training_set = self.label_set("labels", m.train, self.budget.of_left(share))
         if len(m.measured):
             tuned: Tuned | None = tuned_or_frozen(
@@ -73,7 +73,7 @@ class TransferFitting(Fitting):
 
     def _learnt(self, tuned: Tuned | None, training_set: TrainingSet) -> Learnt:
         """Train on the labels if that helps and has not been done; how to mix the result with the word counts."""
-        helps, again = tuned is not None and tuned.helps, self.budget.of_left(SHARES.all_labels)
+        helps, again = tuned is not None and tuned.helps, self.budget.of_left(SHARES.rest)
         if len(self.material.measured):
             return Learnt(False, helps, training_set.minutes, again)
         mix = self._probed.mix
