@@ -15,7 +15,7 @@ from typing import Any
 
 from ulmus.corpus.columns import as_list
 from ulmus.corpus.conll import read_conll
-from ulmus.corpus.jsonlines import read_objects
+from ulmus.corpus.jsonvalues import read_objects
 from ulmus.corpus.packing import plain_suffix
 from ulmus.corpus.streams import existing
 from ulmus.errors import DataError, UsageError
@@ -106,8 +106,8 @@ def _read_spans(path: Path, encoding: str) -> Tagged:
         where = f"{path}, {unit} {number:,}"
         if not isinstance(row.get("text"), str) or not isinstance(row.get("spans"), list):
             raise DataError(
-                f'{where} has the keys {", ".join(map(repr, row)) or "(none)"}; expected "text", a string, and "spans", '
-                'a list of {"start": 0, "end": 6, "label": "PER"} in characters.'
+                f'{where} has the keys {", ".join(map(repr, row)) or "(none)"}; expected "text", a string, and '
+                '"spans", a list of {"start": 0, "end": 6, "label": "PER"} in characters.'
             )
         texts.append(row["text"])
         found.append(_spans(row["text"], row["spans"], where))
