@@ -1,4 +1,4 @@
-"""Features of words -> scores of tags: the words' own features, an LSTM in each direction, a linear layer.
+"""Features of words -> scores of tags: the words' own features, one narrow layer, an LSTM in each direction.
 
 Knows no ids, no strings and no loss. Axes: B sentences, W words, D features from encoders, H hidden, K tags.
 """
@@ -41,16 +41,17 @@ class TagHead(nn.Module):
         nn.init.uniform_(self.own.weight, -0.1, 0.1)
         self.before, self.after = VariationalDropout(), VariationalDropout()
         self.before.p = self.after.p = drop
-        self.directions = nn.ModuleList(LSTMLayer(width + own, hidden) for _ in range(2))
+        self.narrow = nn.Linear(width + own, 2 * hidden)
+        self.directions = nn.ModuleList(LSTMLayer(2 * hidden, hidden) for _ in range(2))
         for layer in self.directions:
             nn.init.xavier_uniform_(cast(LSTMLayer, layer).weight_ih)  # inputs are not small
-        self.output = nn.Linear(2 * hidden + width + own, tags)
+        self.output = nn.Linear(4 * hidden, tags)
 
     def forward(self, encoded: Tensor, features: Tensor, words: Tensor) -> Tensor:
         """Scores (B, W, K) float32; sentences have `words` (B,) words, and nothing of the padding reaches them."""
         B, W, _ = features.shape
         own = self.own(features.flatten(0, 1)).view(B, W, -1)
-        x = self.before(torch.cat([encoded.to(own.dtype), own], 2))
+        x = self.narrow(self.before(torch.cat([encoded.to(own.dtype), own], 2)))
         here = torch.arange(W, device=words.device).expand(B, W)
         turned = mirrored(here, words)
         zeros = x.new_zeros(B, self.directions[0].width)

@@ -15,26 +15,25 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["BUCKETS", "FEATURES", "word_features"]
+__all__ = ["FEATURES", "word_features"]
 
-BUCKETS = 1 << 16  # rows of the table; row 0 stands for a feature that a word does not have
 AFFIXES = (1, 2, 3, 4)  # characters
 FEATURES = 4 + 2 * len(AFFIXES)  # numbers of a word
 _RUNS = re.compile(r"(.)\1+", re.DOTALL)
 
 
-def word_features(words: Sequence[str]) -> NDArray[np.int32]:
-    """The numbers (W, FEATURES) of the features of each word, from 0 to BUCKETS - 1."""
-    return np.array([_features(word) for word in words], np.int32).reshape(-1, FEATURES)
+def word_features(words: Sequence[str], buckets: int) -> NDArray[np.int32]:
+    """The numbers (W, FEATURES) of the features of each word: 1 to `buckets` - 1, or 0 for one it does not have."""
+    return np.array([_features(word, buckets) for word in words], np.int32).reshape(-1, FEATURES)
 
 
 @lru_cache(1 << 16)
-def _features(word: str) -> tuple[int, ...]:
+def _features(word: str, buckets: int) -> tuple[int, ...]:
     low, shape = word.lower(), "".join(map(_kind, word[:40]))
     given = [low, word, shape, _RUNS.sub(r"\1", shape)]
     for n in AFFIXES:  # an affix is shorter than its word
         given += [low[:n], low[-n:]] if len(low) > n else ["", ""]
-    return tuple(_bucket(number, text) for number, text in enumerate(given))
+    return tuple(_bucket(number, text, buckets) for number, text in enumerate(given))
 
 
 def _kind(sign: str) -> str:
@@ -46,7 +45,7 @@ def _kind(sign: str) -> str:
     return "d" if sign.isdigit() else "o" if sign.isalpha() else sign
 
 
-def _bucket(number: int, text: str) -> int:
+def _bucket(number: int, text: str, buckets: int) -> int:
     if not text:
         return 0
-    return 1 + zlib.crc32(f"{number} {text}".encode("utf-8", "surrogatepass")) % (BUCKETS - 1)
+    return 1 + zlib.crc32(f"{number} {text}".encode("utf-8", "surrogatepass")) % (buckets - 1)

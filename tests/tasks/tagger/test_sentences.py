@@ -66,7 +66,7 @@ def test_tokens_are_joined_as_text() -> None:
 def test_a_store_has_the_words_of_every_part() -> None:
     """Places, features and tags have one row per word."""
     tokenizer = Tokenizer.train(["Paris is nice"], TokenizerConfig(min_freq=1))
-    store = word_store(parts_of(["Paris is nice", "is"], longest=8), tokenizer)
+    store = word_store(parts_of(["Paris is nice", "is"], longest=8), tokenizer, 500)
     assert store.offsets.tolist() == [0, 3, 4]
     assert store.places.tolist() == [[1, 2], [3, 3], [4, 4], [1, 1]]  # xxbos xxmaj paris is nice
     assert store.features.shape == (4, 12)

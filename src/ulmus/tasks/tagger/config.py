@@ -26,10 +26,11 @@ class TaggerConfig:
         )
     )
     own: int = 32  # width of a word's own features: the word, its affixes, its shape
+    buckets: int = 1 << 16  # rows of the table of these features, which are hashed
     hidden: int = 100  # width of the LSTM of the head, in each direction
     drop: float = 0.4  # dropout before and after it
     longest: int = 200  # words; a longer text is tagged in parts
-    batch_size: int = 32  # sentences; fewer if there are few
+    batch_size: int = 16  # sentences; fewer if there are few
     token_budget: int = 8_000  # ids in a batch, padding included
     factor: float = 2.6  # each lower layer group trains at 1/factor of the rate above it
     weight_decay: float = 0.01
@@ -50,6 +51,7 @@ class TaggerConfig:
     def __post_init__(self) -> None:
         check_range(self, "own hidden batch_size token_budget head_epochs top_epochs all_epochs", 1)
         check_range(self, "longest", 8)
+        check_range(self, "buckets", 2, 1 << 24)
         check_range(self, "drop", 0, 0.9)
         check_range(self, "weight_decay give_back", 0)
         check_range(self, "factor clip head_peak top_peak all_peak", MIN_POSITIVE)

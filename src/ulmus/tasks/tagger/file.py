@@ -19,7 +19,7 @@ from ulmus.tasks.ids import check_vocabulary
 from ulmus.tasks.language_model.config import LMConfig
 from ulmus.tasks.tagger.config import TaggerConfig
 from ulmus.tasks.tagger.fitted import FittedTagger
-from ulmus.tasks.tagger.network import tagger_network
+from ulmus.tasks.tagger.network import allowed_steps, tagger_network
 from ulmus.text.tokenizer import Tokenizer
 
 __all__ = ["KIND", "load", "save"]
@@ -80,6 +80,7 @@ def _parts(manifest: dict[str, Any], tokenizer_json: str, tensors: dict[str, Any
         encoders = [make_encoder(one.encoder(len(tokenizer)), settings.dropouts) for one in lm_configs]
         network = tagger_network(encoders, types, settings, backwards=[one.backwards for one in lm_configs])
     torch_tensors(network, tensors)
+    network.crf.allowed = allowed_steps(len(types))  # not in the file, and without values on the meta device
     return FittedTagger(
         types=types,
         network=network.eval(),

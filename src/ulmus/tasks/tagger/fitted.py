@@ -111,7 +111,9 @@ class FittedTagger:
         network = self.network.to(place).eval()
         reuse_memory()
         batches = TagBatches(
-            word_store(parts, self.tokenizer), batch_size=64, token_budget=self.config.token_budget
+            word_store(parts, self.tokenizer, self.config.buckets),
+            batch_size=64,
+            token_budget=self.config.token_budget,
         )
         found: dict[int, list[tuple[Entity, float]]] = {}
         with torch.inference_mode():

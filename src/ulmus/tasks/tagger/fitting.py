@@ -139,7 +139,7 @@ class Training:
         parts = parts_of(
             tagged.sentences, tagged.entities, types=self.model.types, longest=self.model.config.longest
         )
-        store: WordStore = word_store(parts, self.model.tokenizer)
+        store: WordStore = word_store(parts, self.model.tokenizer, self.model.config.buckets)
         size = int(np.clip(len(parts) // 40, 4, self.model.config.batch_size)) if shuffle else 64
         return TagBatches(
             store,
@@ -192,7 +192,7 @@ def _split(tagged: Tagged, valid: Tagged | None, seed: int) -> tuple[Tagged, Tag
 
 def _stages(config: TaggerConfig, sentences: int, minutes: float | None) -> list[Stage]:
     """Gradual unfreezing for so many sentences."""
-    split = [minutes and share * minutes for share in SHARES.unfreezing]
+    split = [minutes and share * minutes for share in SHARES.tagging]
     return [
         _stage("head", config, config.head_epochs, config.head_peak, unfreeze=1, minutes=split[0]),
         _stage(

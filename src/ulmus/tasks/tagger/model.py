@@ -70,14 +70,17 @@ class TextTagger(Estimator):
         end. The model changes only when the whole fit is done. Raises UsageError, DataError: unusable sentences or
         tags. ConfigError: a setting out of range. BundleError: a damaged language model file.
         """
+        held_out = None if valid is None else Tagged.of(*valid)
+        return self.fit_tagged(Tagged.of(sentences, tags), held_out)
+
+    def fit_tagged(self, tagged: Tagged, valid: Tagged | None = None) -> TextTagger:
+        """As `fit`, for the content of a file (`corpus.tagged.read_tagged`)."""
         self._check_settings()
         settings = RunSettings.of(self)
-        tagged = Tagged.of(sentences, tags)
         if not len(tagged):
             raise DataError("expected sentences with tags, got none.")
-        held_out = None if valid is None else Tagged.of(*valid)
         config = self.config or TaggerConfig()
-        self.fitted_ = fit(tagged, held_out, config, settings, language_model=self.language_model)
+        self.fitted_ = fit(tagged, valid, config, settings, language_model=self.language_model)
         return self
 
     def predict(self, texts: Any) -> list[list[Span]]:
@@ -100,7 +103,10 @@ class TextTagger(Estimator):
         An entity is right if its type and both ends are. `seen` estimates the fraction of the sentences that were
         trained on. Sentences and tags as for `fit`. Raises UsageError, DataError.
         """
-        tagged = Tagged.of(sentences, tags)
+        return self.evaluate_tagged(Tagged.of(sentences, tags))
+
+    def evaluate_tagged(self, tagged: Tagged) -> dict[str, Any]:
+        """As `evaluate`, for the content of a file."""
         if not len(tagged):
             raise DataError("expected sentences with tags to evaluate on, got none.")
         return self._fitted().evaluate(tagged, device=self.device, precision=self.precision)

@@ -19,7 +19,6 @@ from ulmus.models.encoder import Encoder
 from ulmus.models.tag_head import TagHead, mirrored
 from ulmus.special_tokens import BOS
 from ulmus.tasks.tagger.config import TaggerConfig
-from ulmus.text.shapes import BUCKETS
 from ulmus.train.protocol import Step
 
 __all__ = ["Decoded", "TaggerNetwork", "allowed_steps", "tagger_network"]
@@ -116,7 +115,7 @@ def tagger_network(
     head = TagHead(
         sum(map(token_width, encoders)),
         1 + 2 * len(types),
-        buckets=BUCKETS,
+        buckets=config.buckets,
         own=config.own,
         hidden=config.hidden,
         drop=config.drop,

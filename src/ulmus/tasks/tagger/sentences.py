@@ -82,13 +82,13 @@ def parts_of(
     return parts
 
 
-def word_store(parts: Sequence[Part], tokenizer: Aligning) -> WordStore:
-    """The ids, features and tags of the parts."""
+def word_store(parts: Sequence[Part], tokenizer: Aligning, buckets: int) -> WordStore:
+    """The ids, features (numbers below `buckets`) and tags of the parts."""
     aligned = tokenizer.encode_words([part.words for part in parts])
     return WordStore(
         [one.ids for one in aligned],
         [np.array([one.first, one.last], np.int32).T for one in aligned],
-        word_features([word.text for part in parts for word in part.words]),
+        word_features([word.text for part in parts for word in part.words], buckets),
         np.array([tag for part in parts for tag in part.tags], np.int64),
     )
 
