@@ -122,7 +122,7 @@ def train(options: TrainOptions) -> None:
     settings = _config(options)
     data, valid, unlabeled = _sources(options)
     inputs.probe([item for item in (data, valid, *unlabeled) if item is not None])
-    given = inputs.labelled(data)
+    given, columns = inputs.labelled(data), _used_columns(data, options)
     if not options.quiet:
         reading.report_labelled(data, given, title="Training texts")
         reading.report_texts(unlabeled)
@@ -137,7 +137,7 @@ def train(options: TrainOptions) -> None:
     with outputs.work_folder(options, [*files, *given_model]) as folder:
         classifier = _classifier(options, settings, folder)
         classifier.fit(given.texts, given.labels, unlabeled=more or None, valid=held_out)
-        classifier.describe(columns=remembered.as_manifest(_columns(options)))
+        classifier.describe(columns=remembered.as_manifest(columns))
         classifier.save(options.out)
     report = {"out": str(options.out), **classifier.report_, "seconds": perf_counter() - started}
     if options.json:
@@ -159,6 +159,13 @@ def _sources(options: TrainOptions) -> tuple[Source, Source | None, list[Source]
 
 def _columns(options: TrainOptions) -> inputs.Columns:
     return inputs.Columns(options.text, options.label, options.label_delimiter)
+
+
+def _used_columns(data: Source, options: TrainOptions) -> inputs.Columns:
+    """The columns that the texts and labels are read from, a guessed text column included."""
+    from ulmus.corpus.source import resolved
+
+    return replace(_columns(options), text=resolved(data).columns)
 
 
 def _validation(valid: Source | None, given: inputs.Labelled) -> tuple[list[str], list[inputs.Label]] | None:

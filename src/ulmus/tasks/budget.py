@@ -25,9 +25,12 @@ class Shares:
     teaching_tokens: float = 0.2
     second_teaching_tokens: float = 0.27
     labels_tokens: float = 0.4  # without teaching
+    trial_tokens: float = 0.4  # cross-validation of fine-tuning
     # of the time left when training begins: with teaching, and without
     teaching: float = 0.3
     taught_labels: float = 0.08
+    labels_before_teaching: float = 0.3
+    trial: float = 0.4  # cross-validation of fine-tuning
     second_teaching: float = 0.5
     labels: float = 0.8
     all_labels: float = 0.1

@@ -22,9 +22,12 @@ from ulmus.data.store import IdStore, content_key
 from ulmus.errors import DataError, VocabMismatch
 from ulmus.storage import whole_file
 from ulmus.tasks.progress import ProgressTexts, with_progress
+from ulmus.text.pretrained import PretrainedTokenizer
 from ulmus.text.tokenizer import Tokenizer, TokenizerConfig
 
-__all__ = ["RunTexts", "check_vocabulary", "tokenized"]
+__all__ = ["AnyTokenizer", "RunTexts", "check_vocabulary", "tokenized", "vocabulary_of"]
+
+AnyTokenizer = Tokenizer | PretrainedTokenizer
 
 
 class RunTexts:
@@ -79,7 +82,7 @@ class RunTexts:
             file.write(json.dumps({"sha256": _digest(text), "tokenizer": text}).encode())
         return tokenizer
 
-    def ids(self, tokenizer: Tokenizer) -> IdStore:
+    def ids(self, tokenizer: AnyTokenizer) -> IdStore:
         """The ids of all texts, in memory or mapped from the work folder. Raises DataError: there are no texts."""
         if tokenizer.fingerprint not in self._stores:
             # only the latest is needed again
@@ -96,7 +99,7 @@ class RunTexts:
     def _counting(self) -> Iterable[str]:
         return islice(with_progress(self._passes, "Building the vocabulary"), self.learn)
 
-    def _tokenized(self, tokenizer: Tokenizer) -> IdStore:
+    def _tokenized(self, tokenizer: AnyTokenizer) -> IdStore:
         def documents() -> Iterator[list[Any]]:
             return tokenizer.encode_all(with_progress(self._passes, "Tokenizing"))
 
@@ -116,15 +119,20 @@ def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def tokenized(texts: Iterable[str], tokenizer: Tokenizer) -> IdStore:
+def tokenized(texts: Iterable[str], tokenizer: AnyTokenizer) -> IdStore:
     """The ids of texts, in memory. Raises DataError: there are no texts."""
     return RunTexts(texts).ids(tokenizer)
 
 
-def check_vocabulary(tokenizer: Tokenizer, expected: Mapping[str, Any]) -> None:
+def vocabulary_of(tokenizer: AnyTokenizer) -> str:
+    """The fingerprint of the tokenizer's vocabulary."""
+    return tokenizer.vocab.fingerprint if isinstance(tokenizer, Tokenizer) else tokenizer.fingerprint
+
+
+def check_vocabulary(tokenizer: AnyTokenizer, expected: Mapping[str, Any]) -> None:
     """Raise VocabMismatch if the weights were trained with a different vocabulary from the tokenizer's."""
-    if expected["fingerprint"] != tokenizer.vocab.fingerprint:
+    if expected["fingerprint"] != vocabulary_of(tokenizer):
         raise VocabMismatch(
             f"the weights were trained with vocabulary {expected['fingerprint']} ({expected['size']:,} tokens), the "
-            f"tokenizer has {tokenizer.vocab.fingerprint} ({len(tokenizer):,})."
+            f"tokenizer has {vocabulary_of(tokenizer)} ({len(tokenizer):,})."
         )

@@ -49,10 +49,10 @@ class Carries(Protocol):
     """A model that carries state from batch to batch exposes it here, so that resuming within an epoch is exact."""
 
     def carried(self) -> dict[str, Tensor]:
-        """The carried tensors by name; empty after reset()."""
+        """The carried tensors, of any shape, by name; empty after reset()."""
 
     def carry(self, tensors: dict[str, Tensor]) -> None:
-        """Restore the tensors of `carried`."""
+        """Restore the tensors of `carried`, of any shape."""
 
 
 class Batches(Protocol):

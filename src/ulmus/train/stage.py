@@ -244,7 +244,7 @@ class StageRun:
         self.optimizer.zero_grad(set_to_none=True)
 
     def save(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """All that is needed to resume the stage at exactly this point: tensors by name, and JSON."""
+        """All that is needed to resume the stage at exactly this point: tensors of any shape by name, and JSON."""
         parts: dict[str, dict[Any, Tensor]] = {
             "model": model_tensors(self.model),
             "optim": optimizer_tensors(self.optimizer),

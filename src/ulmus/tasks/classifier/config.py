@@ -9,7 +9,7 @@ from ulmus.errors import ConfigError
 from ulmus.models.encoder import Dropouts
 from ulmus.tasks.language_model.config import MIN_POSITIVE, LMConfig
 
-__all__ = ["ClassifierConfig"]
+__all__ = ["ClassifierConfig", "transformer_config"]
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class ClassifierConfig:
             input=0.4, hidden=0.3, output=0.4, embedding=0.05, weight=0.5, mult=0.4
         )
     )
-    head_hidden: int = 50
+    head_hidden: int = 50  # 0: a linear head, which begins as a regression on frozen features
     head_dropouts: tuple[float, float] = (0.4, 0.1)  # before the first and the last linear layer
     max_len: int = 256  # gradients reach the last so many tokens of a document
     longest: int = 2_000  # tokens of a document used in training, from its head and its tail
@@ -35,13 +35,15 @@ class ClassifierConfig:
     factor: float = 2.6  # each lower layer group trains at 1/factor of the rate above it
     weight_decay: float = 0.01
     clip: float = 1.0
+    schedule: str = "one_cycle"  # of the learning rate, on true labels and in teaching
     # stages on true labels: head alone, then with the top layer, then all layers
     head_peak: float = 1e-2
     top_peak: float = 5e-3
     all_peak: float = 5e-3
     head_epochs: int = 1
     top_epochs: int = 1
-    all_epochs: int | None = None  # None: 3 for 10,000 labels or more, up to 12 for few
+    all_epochs: int | None = None  # None: 3 for 10,000 labels or more, up to `most_epochs` for few
+    most_epochs: int = 12
     # teaching
     start_epochs: int = 20  # of the head alone, on precomputed features
     teach_texts: int = 20_000  # unlabelled documents with soft labels, repeated if there are fewer
@@ -61,10 +63,9 @@ class ClassifierConfig:
     tune: str = "auto"  # auto | always | none: fine-tune a given language model on the texts
 
     def __post_init__(self) -> None:
-        check_range(self, "head_hidden max_len longest batch_size token_budget", 1)
-        check_range(
-            self, "head_epochs top_epochs all_epochs start_epochs teach_epochs teach_texts teach_repeat", 1
-        )
+        check_range(self, "head_hidden head_epochs top_epochs", 0)
+        check_range(self, "max_len longest batch_size token_budget", 1)
+        check_range(self, "all_epochs most_epochs start_epochs teach_epochs teach_texts teach_repeat", 1)
         check_range(self, "weight_decay", 0)
         check_range(self, "factor clip head_peak top_peak all_peak teach_peak teach_power", MIN_POSITIVE)
         check_range(self, "after_teaching give_back give_back_taught", MIN_POSITIVE)
@@ -83,4 +84,23 @@ class ClassifierConfig:
         """Epochs of the last stage on true labels, for so many labelled documents."""
         if self.all_epochs is not None:
             return self.all_epochs
-        return 3 if labels >= 10_000 else 5 if labels >= 3_000 else 8 if labels >= 800 else 12
+        few = 3 if labels >= 10_000 else 5 if labels >= 3_000 else 8 if labels >= 800 else self.most_epochs
+        return min(few, self.most_epochs)
+
+
+def transformer_config() -> ClassifierConfig:
+    """The defaults for a pretrained transformer: rates a hundred times lower, all layers at once, a linear head."""
+    return ClassifierConfig(
+        head_hidden=0,
+        head_dropouts=(0.0, 0.1),
+        longest=512,
+        batch_size=16,
+        token_budget=4_096,
+        factor=1.1,
+        schedule="slanted_triangular",
+        head_epochs=0,
+        top_epochs=0,
+        all_peak=1e-4,
+        most_epochs=25,
+        teach_peak=5e-5,
+    )

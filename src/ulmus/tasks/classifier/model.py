@@ -23,19 +23,20 @@ from ulmus.errors import ConfigError, DataError, UsageError
 from ulmus.evaluation.combination import Combination
 from ulmus.evaluation.per_class import evaluation_report
 from ulmus.evaluation.splits import share_seen
+from ulmus.models.checkpoint_folder import check_folder
 from ulmus.models.inference import PRECISIONS
 from ulmus.tasks.classifier import file
-from ulmus.tasks.classifier.config import ClassifierConfig
+from ulmus.tasks.classifier.config import ClassifierConfig, transformer_config
 from ulmus.tasks.classifier.fitted import FittedClassifier
 from ulmus.tasks.classifier.fitting import Recipe, fit
 from ulmus.tasks.classifier.inference import Inference
 from ulmus.tasks.classifier.material import Material
 from ulmus.tasks.classifier.network import ClassifierNetwork
 from ulmus.tasks.estimator import Estimator, not_fitted, sklearn_names
+from ulmus.tasks.ids import AnyTokenizer
 from ulmus.tasks.language_model.start import check_given
 from ulmus.tasks.settings import RunSettings, check_minutes
 from ulmus.tasks.word_counts import WordCounts
-from ulmus.text.tokenizer import Tokenizer
 from ulmus.train.callbacks import Callback
 
 __all__ = ["TextClassifier"]
@@ -49,11 +50,13 @@ class TextClassifier(Estimator):
 
     language_model: a `LanguageModel`, or its path or name. None chooses the installed one that matches the language of
     the texts and reports which, or trains one on the texts if none matches; "new" always trains one; "none" trains
-    none, and the encoder starts from random weights. size, tokenizer: those of a language model to train (default:
-    small, word), or those that an installed one must have. teach: "auto" pretrains on soft labels of the word counts
-    for unlabelled texts if there are enough of them, "none" does not. combine: "auto" predicts with the mix of language
-    model and word counts, "none" with the language model alone. class_weight: None, "balanced", or a dict of class ->
-    weight (1 for those not in it). minutes: time budget of `fit`. work_dir: folder for ids and checkpoints.
+    none, and the encoder starts from random weights. encoder: instead, the folder of a transformer on this disk, in the
+    format of `transformers` (config.json, tokenizer.json, safetensors weights; needs the extra `transformers`).
+    size, tokenizer: those of a language model to train (default: small, word), or those that an installed one must
+    have. teach: "auto" pretrains on soft labels of the word counts for unlabelled texts if there are enough of them,
+    "none" does not. combine: "auto" predicts with the mix of network and word counts, "none" with the network alone.
+    class_weight: None, "balanced", or a dict of class -> weight (1 for those not in it). minutes: time budget of `fit`.
+    work_dir: folder for ids and checkpoints.
     After fitting: fitted_, and its parts classes_ (C,), class_names_ (the same as a tuple of the values given),
     multi_label_, network_, tokenizer_, counts_, combination_, report_, history_, and thresholds_: the lowest
     probability at which each part assigns a label (multi-label).
@@ -67,6 +70,7 @@ class TextClassifier(Estimator):
         size: str | None = None,
         tokenizer: str | None = None,
         language_model: Any = None,
+        encoder: str | Path | None = None,
         teach: str = "auto",
         combine: str = "auto",
         class_weight: Mapping[Any, float] | str | None = None,
@@ -79,6 +83,7 @@ class TextClassifier(Estimator):
         verbose: bool = True,
     ) -> None:
         self.size, self.tokenizer, self.language_model = size, tokenizer, language_model
+        self.encoder = encoder
         self.teach, self.combine, self.class_weight = teach, combine, class_weight
         self.minutes, self.seed, self.device, self.precision = minutes, seed, device, precision
         self.config, self.work_dir, self.verbose = config, work_dir, verbose
@@ -108,6 +113,7 @@ class TextClassifier(Estimator):
         recipe = Recipe(
             self._config(),
             language_model=self.language_model,
+            encoder=self.encoder,
             size=self.size,
             tokenizer=self.tokenizer,
             class_weight=self.class_weight,
@@ -236,7 +242,7 @@ class TextClassifier(Estimator):
         return self._fitted().network
 
     @property
-    def tokenizer_(self) -> Tokenizer:
+    def tokenizer_(self) -> AnyTokenizer:
         """The tokenizer."""
         return self._fitted().tokenizer
 
@@ -291,7 +297,8 @@ class TextClassifier(Estimator):
     # -- helpers -----------------------------------------------------------------------------------------------------
 
     def _config(self) -> ClassifierConfig:
-        return self.config or ClassifierConfig()
+        default = ClassifierConfig if self.encoder is None else transformer_config
+        return self.config or default()
 
     def _check_settings(self) -> None:
         for name, choices in (("teach", ("auto", "none")), ("combine", ("auto", "none"))):
@@ -309,6 +316,10 @@ class TextClassifier(Estimator):
             )
         check_minutes(self.minutes)
         check_given(self.language_model)
+        if self.encoder is not None:
+            check_folder(self.encoder)
+            if self.language_model is not None:
+                raise ConfigError("encoder and language_model: give one of them, not both.")
 
     def _state(self) -> str:
         if "fitted_" not in self.__dict__:

@@ -1,7 +1,6 @@
 """Encoder and head behind the interface of the training loop: a batch in, a `Step` out.
 
-Documents are processed whole, in chunks, and pooled. Gradients reach only the last `max_len` tokens of a document
-(BPT3C, Howard & Ruder 2018, section 3.3), so memory does not grow with its length. Knows no strings and no files.
+Documents are processed whole; how is the encoder's matter. Knows no strings and no files.
 Axes: B batch, T time, E embedding, C classes.
 """
 
@@ -9,18 +8,15 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ulmus.evaluation.objectives import MULTI_LABEL, SINGLE_LABEL, Objective
-from ulmus.models.encoder import Encoder, State
-from ulmus.models.heads import ClassifierHead, Pooled, concat, pool, start_pooling
+from ulmus.models.encoder import Encoder
+from ulmus.models.heads import Head
 from ulmus.train.protocol import Step
 
 __all__ = ["ClassifierNetwork", "HeadNetwork"]
-
-CHUNK = 256  # tokens per forward pass if no gradient is needed
 
 
 def cross_entropy(
@@ -67,7 +63,7 @@ class ClassifierNetwork(nn.Module):
     def __init__(
         self,
         encoder: Encoder,
-        head: ClassifierHead,
+        head: Head,
         *,
         max_len: int = 400,
         objective: Objective = SINGLE_LABEL,
@@ -96,51 +92,8 @@ class ClassifierNetwork(nn.Module):
         return Step(loss, nll.detach(), len(logits), logits, targets)
 
     def features(self, ids: Tensor, lengths: Tensor) -> Tensor:
-        """Concat pooling over the real tokens of documents (B, T) of `lengths` (B,) -> (B, F).
-
-        Each document goes through the encoder without gradients up to its last `max_len` tokens (less a sixteenth at
-        most, so that documents of similar length stop together); the rest follows with gradients, from that state.
-        """
-        tracked = torch.is_grad_enabled() and any(p.requires_grad for p in self.encoder.parameters())
-        skimmed = lengths
-        if tracked:
-            grain = max(1, self.max_len // 16)
-            skimmed = (lengths - self.max_len + grain - 1).clamp(min=0) // grain * grain  # (B,) tokens
-        with self.encoder.one_draw():
-            with torch.no_grad():
-                pooled, state = self._skim(ids, lengths, skimmed)
-            if tracked:
-                rest = lengths - skimmed  # (B,)
-                at = skimmed[:, None] + torch.arange(max(1, int(rest.max())), device=ids.device)  # (B, T')
-                outputs = self.encoder(ids.gather(1, at.clamp(max=ids.shape[1] - 1)), state).outputs
-                pooled = pool(pooled, outputs, 0, rest)
-        return concat(pooled, lengths)
-
-    def _skim(self, ids: Tensor, lengths: Tensor, skimmed: Tensor) -> tuple[list[Pooled], State]:
-        """Pooling and state of documents (B, T) of `lengths` (B,) after `skimmed` (B,) tokens each, in chunks."""
-        pooled = start_pooling(len(ids), self.encoder.config.widths(), self.encoder.embedding)
-        state, longest = self.encoder.initial_state(len(ids)), int(skimmed.max())
-        stops = set(range(CHUNK, longest, CHUNK)) | {longest}
-        # running over the end of a document does no harm; over the point where gradients begin, it would
-        if skimmed is not lengths:
-            stops |= set(skimmed.tolist())
-        start = 0
-        for end in sorted(stops - {0}):
-            rows = (skimmed > start).nonzero().squeeze(1)  # documents that are not finished
-            outputs, _, now = self.encoder(ids[rows, start:end], [(h[rows], c[rows]) for h, c in state])
-            new_pooled = pool(
-                [Pooled(*(t[rows] for t in one)) for one in pooled], outputs, start, lengths[rows]
-            )
-            pooled = [
-                Pooled(*(t.index_copy(0, rows, new) for t, new in zip(*pair, strict=True)))
-                for pair in zip(pooled, new_pooled, strict=True)
-            ]
-            state = [
-                (h.index_copy(0, rows, new_h.to(h.dtype)), c.index_copy(0, rows, new_c.to(c.dtype)))
-                for (h, c), (new_h, new_c) in zip(state, now, strict=True)
-            ]
-            start = end
-        return pooled, state
+        """Features (B, F) of documents (B, T) of `lengths` (B,)."""
+        return self.encoder.features(ids, lengths, max_len=self.max_len)
 
     @property
     def classes(self) -> int:

@@ -7,6 +7,7 @@ Knows no strings. Axes: N documents, C classes, F features.
 from __future__ import annotations
 
 import numpy as np
+import torch
 
 from ulmus.data.feature_batches import FeatureBatches
 from ulmus.evaluation.objectives import Objective
@@ -40,7 +41,7 @@ def teach(training: Training, training_set: TrainingSet, *, epochs: int = 1, rat
     stage = Stage(
         training_set.name,
         epochs=epochs,
-        schedule=Schedule("one_cycle", peak=c.teach_peak * rate),
+        schedule=Schedule(c.schedule, peak=c.teach_peak * rate),
         factor=c.factor,
         weight_decay=c.weight_decay,
         minutes=training_set.minutes,
@@ -62,5 +63,6 @@ def start_head(training: Training, features: np.ndarray, targets: np.ndarray) ->
         schedule=Schedule("one_cycle", peak=c.head_peak),
         weight_decay=c.weight_decay,
     )
+    training.network.head.fit_scale(torch.from_numpy(features))
     batches = FeatureBatches(features, targets, batch_size=c.batch_size, seed=settings.seed)
     Trainer(HeadNetwork(training.network), [stage], train=batches, config=settings.loop(clip=c.clip)).run()

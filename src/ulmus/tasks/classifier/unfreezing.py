@@ -22,23 +22,25 @@ def label_stages(
     """The stages of gradual unfreezing for so many `labels`. After teaching: fewer epochs, lower rates."""
     epochs = min(2, c.epochs_for(labels)) if taught else c.epochs_for(labels)
     rate = c.after_teaching if taught else 1.0
-    split = [None if minutes is None else share * minutes for share in SHARES.unfreezing]
-
-    def stage(name: str, epochs: int, peak: float, unfreeze: int | None, minutes: float | None) -> Stage:
-        return Stage(
+    head, top, everything = SHARES.unfreezing
+    wanted = [
+        ("head", c.head_epochs, c.head_peak, 1, head),
+        ("head and top layer", c.top_epochs, c.top_peak, 2, top),
+        ("all layers", epochs, c.all_peak, None, everything),
+    ]
+    wanted = [stage for stage in wanted if stage[1]]  # without those of 0 epochs
+    shares = sum(share for *_, share in wanted)
+    return [
+        Stage(
             name,
             epochs=epochs,
-            schedule=Schedule("one_cycle", peak=peak * rate),
+            schedule=Schedule(c.schedule, peak=peak * rate),
             unfreeze=unfreeze,
             factor=c.factor,
             weight_decay=c.weight_decay,
-            minutes=minutes,
+            minutes=None if minutes is None else minutes * share / shares,
         )
-
-    return [
-        stage("head", c.head_epochs, c.head_peak, 1, split[0]),
-        stage("head and top layer", c.top_epochs, c.top_peak, 2, split[1]),
-        stage("all layers", epochs, c.all_peak, None, split[2]),
+        for name, epochs, peak, unfreeze, share in wanted
     ]
 
 
