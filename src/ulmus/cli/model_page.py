@@ -87,6 +87,7 @@ def _classifier(manifest: Mapping[str, Any]) -> Rows:
 def _tagger(manifest: Mapping[str, Any]) -> Rows:
     report = _table(manifest.get("metrics"))
     trained, models = _table(report.get("trained_on")), manifest.get("language_models")
+    shapes = models if isinstance(models, list) and models else [{}]  # (a transformer has no language model)
     amounts = (
         f"on {_number(trained.get('sentences'))} sentences with {_number(trained.get('entities'))} entities"
     )
@@ -96,10 +97,7 @@ def _tagger(manifest: Mapping[str, Any]) -> Rows:
         scores = f"{percent(report['f1'])} ({_number(report['n'])} held-out sentences)"
     return [
         ("trained", _joined([amounts if trained else "", minutes])),
-        *(
-            ("encoder", _encoder(_table(one), manifest))
-            for one in (models if isinstance(models, list) else [])[:2]
-        ),
+        *(("encoder", _encoder(_table(one), manifest)) for one in shapes[:2]),
         ("F1", scores),
         ("types", _types(manifest.get("labels"), _table(report.get("types")))),
     ]

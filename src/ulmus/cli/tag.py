@@ -78,6 +78,14 @@ class TagTrainOptions(RunOptions, TaggedOptions, CommonOptions):
             show_default="the installed one for the language of the texts, or new",
         ),
     ] = None
+    encoder: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            rich_help_panel="Model",
+            help="Start from the transformer in this folder instead (extra: transformers).",
+        ),
+    ] = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,10 +164,11 @@ def tag_train(options: TagTrainOptions) -> None:
     from ulmus.tasks.tagger.model import TextTagger
     from ulmus.train.callbacks import JsonLog
 
-    files = [path for path in (options.data, options.valid, *given) if path is not None]
+    files = [path for path in (options.data, options.valid, options.encoder, *given) if path is not None]
     with outputs.work_folder(options, files) as folder:
         tagger = TextTagger(
             language_model=options.language_model,
+            encoder=options.encoder,
             minutes=options.minutes,
             seed=options.seed,
             device=options.device,
@@ -274,15 +283,16 @@ def _check_language_model(options: TagTrainOptions) -> list[Path]:
 def _config(options: TagTrainOptions) -> TaggerConfig:
     """The defaults, overridden by the tables [tagger] and [lm] of the config file."""
     from ulmus.tasks.language_model.config import lm_config
-    from ulmus.tasks.tagger.config import TaggerConfig
+    from ulmus.tasks.tagger.config import TaggerConfig, transformer_config
 
     given = tables(options.config, ["tagger", "lm"])
-    config = merged(TaggerConfig(), given["tagger"], f"{options.config}: [tagger]")
+    config = TaggerConfig() if options.encoder is None else transformer_config()
+    config = merged(config, given["tagger"], f"{options.config}: [tagger]")
     if not given["lm"]:
         return config
-    if options.language_model not in (None, "new", "none"):
+    if options.language_model not in (None, "new", "none") or options.encoder is not None:
         raise UsageError(
-            f"{options.config}: [lm] configures a new language model; remove --language-model or [lm]."
+            f"{options.config}: [lm] configures a new language model; remove --language-model, --encoder or [lm]."
         )
     return replace(config, language_model=merged(lm_config(), given["lm"], f"{options.config}: [lm]"))
 

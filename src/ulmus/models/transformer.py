@@ -69,7 +69,9 @@ class TransformerConfig:
         """The inverse of `to_dict`. Raises TypeError, ValueError, ConfigError: values that cannot be a config."""
         sizes = {name: saved[name] for name in ("width", "window", "overlap")}
         layout, architecture = dict(saved["layout"]), saved["architecture"]
-        special: dict[str, Any] = {name: tuple(layout.pop(name)) for name in ("prefix", "separator", "suffix")}
+        special: dict[str, Any] = {
+            name: tuple(layout.pop(name)) for name in ("prefix", "separator", "suffix")
+        }
         numbers = [*sizes.values(), *layout.values(), *(i for ids in special.values() for i in ids)]
         if not all(type(n) is int and 0 <= n < LARGEST_ID for n in numbers) or not isinstance(
             architecture, dict

@@ -120,10 +120,10 @@ def test_two_language_models_read_in_two_directions(
     (tmp_path / "damaged.ulmus").write_bytes(b"PK")
     monkeypatch.setattr("ulmus.installed.OWN", tmp_path)
     tagger = make_tagger(language_model=forward).fit(*make_tagged(60, seed=1))
-    assert tagger.fitted_.network.backwards == (False, True)
+    assert tagger.fitted_.network.readings == ("forwards", "backwards")
     config = dataclasses.replace(tagger.config, tune="always")
     tuned = make_tagger(language_model=forward, config=config).fit(*make_tagged(60, seed=1))
-    assert tuned.fitted_.network.backwards == (False, True)
+    assert tuned.fitted_.network.readings == ("forwards", "backwards")
     assert make_tagger(language_model=backward).fit(*make_tagged(60, seed=1)).fitted_.network.backwards == (
         True,
     )

@@ -8,8 +8,9 @@ from ulmus.config import check_range
 from ulmus.errors import ConfigError
 from ulmus.models.encoder import Dropouts
 from ulmus.tasks.language_model.config import MIN_POSITIVE, LMConfig
+from ulmus.train.schedules import Schedule
 
-__all__ = ["TaggerConfig"]
+__all__ = ["TaggerConfig", "transformer_config"]
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class TaggerConfig:
     factor: float = 2.6  # each lower layer group trains at 1/factor of the rate above it
     weight_decay: float = 0.01
     clip: float = 1.0
+    schedule: str = "one_cycle"  # or slanted_triangular, flat_cosine, constant
     # stages: head alone, then with the top layer, then all layers
     head_peak: float = 5e-3
     top_peak: float = 3e-3
@@ -55,6 +57,7 @@ class TaggerConfig:
         check_range(self, "drop", 0, 0.9)
         check_range(self, "weight_decay give_back", 0)
         check_range(self, "factor clip head_peak top_peak all_peak", MIN_POSITIVE)
+        Schedule(self.schedule)  # checks its name
         if self.tune not in ("auto", "always", "none"):
             raise ConfigError(f"tune: expected auto, always or none, got {self.tune!r}.")
 
@@ -63,3 +66,10 @@ class TaggerConfig:
         if self.all_epochs is not None:
             return self.all_epochs
         return 6 if sentences >= 10_000 else 8 if sentences >= 3_000 else 12 if sentences >= 800 else 20
+
+
+def transformer_config() -> TaggerConfig:
+    """The defaults for a pretrained transformer: once the head has learnt, low rates, all layers nearly alike."""
+    return TaggerConfig(
+        factor=1.2, schedule="slanted_triangular", head_peak=2e-3, top_peak=5e-4, all_peak=2e-4, all_epochs=4
+    )

@@ -1,4 +1,4 @@
-"""The language models that a tagger starts from: one that reads forwards and, if it is installed, its counterpart.
+"""The encoders that a tagger starts from: of language models, in two directions if they are installed, or a transformer.
 
 A word's tag depends on both of its sides, so two directions are better than one. Knows no tag and no layer.
 """
@@ -6,6 +6,7 @@ A word's tag depends on both of its sides, so two directions are better than one
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from ulmus.bundle import read_manifest, read_tokenizer
@@ -19,9 +20,10 @@ from ulmus.tasks.language_model.fitted import FittedLanguageModel
 from ulmus.tasks.language_model.model import LanguageModel
 from ulmus.tasks.language_model.selection import matching_model
 from ulmus.tasks.language_model.start import sample_of, starting_model
+from ulmus.tasks.pretrained import Pretrained, open_checkpoint
 from ulmus.tasks.settings import RunSettings
 
-__all__ = ["Start", "language_models"]
+__all__ = ["Start", "starting_encoders"]
 
 
 class Start(NamedTuple):
@@ -30,16 +32,27 @@ class Start(NamedTuple):
     language_model: Any = None  # a LanguageModel, a path, a name, "new", "none"; None: an installed one
     config: LMConfig | None = None  # of one that is trained
     tune: str = "none"  # auto | always | none
+    encoder: str | Path | None = None  # folder of a transformer, instead of a language model
 
 
-def language_models(
+def starting_encoders(
+    start: Start, texts: RunTexts, settings: RunSettings, budget: Budget
+) -> list[Pretrained]:
+    """One encoder or two for these texts, with one tokenizer.
+
+    They are those of a language model: given, installed, trained on the texts, or untrained. None as the language model
+    chooses an installed one of the texts' language, or trains one. A forward model is joined by an installed backward
+    one with the same vocabulary. Raises BundleError, DataError, ConfigError, MissingExtra.
+    """
+    if start.encoder is not None:
+        return [open_checkpoint(start.encoder)]
+    models = _language_models(start, texts, settings, budget)
+    return [Pretrained.of(model) for model in models]
+
+
+def _language_models(
     start: Start, texts: RunTexts, settings: RunSettings, budget: Budget
 ) -> list[FittedLanguageModel]:
-    """The language models for these texts, with one tokenizer: given, installed, trained on the texts, or untrained.
-
-    None as the language model chooses an installed one of the texts' language, or trains one. A forward model is joined
-    by an installed backward one with the same vocabulary. Raises BundleError, DataError.
-    """
     given = start.language_model
     if given is None and start.config is None:
         given = matching_model(sample_of(texts.to_learn), kind=None, size=None, say=settings.say)

@@ -6,20 +6,24 @@ The file is self-contained: it needs no language model file. Knows the bundle's 
 from __future__ import annotations
 
 import dataclasses
+from itertools import zip_longest
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 
 from ulmus import bundle, config
 from ulmus.errors import BundleError
+from ulmus.models.encoder import Encoder, EncoderShape
 from ulmus.models.encoders import make_encoder
+from ulmus.models.transformer import TransformerConfig
 from ulmus.models.weights import numpy_tensors, torch_tensors
-from ulmus.tasks.ids import check_vocabulary
+from ulmus.tasks.ids import check_vocabulary, vocabulary_of
 from ulmus.tasks.language_model.config import LMConfig
 from ulmus.tasks.tagger.config import TaggerConfig
 from ulmus.tasks.tagger.fitted import FittedTagger
-from ulmus.tasks.tagger.network import allowed_steps, tagger_network
+from ulmus.tasks.tagger.network import TaggerNetwork, allowed_steps, reading, tagger_network
+from ulmus.text.pretrained import PretrainedTokenizer
 from ulmus.text.tokenizer import Tokenizer
 
 __all__ = ["KIND", "load", "save"]
@@ -30,15 +34,18 @@ MOST_ENCODERS = 2
 
 def save(model: FittedTagger, path: str | Path) -> None:
     """Write a fitted tagger. Raises StorageError."""
+    shape = cast(Encoder, model.network.encoders[0]).config
+    transformer = {"transformer": shape.to_dict()} if isinstance(shape, TransformerConfig) else {}
     manifest = {
         "kind": KIND,
         "labels": list(model.types),
         "config": config.to_dict(dataclasses.replace(model.config, language_model=None)),
         "language_models": [config.to_dict(one) for one in model.lm_configs],
-        "vocabulary": {"size": len(model.tokenizer), "fingerprint": model.tokenizer.vocab.fingerprint},
+        "vocabulary": {"size": len(model.tokenizer), "fingerprint": vocabulary_of(model.tokenizer)},
         "sketch": model.sketch,
         "metrics": model.report,
         "history": model.history,
+        **transformer,
     }
     tensors = numpy_tensors(model.network)
     bundle.write(path, manifest=manifest, tokenizer_json=model.tokenizer.to_json(), tensors=tensors)
@@ -72,14 +79,13 @@ def _parts(manifest: dict[str, Any], tokenizer_json: str, tensors: dict[str, Any
     if not isinstance(manifest["metrics"], dict) or not isinstance(manifest["history"], list):
         raise TypeError("metrics or history of the wrong type")
     lm_configs = tuple(config.from_dict(one, LMConfig) for one in manifest["language_models"])
-    if not 0 < len(lm_configs) <= MOST_ENCODERS:
-        raise ValueError(f"expected one or {MOST_ENCODERS} language models, got {len(lm_configs)}")
-    tokenizer = Tokenizer.from_json(tokenizer_json)
+    transformer = manifest.get("transformer")
+    tokenizer = (PretrainedTokenizer if transformer else Tokenizer).from_json(tokenizer_json)
     check_vocabulary(tokenizer, manifest["vocabulary"])
-    with torch.device("meta"):
-        encoders = [make_encoder(one.encoder(len(tokenizer)), settings.dropouts) for one in lm_configs]
-        network = tagger_network(encoders, types, settings, backwards=[one.backwards for one in lm_configs])
+    network = _network(settings, types, lm_configs, transformer, len(tokenizer))
     torch_tensors(network, tensors)
+    for encoder in network.encoders:
+        cast(Encoder, encoder).restore_buffers()
     network.crf.allowed = allowed_steps(len(types))  # not in the file, and without values on the meta device
     return FittedTagger(
         types=types,
@@ -91,3 +97,23 @@ def _parts(manifest: dict[str, Any], tokenizer_json: str, tensors: dict[str, Any
         history=manifest["history"],
         sketch=[int(number) for number in manifest["sketch"]],
     )
+
+
+def _network(
+    settings: TaggerConfig,
+    types: tuple[str, ...],
+    lm_configs: tuple[LMConfig, ...],
+    transformer: dict[str, Any] | None,
+    vocabulary: int,
+) -> TaggerNetwork:
+    """A network of this shape on the meta device, without weights. Raises ValueError: no encoder, or too many."""
+    if transformer is not None:
+        shapes: list[EncoderShape] = [TransformerConfig.from_dict(transformer)]
+    else:
+        shapes = [one.encoder(vocabulary) for one in lm_configs]
+    if not 0 < len(shapes) <= MOST_ENCODERS or (transformer is not None and lm_configs):
+        raise ValueError(f"expected a transformer, or one or {MOST_ENCODERS} language models")
+    with torch.device("meta"):
+        encoders = [make_encoder(shape, settings.dropouts) for shape in shapes]
+        readings = [reading(*pair) for pair in zip_longest(shapes, lm_configs)]
+        return tagger_network(encoders, types, settings, readings)

@@ -18,11 +18,11 @@ from ulmus.corpus.tagged import Tagged
 from ulmus.data.tag_batches import TagBatches
 from ulmus.evaluation.entities import Entity, as_tags, entity_scores
 from ulmus.evaluation.splits import share_seen
+from ulmus.tasks.ids import AnyTokenizer
 from ulmus.tasks.language_model.config import LMConfig
 from ulmus.tasks.tagger.config import TaggerConfig
 from ulmus.tasks.tagger.network import Decoded, TaggerNetwork
 from ulmus.tasks.tagger.sentences import Part, joined, parts_of, word_store
-from ulmus.text.tokenizer import Tokenizer
 from ulmus.train.device import autocast, resolve_device, resolve_precision, reuse_memory, to_device
 
 __all__ = ["FittedTagger", "Span"]
@@ -46,9 +46,11 @@ class FittedTagger:
 
     types: tuple[str, ...]
     network: TaggerNetwork  # in evaluation mode
-    tokenizer: Tokenizer
+    tokenizer: AnyTokenizer
     config: TaggerConfig
-    lm_configs: tuple[LMConfig, ...]  # of the language models that the encoders come from
+    lm_configs: tuple[
+        LMConfig, ...
+    ]  # of the language models that the encoders come from; none for a transformer
     report: dict[str, Any] = field(default_factory=dict)
     history: list[dict[str, Any]] = field(default_factory=list)
     # hashes of some training texts, to recognise them in other data
@@ -107,6 +109,8 @@ class FittedTagger:
     ) -> Iterator[tuple[Part, Entity, float]]:
         """The entities of the parts, in the order of the parts."""
         place = resolve_device(device)
+        if precision == "auto" and not self.network.steady_bf16:
+            precision = "float32"
         numbers = resolve_precision(precision, place)
         network = self.network.to(place).eval()
         reuse_memory()

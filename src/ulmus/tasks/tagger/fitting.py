@@ -23,12 +23,12 @@ from ulmus.evaluation.splits import sketch
 from ulmus.tasks.budget import SHARES, Budget
 from ulmus.tasks.checkpoints import checkpoint
 from ulmus.tasks.ids import RunTexts
-from ulmus.tasks.language_model.fitted import FittedLanguageModel
+from ulmus.tasks.pretrained import Pretrained
 from ulmus.tasks.settings import RunSettings
 from ulmus.tasks.tagger.config import TaggerConfig
-from ulmus.tasks.tagger.encoders import Start, language_models
+from ulmus.tasks.tagger.encoders import Start, starting_encoders
 from ulmus.tasks.tagger.fitted import FittedTagger
-from ulmus.tasks.tagger.network import TaggerNetwork, tagger_network
+from ulmus.tasks.tagger.network import TaggerNetwork, reading, tagger_network
 from ulmus.tasks.tagger.sentences import joined, parts_of, tag_names, word_store
 from ulmus.train.callbacks import Callback
 from ulmus.train.loop import Stage, Trainer
@@ -40,7 +40,7 @@ HELD, MOST_HELD, FEWEST = 0.15, 1_000, 50  # share and most of the held-out sent
 
 
 def fit(
-    tagged: Tagged, valid: Tagged | None, config: TaggerConfig, settings: RunSettings, *, language_model: Any
+    tagged: Tagged, valid: Tagged | None, config: TaggerConfig, settings: RunSettings, start: Start
 ) -> FittedTagger:
     """Train a tagger within the time budget of the settings. Raises UsageError, DataError, ConfigError, BundleError."""
     budget = Budget(settings.minutes)
@@ -50,17 +50,15 @@ def fit(
     )
     train, held = _split(tagged, valid, settings.seed)
     texts = joined(tagged.sentences)
-    start = Start(language_model, config.language_model, config.tune)
-    models = language_models(
-        start, RunTexts(texts, settings.folder, verbose=settings.verbose), settings, budget
-    )
-    network = make_network(models, types, config, settings.seed)
+    known = RunTexts(texts, settings.folder, verbose=settings.verbose)
+    starts = starting_encoders(start, known, settings, budget)
+    network = make_network(starts, types, config, settings.seed)
     fitted = FittedTagger(
         types=types,
         network=network.eval(),
-        tokenizer=models[0].tokenizer,
+        tokenizer=starts[0].tokenizer,
         config=config,
-        lm_configs=tuple(model.config for model in models),
+        lm_configs=tuple(one.lm_config for one in starts if one.lm_config is not None),
         sketch=sketch(texts),
     )
     training = Training(fitted, settings, [])
@@ -80,15 +78,17 @@ def fit(
 
 
 def make_network(
-    models: Sequence[FittedLanguageModel], types: Sequence[str], config: TaggerConfig, seed: int
+    starts: Sequence[Pretrained], types: Sequence[str], config: TaggerConfig, seed: int
 ) -> TaggerNetwork:
-    """A network on copies of the language models' encoders, with a new head."""
-    encoders = [copy.deepcopy(model.network.encoder) for model in models]
+    """A network on copies of the encoders, with a new head."""
+    encoders = [copy.deepcopy(one.encoder) for one in starts]
     for encoder in encoders:
         encoder.set_dropouts(config.dropouts)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return tagger_network(encoders, types, config, backwards=[model.config.backwards for model in models])
+        return tagger_network(
+            encoders, types, config, [reading(one.encoder.config, one.lm_config) for one in starts]
+        )
 
 
 @dataclass(frozen=True)
@@ -214,7 +214,7 @@ def _stage(
     return Stage(
         name,
         epochs=epochs,
-        schedule=Schedule("one_cycle", peak=peak),
+        schedule=Schedule(config.schedule, peak=peak),
         unfreeze=unfreeze,
         factor=config.factor,
         weight_decay=config.weight_decay,

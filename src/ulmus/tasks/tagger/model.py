@@ -15,11 +15,13 @@ from typing import Any
 from ulmus.corpus.columns import as_texts
 from ulmus.corpus.tagged import Tagged
 from ulmus.errors import ConfigError, DataError
+from ulmus.models.checkpoint_folder import check_folder
 from ulmus.tasks.estimator import Estimator, not_fitted
 from ulmus.tasks.language_model.start import check_given
 from ulmus.tasks.settings import RunSettings
 from ulmus.tasks.tagger import file
-from ulmus.tasks.tagger.config import TaggerConfig
+from ulmus.tasks.tagger.config import TaggerConfig, transformer_config
+from ulmus.tasks.tagger.encoders import Start
 from ulmus.tasks.tagger.fitted import FittedTagger, Span
 from ulmus.tasks.tagger.fitting import fit
 from ulmus.train.callbacks import Callback
@@ -36,7 +38,8 @@ class TextTagger(Estimator):
     language_model: a `LanguageModel`, or its path or name, joined by an installed one with the same vocabulary that
     reads backwards. None chooses the installed one that matches the language of the texts and reports which, or trains
     one on the texts if none matches; "new" always trains one; "none" trains none, and the encoder starts from random
-    weights. minutes: time budget of `fit`. work_dir: folder for checkpoints.
+    weights. encoder: instead, the folder of a transformer on this disk, in the format of `save_pretrained`, which needs
+    the extra `transformers`. minutes: time budget of `fit`. work_dir: folder for checkpoints.
     After fitting: fitted_, and its parts types_, report_ (scores on the held-out sentences) and history_.
     """
 
@@ -46,6 +49,7 @@ class TextTagger(Estimator):
         self,
         *,
         language_model: Any = None,
+        encoder: str | Path | None = None,
         minutes: float | None = None,
         seed: int = 0,
         device: str = "auto",
@@ -54,7 +58,8 @@ class TextTagger(Estimator):
         work_dir: str | Path | None = None,
         verbose: bool = True,
     ) -> None:
-        self.language_model, self.minutes, self.seed = language_model, minutes, seed
+        self.language_model, self.encoder = language_model, encoder
+        self.minutes, self.seed = minutes, seed
         self.device, self.precision, self.config = device, precision, config
         self.work_dir, self.verbose = work_dir, verbose
         self.callbacks: list[Callback] = []
@@ -79,8 +84,9 @@ class TextTagger(Estimator):
         settings = RunSettings.of(self)
         if not len(tagged):
             raise DataError("expected sentences with tags, got none.")
-        config = self.config or TaggerConfig()
-        self.fitted_ = fit(tagged, valid, config, settings, language_model=self.language_model)
+        config = self.config or (TaggerConfig() if self.encoder is None else transformer_config())
+        start = Start(self.language_model, config.language_model, config.tune, self.encoder)
+        self.fitted_ = fit(tagged, valid, config, settings, start)
         return self
 
     def predict(self, texts: Any) -> list[list[Span]]:
@@ -154,6 +160,10 @@ class TextTagger(Estimator):
         if self.precision not in PRECISIONS:
             raise ConfigError(f"precision: expected one of {', '.join(PRECISIONS)}, got {self.precision!r}.")
         check_given(self.language_model)
+        if self.encoder is not None:
+            check_folder(self.encoder)
+            if self.language_model is not None:
+                raise ConfigError("encoder and language_model: give one of them, not both.")
 
     def _state(self) -> str:
         if "fitted_" not in self.__dict__:

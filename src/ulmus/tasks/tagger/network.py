@@ -15,13 +15,24 @@ import torch
 from torch import Tensor, nn
 
 from ulmus.models.crf import CRF, Chain
-from ulmus.models.encoder import Encoder
+from ulmus.models.encoder import Encoder, EncoderShape
 from ulmus.models.tag_head import TagHead, mirrored
+from ulmus.models.transformer import TransformerConfig
 from ulmus.special_tokens import BOS
+from ulmus.tasks.language_model.config import LMConfig
 from ulmus.tasks.tagger.config import TaggerConfig
 from ulmus.train.protocol import Step
 
-__all__ = ["Decoded", "TaggerNetwork", "allowed_steps", "tagger_network"]
+__all__ = ["READINGS", "Decoded", "TaggerNetwork", "allowed_steps", "reading", "tagger_network"]
+
+READINGS = ("forwards", "backwards", "both ways")
+
+
+def reading(shape: EncoderShape, language_model: LMConfig | None) -> str:
+    """How an encoder of this shape, from this language model or from none, reads a sentence: one of `READINGS`."""
+    if language_model is None:
+        return "forwards" if isinstance(shape, TransformerConfig) and shape.causal else "both ways"
+    return "backwards" if language_model.backwards else "forwards"
 
 
 class Decoded(NamedTuple):
@@ -48,16 +59,16 @@ def allowed_steps(types: int) -> Tensor:
 class TaggerNetwork(nn.Module):
     """Tagger: `TagBatch` -> Step with the loss in nats per word; in evaluation also the best tags (words,).
 
-    `backwards` says of each encoder whether it reads the sentence from its end.
+    `readings` says of each encoder how it reads a sentence: one of `READINGS`.
     """
 
     def __init__(
-        self, encoders: Sequence[Encoder], head: TagHead, *, types: int, backwards: Sequence[bool]
+        self, encoders: Sequence[Encoder], head: TagHead, *, types: int, readings: Sequence[str]
     ) -> None:
         super().__init__()
         self.encoders = nn.ModuleList(cast("Sequence[nn.Module]", encoders))
         self.head, self.crf = head, CRF(allowed_steps(types))
-        self.backwards = tuple(backwards)
+        self.readings = tuple(readings)
 
     def forward(self, batch: Any) -> Step:
         """The loss in nats, a mean over the words, if the batch has tags."""
@@ -76,8 +87,8 @@ class TaggerNetwork(nn.Module):
     def scores(self, batch: Any) -> Tensor:
         """Scores (B, W, K) of the tags of each word, float32."""
         encoded = [
-            self._encoded(cast(Encoder, encoder), batch, backwards=backwards)
-            for encoder, backwards in zip(self.encoders, self.backwards, strict=True)
+            self._encoded(cast(Encoder, encoder), batch, reading)
+            for encoder, reading in zip(self.encoders, self.readings, strict=True)
         ]
         with torch.autocast(batch.ids.device.type, enabled=False):
             scores: Tensor = self.head(torch.cat(encoded, 2), batch.features, batch.words)
@@ -88,15 +99,20 @@ class TaggerNetwork(nn.Module):
         scores = self.scores(batch)
         return Decoded(self.crf.best(scores, batch.words), scores, self.crf.chain(scores, batch.words))
 
-    def _encoded(self, encoder: Encoder, batch: Any, *, backwards: bool) -> Tensor:
+    def _encoded(self, encoder: Encoder, batch: Any, reading: str) -> Tensor:
         """Features (B, W, D) float32 of the words."""
-        ids, lengths, at = batch.ids, batch.lengths, batch.last
-        if backwards:
+        ids, lengths, at = batch.ids, batch.lengths, batch.last if reading == "forwards" else batch.first
+        if reading == "backwards":
             keep = (ids[:, 0] == BOS).long()
             here = torch.arange(ids.shape[1], device=ids.device).expand_as(ids)
-            ids, at = ids.gather(1, mirrored(here, lengths, keep)), mirrored(batch.first, lengths, keep)
-        features = token_features(encoder, ids)
-        return features.gather(1, at[..., None].expand(-1, -1, features.shape[2])).float()
+            ids, at = ids.gather(1, mirrored(here, lengths, keep)), mirrored(at, lengths, keep)
+        features = encoder.token_features(ids, lengths)
+        return features.gather(1, at[..., None].expand(-1, -1, features.shape[2]))
+
+    @property
+    def steady_bf16(self) -> bool:
+        """Whether bf16 inference, too, gives a text the same tags alone and in any batch."""
+        return all(cast(Encoder, encoder).steady_bf16 for encoder in self.encoders)
 
     def reset(self) -> None:
         """Nothing is carried from batch to batch."""
@@ -109,25 +125,15 @@ class TaggerNetwork(nn.Module):
 
 
 def tagger_network(
-    encoders: Sequence[Encoder], types: Sequence[str], config: TaggerConfig, *, backwards: Sequence[bool]
+    encoders: Sequence[Encoder], types: Sequence[str], config: TaggerConfig, readings: Sequence[str]
 ) -> TaggerNetwork:
     """A network of these encoders with a new head, with random weights."""
     head = TagHead(
-        sum(map(token_width, encoders)),
+        sum(encoder.config.token_width() for encoder in encoders),
         1 + 2 * len(types),
         buckets=config.buckets,
         own=config.own,
         hidden=config.hidden,
         drop=config.drop,
     )
-    return TaggerNetwork(encoders, head, types=len(types), backwards=backwards)
-
-
-def token_features(encoder: Encoder, ids: Tensor) -> Tensor:
-    """The outputs (B, T, D) of all layers for ids (B, T)."""
-    return torch.cat(encoder(ids).outputs, 2)
-
-
-def token_width(encoder: Encoder) -> int:
-    """D, the width of `token_features`."""
-    return sum(encoder.config.widths())
+    return TaggerNetwork(encoders, head, types=len(types), readings=readings)
