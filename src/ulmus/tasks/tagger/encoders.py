@@ -1,4 +1,4 @@
-"""The encoders that a tagger starts from: of language models, in two directions if they are installed, or a transformer.
+"""The encoders that a tagger starts from: of language models, in both directions if it can be, or a transformer.
 
 A word's tag depends on both of its sides, so two directions are better than one. Knows no tag and no layer.
 """
