@@ -16,9 +16,10 @@ CONFIG = """\
 buckets = 500
 hidden = 8
 head_epochs = 3
-all_epochs = 4
-head_peak = 2e-2
-all_peak = 1e-2
+all_epochs = 3
+head_peak = 3e-2
+top_peak = 3e-2
+all_peak = 3e-2
 [lm]
 embedding = 8
 hidden = 8
@@ -33,7 +34,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """train.conll, test.conll, spans.jsonl, texts.txt, tiny.toml."""
     folder = tmp_path_factory.mktemp("tagged")
     sentences = "".join(SENTENCE.format(*pair) for pair in PAIRS)
-    (folder / "train.conll").write_text(sentences * 5)
+    (folder / "train.conll").write_text(sentences * 3)
     (folder / "test.conll").write_text(SENTENCE.format("Anna", "Rome") * 3)
     span = {"start": 13, "end": 17, "label": "LOC"}
     (folder / "spans.jsonl").write_text(json.dumps({"text": "They went to Oslo.", "spans": [span]}) + "\n")
@@ -106,7 +107,7 @@ def test_info_shows_what_a_tagger_knows(model: Path, run: Run) -> None:
     """`ulmus info` shows the types, the score and what it was trained on."""
     shown = run("info", model).stdout
     assert "tagger" in shown
-    assert "60 sentences with 120 entities" in shown
+    assert "36 sentences with 72 entities" in shown
     assert "LOC (" in shown
     assert "held-out sentences" in shown
 

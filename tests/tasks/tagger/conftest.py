@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import random
 from collections.abc import Callable
 from typing import Any
@@ -47,7 +48,7 @@ def make_tagged() -> Callable[..., Any]:
 def tagger_settings(lm_settings: LMConfig) -> TaggerConfig:
     """A tagger's small settings."""
     return TaggerConfig(
-        language_model=lm_settings,
+        language_model=dataclasses.replace(lm_settings, layers=1),
         dropouts=Dropouts(mult=0.1),
         own=8,
         buckets=500,
@@ -55,10 +56,10 @@ def tagger_settings(lm_settings: LMConfig) -> TaggerConfig:
         drop=0.1,
         longest=20,
         head_epochs=2,
-        all_epochs=4,
-        head_peak=2e-2,
-        top_peak=1e-2,
-        all_peak=1e-2,
+        all_epochs=2,
+        head_peak=3e-2,
+        top_peak=3e-2,
+        all_peak=3e-2,
     )
 
 
@@ -75,5 +76,5 @@ def make_tagger(tagger_settings: TaggerConfig, quiet: dict[str, Any]) -> Callabl
 
 @pytest.fixture(scope="session")
 def tagger(tagger_settings: TaggerConfig, quiet: dict[str, Any]) -> TextTagger:
-    """A tagger of 200 sentences. Shared: do not train it."""
-    return TextTagger(config=tagger_settings, language_model="none", **quiet).fit(*tagged(200, seed=1))
+    """A tagger of 120 sentences. Shared: do not train it."""
+    return TextTagger(config=tagger_settings, language_model="none", **quiet).fit(*tagged(120, seed=1))

@@ -85,12 +85,12 @@ def test_the_file_is_readable_by_other_tools(saved: Path) -> None:
     assert (manifest["kind"], manifest["labels"]) == ("tagger", ["LOC", "PER"])
 
 
-@pytest.mark.parametrize("step", [2, 9, 30])
+@pytest.mark.parametrize("step", [2, 9, 25])
 def test_a_stopped_fit_resumes_to_the_same_weights(
     step: int, make_tagger: Make, make_tagged: Any, stop_at: Any, tmp_path: Path
 ) -> None:
     """Ctrl-C after some steps, the same call again: every weight is that of a run never stopped."""
-    data = make_tagged(60, seed=1)
+    data = make_tagged(24, seed=1)
     whole, rest = stop_at(), stop_at()
     expected = make_tagger()
     expected.callbacks.append(whole)
@@ -109,7 +109,7 @@ def test_a_stopped_fit_resumes_to_the_same_weights(
 
 def test_a_time_budget_is_kept(make_tagger: Make, make_tagged: Any) -> None:
     """A fit that would take long ends soon after its minutes, with all stages."""
-    data = make_tagged(3_000, seed=1)
+    data = make_tagged(1_000, seed=1)
     began = time.monotonic()
     tagger = make_tagger(minutes=0.05).fit(*data)
     spent_s = time.monotonic() - began
