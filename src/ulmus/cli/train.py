@@ -89,6 +89,15 @@ class TrainOptions(RunOptions, ReaderOptions, CommonOptions):
             show_default="the installed one for the language of the texts, or new",
         ),
     ] = None
+    encoder: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            rich_help_panel="Model",
+            help="Transformer to start from instead of a language model: a local folder with config.json, tokenizer "
+            "and safetensors weights. Needs the extra transformers.",
+        ),
+    ] = None
     teach: Annotated[
         Literal["auto", "none"],
         typer.Option(
@@ -185,8 +194,10 @@ def _validation(valid: Source | None, given: inputs.Labelled) -> tuple[list[str]
 def _check_language_model(options: TrainOptions) -> list[Path]:
     """The file of `--language-model`, if one is given. It determines the tokenizer and the size.
 
-    Raises UsageError if it is no language model, or contradicts --size or --tokenizer.
+    Raises UsageError if it is no language model, or contradicts --size or --tokenizer; for --encoder the same.
     """
+    if options.encoder is not None:
+        _check_encoder(options)
     if options.language_model in (None, "new", "none"):
         return []
     from ulmus import bundle
@@ -211,13 +222,25 @@ def _check_language_model(options: TrainOptions) -> list[Path]:
     return [path]
 
 
+def _check_encoder(options: TrainOptions) -> None:
+    """Raise UsageError if options contradict --encoder, BundleError if its folder is unusable."""
+    from ulmus.models.checkpoint_folder import check_folder
+
+    check_folder(str(options.encoder))
+    for name in ("language_model", "size", "tokenizer"):
+        if getattr(options, name) is not None:
+            flag = "--" + name.replace("_", "-")
+            raise UsageError(f"--encoder has its own tokenizer, size and weights. Remove {flag}.")
+
+
 def _config(options: TrainOptions) -> ClassifierConfig:
     """The defaults, overridden by the tables [classifier] and [lm] of the config file."""
-    from ulmus.tasks.classifier.config import ClassifierConfig
+    from ulmus.tasks.classifier.config import ClassifierConfig, transformer_config
     from ulmus.tasks.language_model.config import lm_config
 
     given = tables(options.config, ["classifier", "lm"])
-    config = merged(ClassifierConfig(), given["classifier"], f"{options.config}: [classifier]")
+    default = ClassifierConfig() if options.encoder is None else transformer_config()
+    config = merged(default, given["classifier"], f"{options.config}: [classifier]")
     if not given["lm"]:
         return config
     if options.language_model not in (None, "new", "none"):
@@ -236,6 +259,7 @@ def _classifier(options: TrainOptions, settings: ClassifierConfig, folder: Path)
         size=options.size,
         tokenizer=options.tokenizer,
         language_model=options.language_model,
+        encoder=options.encoder,
         teach=options.teach,
         combine=options.combine,
         class_weight=None if options.class_weight == "none" else options.class_weight,

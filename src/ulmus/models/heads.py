@@ -146,9 +146,9 @@ class Head(Protocol):
 class LinearHead(nn.Module):
     """(B, F) -> logits (B, C): features in standard deviations, clipped, dropout, linear C.
 
-    The standard deviations are those of the documents that it was started on. A logistic regression on frozen features
-    is such a head: training that begins with its weights distorts the encoder less (Kumar et al. 2022, *Fine-Tuning can
-    Distort Pretrained Features*).
+    The standard deviations are those of the documents that a regression was fitted to: it is such a head. Fine-tuning
+    begins with small random weights on unscaled features: where the head can tell a hundred documents apart from its
+    first step on, the encoder learns nothing (questions with 100 labels: 60 % instead of 81 %).
     """
 
     mean: Tensor
@@ -160,8 +160,15 @@ class LinearHead(nn.Module):
         self.register_buffer("mean", torch.zeros(features))
         self.register_buffer("scale", torch.ones(features))
         self.drop, self.linear = nn.Dropout(drop), nn.Linear(features, classes)
-        nn.init.zeros_(self.linear.weight)
-        nn.init.zeros_(self.linear.bias)
+        self.restart()
+
+    @torch.no_grad()
+    def restart(self) -> None:
+        """Small random weights on unscaled features, as before training."""
+        self.mean.zero_()
+        self.scale.fill_(1.0)
+        self.linear.weight.normal_(std=0.02)
+        self.linear.bias.zero_()
 
     def forward(self, features: Tensor) -> Tensor:
         """(B, F) -> (B, C)."""

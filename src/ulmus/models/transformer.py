@@ -50,11 +50,11 @@ class TransformerConfig:
     layout: Layout
     width: int  # D, features of a token
     causal: bool = False  # a decoder: each token has seen those before it
-    window: int = DEFAULT_WINDOW  # tokens, special ones included
+    window: int = DEFAULT_WINDOW  # places: text, special tokens, and one for padding at least
     overlap: int = DEFAULT_OVERLAP  # tokens that neighbouring windows share, at least
 
     def __post_init__(self) -> None:
-        room = self.window - len(self.layout.prefix) - len(self.layout.suffix)
+        room = self.window - len(self.layout.prefix) - len(self.layout.suffix) - 1
         if not 0 <= self.overlap < room:
             raise ConfigError(
                 f"window: expected more than {self.overlap} tokens of text, got room for {room}."
@@ -98,9 +98,9 @@ class Transformer(nn.Module):
     def __init__(self, config: TransformerConfig, model: nn.Module) -> None:
         super().__init__()
         self.config = config
-        self.model: Any = model
         if getattr(model, "pooler", None) is not None:
-            self.model.pooler = None  # not used here: parameters without a gradient
+            setattr(model, "pooler", None)  # noqa: B010 - not used here: parameters without a gradient
+        self.model: Any = model
         accepted = inspect.signature(model.forward).parameters
         self._options: dict[str, Any] = {"use_cache": False} if "use_cache" in accepted else {}
         self._typed = "token_type_ids" in accepted and getattr(model.config, "type_vocab_size", 0) > 1

@@ -32,8 +32,8 @@ class Windows(NamedTuple):
     owned: Tensor  # (W,) number of tokens that the window owns
 
     def rows(self, chosen: Tensor) -> Windows:
-        """Some of the windows, without columns that hold only padding."""
-        longest = _rounded(int(self.mask[chosen].sum(dim=1).max()))
+        """The windows with these indices (W',), without columns that hold only padding."""
+        longest = min(_rounded(int(self.mask[chosen].sum(dim=1).max())), self.ids.shape[1])
         wide = (self.ids, self.mask, self.types, self.position)
         ids, mask, types, position = (t[chosen, :longest] for t in wide)
         return Windows(
@@ -42,13 +42,13 @@ class Windows(NamedTuple):
 
 
 def windows(ids: Tensor, lengths: Tensor, *, size: int, overlap: int, layout: Layout) -> Windows:
-    """Windows of at most `size` tokens, special ones included, of documents `ids` (B, T) of `lengths` (B,).
+    """Windows of at most `size` places of documents `ids` (B, T) of `lengths` (B,).
 
-    Windows are evenly spread; those of a document overlap by at least `overlap` tokens. A document without tokens has
-    one window with special tokens only (or one token of padding).
+    The places are for special tokens, one token of padding at least, and text in between. Windows are evenly spread;
+    those of a document overlap by at least `overlap` tokens. A document without tokens has one window without text.
     """
     device, before, after = ids.device, len(layout.prefix), len(layout.suffix)
-    room = size - before - after
+    room = size - before - after - 1
     step = room - overlap
     number = 1 + ((lengths - room).clamp(min=0) + step - 1) // step  # (B,) windows
     document = torch.repeat_interleave(torch.arange(len(ids), device=device), number)  # (W,)
@@ -63,7 +63,7 @@ def windows(ids: Tensor, lengths: Tensor, *, size: int, overlap: int, layout: La
     low = torch.where(k == 0, 0, (start + previous + held) // 2)
     high = torch.where(k == number[document] - 1, lengths[document], (following + start + held) // 2)
     longest = before + after + (int(held.max()) if len(held) else 0)
-    place = torch.arange(_rounded(longest), device=device)  # (K,)
+    place = torch.arange(min(_rounded(longest), size), device=device)  # (K,)
     at = start[:, None] + place - before  # (W, K) position in the document
     inside = (place >= before) & (place < before + held[:, None])
     text = ids[document[:, None], at.clamp(0, max(ids.shape[1] - 1, 0))]
@@ -92,7 +92,7 @@ def _rounded(longest: int) -> int:
 
 def _types(ids: Tensor, document: Tensor, at: Tensor, beyond: Tensor, layout: Layout) -> Tensor:
     """Token types (W, K): `second_type` after the first separator of a document, at places `beyond` the prefix (K,)."""
-    if not layout.second_type:
+    if not layout.second_type or not layout.separator:
         return torch.zeros_like(at)
     separators = (ids == layout.separator[-1]).cumsum(dim=1)  # (B, T) up to and including each token
     passed = torch.nn.functional.pad(separators, (1, 0))  # (B, T + 1) before each token

@@ -80,7 +80,10 @@ class PretrainedTokenizer:
         return [self._joined([next(ids).ids for _ in several]) for several in fields]
 
     def encode_all(self, texts: Iterable[str]) -> Iterator[list[NDArray[Any]]]:
-        """As `encode_batch` for any number of texts, one list per thousand or so. Raises DataError as `encode`."""
+        """As `encode_batch` for any number of texts: lists of (T_i,) int32, one per thousand texts or so.
+
+        Raises DataError as `encode`.
+        """
         for batch in batches(texts):
             yield self.encode_batch(batch)
 
@@ -137,8 +140,11 @@ def _layout(backend: Backend, pad: int) -> Layout:
     prefix, suffix = _around(one.ids, one.sequence_ids)
     places = [i for i, sequence in enumerate(two.sequence_ids) if sequence == 0]
     second = [i for i, sequence in enumerate(two.sequence_ids) if sequence == 1]
-    separator, kind = two.ids[places[-1] + 1 : second[0]], two.type_ids[second[0]]
-    return Layout(prefix, tuple(separator) or suffix, suffix, kind, pad)
+    separator, kind = tuple(two.ids[places[-1] + 1 : second[0]]), two.type_ids[second[0]]
+    if separator or suffix:
+        return Layout(prefix, separator or suffix, suffix, kind, pad)
+    line_break = backend.encode("\n", add_special_tokens=False).ids  # what else tells two texts apart
+    return Layout(prefix, tuple(line_break), suffix, 0, pad)
 
 
 def _around(ids: list[int], sequences: list[int | None]) -> tuple[tuple[int, ...], tuple[int, ...]]:

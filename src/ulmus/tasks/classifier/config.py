@@ -33,6 +33,7 @@ class ClassifierConfig:
     batch_size: int = 64  # documents; fewer if there are few labels
     token_budget: int = 24_000  # ids in a batch, padding included
     factor: float = 2.6  # each lower layer group trains at 1/factor of the rate above it
+    frozen_groups: int = 0  # lowest layer groups that never train: 1 is the embeddings
     weight_decay: float = 0.01
     clip: float = 1.0
     schedule: str = "one_cycle"  # of the learning rate, on true labels and in teaching
@@ -63,7 +64,7 @@ class ClassifierConfig:
     tune: str = "auto"  # auto | always | none: fine-tune a given language model on the texts
 
     def __post_init__(self) -> None:
-        check_range(self, "head_hidden head_epochs top_epochs", 0)
+        check_range(self, "head_hidden head_epochs top_epochs frozen_groups", 0)
         check_range(self, "max_len longest batch_size token_budget", 1)
         check_range(self, "all_epochs most_epochs start_epochs teach_epochs teach_texts teach_repeat", 1)
         check_range(self, "weight_decay", 0)
@@ -74,6 +75,10 @@ class ClassifierConfig:
             raise ConfigError(f"head_dropouts: expected 0 <= p < 1, got {self.head_dropouts}.")
         if self.tune not in ("auto", "always", "none"):
             raise ConfigError(f"tune: expected auto, always or none, got {self.tune!r}.")
+
+    def unfrozen(self, groups: int) -> int | None:
+        """How many of the layer `groups` train when all do that ever train; None: all."""
+        return max(groups - self.frozen_groups, 1) if self.frozen_groups else None
 
     def teach_epochs_for(self, documents: int, *, first: bool) -> int:
         """Epochs of teaching with so many documents, before the evaluation (`first`) or after it."""
@@ -97,6 +102,7 @@ def transformer_config() -> ClassifierConfig:
         batch_size=16,
         token_budget=4_096,
         factor=1.1,
+        frozen_groups=1,  # half of the weights of a small transformer, most of the time of a step on short texts
         schedule="slanted_triangular",
         head_epochs=0,
         top_epochs=0,

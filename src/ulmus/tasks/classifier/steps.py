@@ -6,6 +6,7 @@ Axes: N labelled documents, M unlabelled, K selected ones, C classes.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ulmus.corpus.labels import Labels
 from ulmus.data.label_batches import LabelBatches
 from ulmus.data.store import IdStore
 from ulmus.evaluation.combination import Combination
@@ -23,7 +25,7 @@ from ulmus.tasks.classifier.config import ClassifierConfig
 from ulmus.tasks.classifier.counting import Counts
 from ulmus.tasks.classifier.material import Material, SoftLabels
 from ulmus.tasks.classifier.measuring import Measured, measure, not_measured
-from ulmus.tasks.classifier.probe import Probe
+from ulmus.tasks.classifier.probe import PENALTY, Probe
 from ulmus.tasks.classifier.teaching import most_confident, start_head, teach
 from ulmus.tasks.classifier.training import Training, TrainingSet, padded
 from ulmus.tasks.classifier.unfreezing import train_on_labels
@@ -59,10 +61,13 @@ class Counted(NamedTuple):
 
 
 class Probed(NamedTuple):
-    """A probe of the encoder, and its best mix with the word counts."""
+    """A probe of the encoder beside word counts, on labelled documents that are not held out."""
 
+    documents: np.ndarray  # (N,)
+    labels: Labels
     probe: Probe
-    mix: Combination
+    p_counts: np.ndarray  # (N, C) out-of-fold probabilities of the word counts
+    mix: Combination  # of the two
 
 
 class Learnt(NamedTuple):
@@ -115,13 +120,17 @@ class Fitting:
         needed = self.recipe.teach or (self.recipe.mix and not len(m.measured))
         if not needed or len(m.train) > MAX_PROBE_LABELS:
             return None
-        labels, seed = m.labels.rows(m.train), self.training.settings.seed
-        whole = self.store.lengths[m.train].sum() <= self.tokens(SHARES.head_features)
+        return self.probed_on(m.train)
+
+    def probed_on(self, documents: np.ndarray, penalties: Sequence[float] = (PENALTY,)) -> Probed:
+        """A probe fitted to these labelled documents (N,)."""
+        labels, seed = self.material.labels.rows(documents), self.training.settings.seed
+        whole = self.store.lengths[documents].sum() <= self.tokens(SHARES.head_features)
         most = None if whole else self.training.most_tokens
-        features = self.training.inference().features(self.store, m.train, most_tokens=most)
-        probe = Probe(features, labels, seed=seed)
-        p_counts = self.counts.out_of_fold(m.labels, m.train, self.choice, seed)
-        return Probed(probe, probe.mix_with(p_counts, labels.target))
+        features = self.training.inference().features(self.store, documents, most_tokens=most)
+        probe = Probe(features, labels, seed=seed, penalties=penalties)
+        p_counts = self.counts.out_of_fold(self.material.labels, documents, self.choice, seed)
+        return Probed(documents, labels, probe, p_counts, probe.mix_with(p_counts, labels.target))
 
     # -- the steps -------------------------------------------------------------------------------------------------
 
@@ -247,7 +256,7 @@ class Fitting:
         return TrainingSet(name, self.store, targets, documents, minutes, self._weights)
 
     def label_set(self, name: str, documents: np.ndarray, minutes: float | None) -> TrainingSet:
-        """Labelled documents with their true labels."""
+        """Labelled documents (N,) with their true labels."""
         targets = padded(self.material.labels.learnable(), len(self.store))
         return TrainingSet(name, self.store, targets, documents, minutes, self._weights)
 

@@ -37,10 +37,11 @@ def most_confident(
 
 def teach(training: Training, training_set: TrainingSet, *, epochs: int = 1, rate: float = 1.0) -> None:
     """Train all layers on soft labels; `rate` scales the learning rate."""
-    c = training.config
+    c, groups = training.config, len(training.network.layer_groups())
     stage = Stage(
         training_set.name,
         epochs=epochs,
+        unfreeze=c.unfrozen(groups),
         schedule=Schedule(c.schedule, peak=c.teach_peak * rate),
         factor=c.factor,
         weight_decay=c.weight_decay,

@@ -1,8 +1,8 @@
 """Frozen features or fine-tuning? For an encoder whose features are already useful, as a transformer's are.
 
-The head begins as the probe, a regression on frozen features, so that fine-tuning can only improve on it. Whether it
-does is measured: on the held-out set, or by cross-validation if there is none. Fine-tuning on a hundred questions gains
-twenty points, on a hundred reviews nothing. Knows no strings. Axes: N labelled documents, C classes, F features.
+Whether fine-tuning beats a regression on frozen features is measured: on the held-out set, or by cross-validation if
+there is none. Fine-tuning on a hundred questions gains twenty points, on a hundred reviews nothing. Knows no strings.
+Axes: N labelled documents, C classes, F features.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from ulmus.corpus.labels import Labels
 from ulmus.evaluation.splits import spread_folds
 from ulmus.linear.logistic import out_of_fold
 from ulmus.models.heads import LinearHead
-from ulmus.tasks.classifier.probe import PENALTIES, Probe
+from ulmus.tasks.classifier.probe import Probe
 from ulmus.tasks.classifier.training import Training, TrainingSet
 from ulmus.tasks.classifier.unfreezing import train_on_labels
 
-__all__ = ["FOLDS", "Tuned", "cross_validated", "score", "start_from", "tuned_or_frozen"]
+__all__ = ["FOLDS", "Tuned", "cross_validated", "fine_tune", "score", "start_from", "tuned_or_frozen"]
 
 FOLDS = 3
 
@@ -57,23 +57,29 @@ def start_from(training: Training, probe: Probe) -> None:
         probe.load_into(head)
 
 
-def cross_validated(
-    training: Training, training_set: TrainingSet, labels: Labels, features: np.ndarray, probe: Probe
-) -> Tuned:
+def fine_tune(training: Training, training_set: TrainingSet) -> None:
+    """Train all layers on the labels, with a new head."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(training.settings.seed)
+        if isinstance(training.network.head, LinearHead):
+            training.network.head.restart()
+    train_on_labels(training, training_set, taught=False)
+
+
+def cross_validated(training: Training, training_set: TrainingSet, labels: Labels, probe: Probe) -> Tuned:
     """Fine-tune copies of the network on all but one fold of the documents, each predicting that fold.
 
-    `labels` (N,) and `features` (N, F) are those of the documents of the training set, in its order.
+    `labels` (N,) are those of the documents of the training set, in its order.
     """
     seed, target = training.settings.seed, labels.target
-    quiet = dataclasses.replace(training.settings, callbacks=(), folder=None, verbose=False)
+    settings = dataclasses.replace(training.settings, callbacks=(), folder=None)
 
     def learn(train: np.ndarray, held: np.ndarray) -> np.ndarray:
         own = dataclasses.replace(
-            training, network=copy.deepcopy(training.network), settings=quiet, history=[]
+            training, network=copy.deepcopy(training.network), settings=settings, history=[]
         )
-        start_from(own, Probe(features[train], labels.rows(train), seed=seed, penalties=PENALTIES))
         some = dataclasses.replace(training_set, documents=training_set.documents[train])
-        train_on_labels(own, some, taught=False)
+        fine_tune(own, some)
         proba = own.inference().probabilities(
             training_set.store, training_set.documents[held], most_tokens=training.most_tokens
         )
@@ -88,12 +94,12 @@ def cross_validated(
 def tuned_or_frozen(
     training: Training, training_set: TrainingSet, probe: Probe, truth: Labels, measured: np.ndarray
 ) -> Tuned:
-    """Fine-tune from the probe, and go back to it unless the documents `measured`, with labels `truth`, gain."""
+    """Fine-tune, and go back to the probe unless the documents `measured` (N,), with labels `truth`, gain."""
     start_from(training, probe)
     network, store = training.network, training_set.store
     before = {key: t.clone() for key, t in network.state_dict().items()}
     frozen = training.inference().probabilities(store, measured)
-    train_on_labels(training, training_set, taught=False)
+    fine_tune(training, training_set)
     tuned = training.inference().probabilities(store, measured)
     result = Tuned(score(truth, frozen), score(truth, tuned))
     if not result.helps:

@@ -17,16 +17,19 @@ __all__ = ["label_stages", "train_on_labels"]
 
 
 def label_stages(
-    c: ClassifierConfig, labels: int, *, taught: bool, minutes: float | None = None
+    c: ClassifierConfig, labels: int, groups: int = 0, *, taught: bool, minutes: float | None = None
 ) -> list[Stage]:
-    """The stages of gradual unfreezing for so many `labels`. After teaching: fewer epochs, lower rates."""
+    """The stages of gradual unfreezing for so many `labels`. After teaching: fewer epochs, lower rates.
+
+    `groups` is the number of layer groups, if the lowest ones stay frozen.
+    """
     epochs = min(2, c.epochs_for(labels)) if taught else c.epochs_for(labels)
     rate = c.after_teaching if taught else 1.0
     head, top, everything = SHARES.unfreezing
     wanted = [
         ("head", c.head_epochs, c.head_peak, 1, head),
         ("head and top layer", c.top_epochs, c.top_peak, 2, top),
-        ("all layers", epochs, c.all_peak, None, everything),
+        ("all layers", epochs, c.all_peak, c.unfrozen(groups), everything),
     ]
     wanted = [stage for stage in wanted if stage[1]]  # without those of 0 epochs
     shares = sum(share for *_, share in wanted)
@@ -52,7 +55,8 @@ def train_on_labels(
     After teaching, the weights from before are restored if their loss on `valid` was lower. Returns False if they were.
     """
     labels, minutes = len(training_set.documents), training_set.minutes
-    stages = label_stages(training.config, labels, taught=taught, minutes=minutes)
+    groups = len(training.network.layer_groups())
+    stages = label_stages(training.config, labels, groups, taught=taught, minutes=minutes)
     before, weights = None, {}
     if taught and valid is not None:
         settings = training.settings

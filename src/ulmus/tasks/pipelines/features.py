@@ -52,7 +52,7 @@ def _own(texts: list[str], found: OwnModel) -> Tensor:
     config = found.model.config if isinstance(found.model, LanguageModel) else found.model.fitted_.lm_config
     encoder = for_inference(fitted.network.encoder.to(torch.device("cpu")), "float32")
     ids = [torch.from_numpy(one).long() for one in fitted.tokenizer.encode_batch(texts)]  # N of (T_i,)
-    if config.backwards:
+    if config is not None and config.backwards:
         ids = [one.flip(0) for one in ids]
     batches = [ids[start : start + BATCH] for start in range(0, len(ids), BATCH)]
     return torch.cat(
