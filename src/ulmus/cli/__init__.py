@@ -9,7 +9,8 @@
     outputs.py     output files: checked before the work, written completely or not at all
     guard.py       which files may be overwritten
     failures.py    exceptions -> message and exit code
-    show.py        results -> tables or JSON; writers.py: predictions -> csv or JSON; model_page.py: `ulmus info`
+    show.py        results -> tables or JSON; model_page.py: `ulmus info`
+    writers.py     predictions -> csv or JSON; span_writers.py: entities likewise
     train.py, language.py, evaluate.py, predict.py, tag.py, pipeline.py, rates.py, info.py: the commands; heavy imports
                    are inside them
 

@@ -6,32 +6,36 @@ sentences are held in memory; texts to tag are read and written in batches. Know
 
 from __future__ import annotations
 
-import csv
 import shlex
-import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TextIO
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import typer
 
 from ulmus.cli import guard, inputs, outputs, show
-from ulmus.cli.options import CommonOptions, Device, Force, ReaderOptions, RunOptions, TextCols, command
+from ulmus.cli.options import (
+    CommonOptions,
+    Device,
+    EncoderFolder,
+    Force,
+    ReaderOptions,
+    RunOptions,
+    TextCols,
+    command,
+)
 from ulmus.cli.settings import merged, tables
-from ulmus.cli.writers import escaped
+from ulmus.cli.span_writers import span_writer
 from ulmus.errors import UsageError
 
 if TYPE_CHECKING:
     from ulmus.corpus.tagged import Tagged
     from ulmus.tasks.tagger.config import TaggerConfig
-    from ulmus.tasks.tagger.fitted import Span
 
 _BATCH, _BATCH_OF_STDIN = 1024, 64  # texts read at a time
-_COLUMNS = ["row", "start", "end", "label", "text", "score"]
 
 Tagger = Annotated[Path, typer.Argument(metavar="MODEL.ulmus", help="Tagger to use.", show_default=False)]
 Precision = Annotated[
@@ -78,14 +82,7 @@ class TagTrainOptions(RunOptions, TaggedOptions, CommonOptions):
             show_default="the installed one for the language of the texts, or new",
         ),
     ] = None
-    encoder: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR",
-            rich_help_panel="Model",
-            help="Start from the transformer in this folder instead (extra: transformers).",
-        ),
-    ] = None
+    encoder: EncoderFolder = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -210,7 +207,7 @@ def tag_predict(options: TagPredictOptions) -> None:
 
     tagger = TextTagger.load(options.model, device=options.device, precision=options.precision)
     counts: Counter[str] = Counter()
-    with _writer(options) as writer:
+    with span_writer(options.output, json=options.json) as writer:
         for texts in batches:
             found = tagger.predict(texts)
             writer.write(found)
@@ -265,7 +262,16 @@ def _tagged(path: Path, options: TaggedOptions) -> Tagged:
 
 
 def _check_language_model(options: TagTrainOptions) -> list[Path]:
-    """The file of `--language-model`, if one is given. Raises UsageError if it is no language model."""
+    """The file of `--language-model`, if one is given. Raises UsageError if it is no language model.
+
+    Raises BundleError for an unusable folder of `--encoder`, and UsageError if both are given.
+    """
+    if options.encoder is not None:
+        from ulmus.models.checkpoint_folder import check_folder
+
+        check_folder(options.encoder)
+        if options.language_model is not None:
+            raise UsageError("--encoder has its own weights. Remove --language-model.")
     if options.language_model in (None, "new", "none"):
         return []
     from ulmus import bundle
@@ -314,57 +320,3 @@ def _print_scores(result: dict[str, Any], title: str) -> None:
         for name, row in [*result["types"].items(), ("all", result)]
     ]
     show.table([title, "precision", "recall", "F1", "entities"], rows)
-
-
-class _CsvSpans:
-    """One line per entity; texts without one have none."""
-
-    def __init__(self, file: TextIO) -> None:
-        self.rows = 0
-        self._csv = csv.writer(file, lineterminator="\n")
-        self._csv.writerow(_COLUMNS)
-
-    def write(self, found: Sequence[Sequence[Span]]) -> None:
-        """Append the entities of a batch of texts."""
-        for spans in found:
-            for start, end, label, text, score in spans:
-                self._csv.writerow([self.rows, start, end, escaped(label), escaped(text), f"{score:.6f}"])
-            self.rows += 1
-
-    def finish(self, summary: dict[str, Any]) -> None:
-        """Write nothing: a csv file ends with its last row."""
-
-
-class _JsonSpans:
-    """One object per text: row, spans; `whole`: all of them in one object, with the summary."""
-
-    def __init__(self, file: TextIO, *, whole: bool = False) -> None:
-        self.rows = 0
-        self._file, self._whole = file, whole
-        self._file.write('{"predictions": [' * whole)
-
-    def write(self, found: Sequence[Sequence[Span]]) -> None:
-        """Append one object per text."""
-        for spans in found:
-            kept = [{**span._asdict(), "score": round(span.score, 6)} for span in spans]
-            between = ", " if self._whole and self.rows else ""
-            self._file.write(
-                between + show.dumps({"row": self.rows, "spans": kept}) + "\n" * (not self._whole)
-            )
-            self.rows += 1
-
-    def finish(self, summary: dict[str, Any]) -> None:
-        """Close the list, if there is one, and add the summary."""
-        if self._whole:
-            self._file.write("], " + show.dumps(summary)[1:] + "\n")
-
-
-@contextmanager
-def _writer(options: TagPredictOptions) -> Iterator[_CsvSpans | _JsonSpans]:
-    """The writer for the requested format, on its open file."""
-    if options.output is not None:
-        with outputs.writing(options.output) as file:
-            yield _JsonSpans(file) if options.output.suffix == ".jsonl" else _CsvSpans(file)
-        return
-    yield _JsonSpans(sys.stdout, whole=True) if options.json else _CsvSpans(sys.stdout)
-    sys.stdout.flush()
