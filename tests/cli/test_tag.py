@@ -127,7 +127,6 @@ def test_a_tagger_is_no_classifier(model: Path, classifier: Path, files: Path, r
         (["tag"], 2, ""),
         (["tag", "trian"], 2, "Did you mean"),
         (["tag", "train"], 2, "Missing argument 'FILE'"),
-        (["tag", "train", "test.conll", "--out", "m.csv"], 2, ".ulmus"),
         (["tag", "train", "nowhere.conll", "--out", "m.ulmus"], 1, "does not exist"),
         (["tag", "train", "texts.txt", "--out", "m.ulmus"], 1, "tag"),
         (["tag", "train", "test.conll", "--valid", "test.conll", "--out", "m.ulmus"], 2, "also trained on"),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from tokenizers import Tokenizer as Backend
-from tokenizers import models, pre_tokenizers, processors, trainers
+from tokenizers import decoders, models, pre_tokenizers, processors, trainers
 
 from ulmus.text.pretrained import PretrainedTokenizer
 from ulmus.text.words import Word, words_of_text
@@ -45,9 +45,10 @@ def test_words_of_byte_level_tokenizers(space: bool) -> None:
     backend = Backend(models.BPE())
     backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=space)
     backend.post_processor = processors.ByteLevel(trim_offsets=False)
+    backend.decoder = decoders.ByteLevel()
     texts = ["Élan in Paris , 京 was good"] * 3
     backend.train_from_iterator(
-        texts, trainers.BpeTrainer(initial_alphabet=pre_tokenizers.ByteLevel.alphabet())
+        texts, trainers.BpeTrainer(show_progress=False, initial_alphabet=pre_tokenizers.ByteLevel.alphabet())
     )
     tokenizer = PretrainedTokenizer(backend.to_str())
     words = words_of_text("Élan in Paris, 京!")
