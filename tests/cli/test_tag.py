@@ -137,7 +137,7 @@ def test_a_tagger_is_no_classifier(model: Path, classifier: Path, files: Path, r
         ),
         (["tag", "train", "test.conll", "--out", "m.ulmus", "--head-epochs", "3"], 2, "[tagger] head_epochs"),
         (["tag", "train", "test.conll", "--out", "m.ulmus", "--epochs", "3"], 2, "[tagger] all_epochs"),
-        (["tag", "train", "test.conll", "--out", "m.ulmus", "--encoder", "."], 1, "config.json"),
+        (["tag", "train", "test.conll", "--out", "m.ulmus", "--encoder", "nowhere"], 1, "nowhere"),
         (["tag", "predict", "ner.ulmus", "--text", "x"], 2, "--text needs a file with columns"),
         (["tag", "evaluate", "ner.ulmus", "texts.txt"], 1, "Expected"),
     ],

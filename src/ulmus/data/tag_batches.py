@@ -93,7 +93,7 @@ class TagBatches(ResumableBatches[TagBatch]):
 
     @property
     def targets(self) -> NDArray[np.int64] | None:
-        """The tags of all words."""
+        """The tags (words,) of all words."""
         return self.sentences.tags
 
     def __len__(self) -> int:
@@ -101,7 +101,7 @@ class TagBatches(ResumableBatches[TagBatch]):
         return len(self._chosen)
 
     def batch(self, k: int) -> TagBatch:
-        """Batch `k` of this epoch."""
+        """Batch `k` of this epoch: ids (B, T), and for the words (B, W) of each sentence what `TagBatch` says."""
         self._chosen.set_epoch(self.epoch)
         chosen, own = self._chosen.batch(k), self.sentences
         start = own.offsets[chosen.index]  # (B,)
