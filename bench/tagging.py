@@ -1,6 +1,7 @@
 """Entities: the tagger beside a conditional random field on features of words, on WNUT-17 and CoNLL-2002 (Spanish).
 
     python bench/tagging.py run [--sets wnut17 conll2002.es] [--ways crf lstm none] [--minutes 10]
+    python bench/tagging.py run --ways transformer --encoder FOLDER      (all-MiniLM-L6-v2, say)
     python bench/tagging.py table
 
 Ways: `crf` is python-crfsuite (`pip install python-crfsuite`) with the usual features of a word and its neighbours
@@ -25,7 +26,7 @@ import jobs
 DATA = Path(os.environ.get("ULMUS_DATA", "../shared/data")) / "ner"
 OUT = Path("bench/results/tagging.jsonl")
 SETS = ("wnut17", "conll2002.es")
-WAYS = ("crf", "lstm", "none")
+WAYS = ("crf", "lstm", "none", "transformer")
 
 
 def load(name: str, part: str) -> Any:
@@ -90,7 +91,7 @@ def field(train: Any, dev: Any, work: Path) -> list[Any]:
     ]
 
 
-def measured(name: str, way: str, minutes: float, work: Path) -> dict[str, Any]:
+def measured(name: str, way: str, options: argparse.Namespace) -> dict[str, Any]:
     """Train one way on a set, and score its dev file."""
     from ulmus import TextTagger
     from ulmus.evaluation.entities import entity_scores
@@ -98,10 +99,11 @@ def measured(name: str, way: str, minutes: float, work: Path) -> dict[str, Any]:
     train, dev = load(name, "train"), load(name, "dev")
     started, cpu = time.perf_counter(), time.process_time()
     if way == "crf":
-        found = field(train, dev, work)
+        found = field(train, dev, options.work)
         spent = (time.perf_counter() - started, time.process_time() - cpu)
     else:
-        tagger = TextTagger(minutes=minutes, language_model="none" if way == "none" else None, device="cpu")
+        start = {"none": {"language_model": "none"}, "transformer": {"encoder": options.encoder}}.get(way, {})
+        tagger = TextTagger(minutes=options.minutes, device="cpu", **start)
         tagger.fit_tagged(train)
         spent = (time.perf_counter() - started, time.process_time() - cpu)
         found = [
@@ -111,7 +113,8 @@ def measured(name: str, way: str, minutes: float, work: Path) -> dict[str, Any]:
     return {
         "set": name,
         "way": way,
-        "budget": None if way == "crf" else minutes,
+        "budget": None if way == "crf" else options.minutes,
+        "encoder": options.encoder and options.encoder.name if way == "transformer" else None,
         **{key: round(scores[key], 4) for key in ("precision", "recall", "f1")},
         "types": {kind: round(row["f1"], 4) for kind, row in scores["types"].items()},
         "minutes": round(spent[0] / 60, 1),
@@ -138,8 +141,9 @@ def main() -> None:
     parser.add_argument("step", choices=("run", "table", "child"))
     parser.add_argument("what", nargs="*", help=argparse.SUPPRESS)
     parser.add_argument("--sets", nargs="+", default=list(SETS), choices=SETS)
-    parser.add_argument("--ways", nargs="+", default=list(WAYS), choices=WAYS)
+    parser.add_argument("--ways", nargs="+", default=list(WAYS[:3]), choices=WAYS)
     parser.add_argument("--minutes", type=float, default=10.0)
+    parser.add_argument("--encoder", type=Path, help="folder of a transformer, for the way of that name")
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--out", type=Path, default=OUT)
     parser.add_argument("--work", type=Path, default=Path("runs/tagging"))
@@ -148,11 +152,12 @@ def main() -> None:
         table(options.out)
     elif options.step == "child":
         name, way = options.what
-        print(json.dumps(measured(name, way, options.minutes, options.work)))
+        print(json.dumps(measured(name, way, options)))
     else:
         had = {(row["set"], row["way"]) for row in jobs.rows(options.out)}
         todo = [(name, way) for name in options.sets for way in options.ways if (name, way) not in had]
         given = ["--minutes", options.minutes, "--work", options.work]
+        given += ["--encoder", options.encoder] if options.encoder else []
         jobs.run(__file__, todo, given, jobs=options.jobs, out=options.out)
 
 

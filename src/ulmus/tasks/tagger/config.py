@@ -1,4 +1,4 @@
-"""All settings of a tagger's training, in one frozen dataclass; the defaults were tuned on WNUT-17 and CoNLL-2002."""
+"""All settings of a tagger's training, in one frozen dataclass. The defaults were not searched for."""
 
 from __future__ import annotations
 
