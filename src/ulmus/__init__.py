@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ulmus.errors import UlmusError
     from ulmus.tasks.classifier.model import TextClassifier
     from ulmus.tasks.language_model.model import LanguageModel
+    from ulmus.tasks.tagger.model import TextTagger
     from ulmus.tasks.word_counts import WordCounts
     from ulmus.text.tokenizer import Tokenizer, TokenizerConfig
     from ulmus.text.vocab import Vocab
@@ -24,6 +25,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "TextClassifier",
+    "TextTagger",
     "LanguageModel",
     "WordCounts",
     "read",
@@ -40,6 +42,7 @@ __all__ = [
 
 _HOMES = {
     "TextClassifier": "tasks.classifier.model",
+    "TextTagger": "tasks.tagger.model",
     "LanguageModel": "tasks.language_model.model",
     "WordCounts": "tasks.word_counts",
     "read": "corpus.source",

@@ -92,12 +92,12 @@ def check_work_folder(folder: Path, marker: str, *, force: bool) -> None:
 
 
 def model(kind: str) -> Kind:
-    """Model files of this kind: "classifier" or "language-model"."""
+    """Model files of this kind: "classifier", "language-model" or "tagger"."""
     return Kind(kind.replace("-", " "), partial(is_model, kind=kind))
 
 
 def is_model(path: Path, kind: str | None = None) -> bool:
-    """Whether the file is a model; if `kind` is given, one of that kind ("classifier", "language-model")."""
+    """Whether the file is a model; if `kind` is given, one of that kind."""
     from ulmus.bundle import read_manifest
 
     try:
@@ -132,9 +132,17 @@ def is_plot(path: Path) -> bool:
     return start.startswith(b"\x89PNG") and b"matplotlib" in start[:1024].lower()
 
 
+def is_entities(path: Path) -> bool:
+    """Whether the file was written by `ulmus tag predict`, judging by its columns or the keys of its first line."""
+    if path.suffix == ".jsonl":
+        return _first_object(path).keys() == {"row", "spans"}
+    return _first_rows(path)[0] == ["row", "start", "end", "label", "text", "score"]
+
+
 LOG = Kind("training log", is_log)
 PLOT = Kind("learning-rate plot", is_plot, (".png",))
 PREDICTIONS = Kind("predictions file", is_predictions, (".csv", ".jsonl"))
+ENTITIES = Kind("file of entities", is_entities, (".csv", ".jsonl"))
 
 
 def check_order(model: Path, data: Path) -> None:

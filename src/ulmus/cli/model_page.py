@@ -29,7 +29,8 @@ def page(path: Path, manifest: Mapping[str, Any]) -> Rows:
     """Names and values of the most important facts."""
     kind = str(manifest.get("kind", "of unknown type"))
     size = f"{path}, {path.stat().st_size / 1e6:.1f} MB"
-    about = _classifier(manifest) if kind == "classifier" else _language_model(manifest)
+    pages = {"classifier": _classifier, "tagger": _tagger}
+    about = pages.get(kind, _language_model)(manifest)
     multi = ", multi-label" if manifest.get("multi_label") else ", one label per text"
     what = f"classifier{multi}" if kind == "classifier" else kind.replace("-", " ")
     return [("model", what), ("file", size), *((name, text) for name, text in about if text)]
@@ -81,6 +82,34 @@ def _classifier(manifest: Mapping[str, Any]) -> Rows:
         ("verdict", str(report.get("verdict", ""))),
         ("classes", _classes(manifest.get("labels"), trained)),
     ]
+
+
+def _tagger(manifest: Mapping[str, Any]) -> Rows:
+    report = _table(manifest.get("metrics"))
+    trained, models = _table(report.get("trained_on")), manifest.get("language_models")
+    shapes = models if isinstance(models, list) and models else [{}]  # (a transformer has no language model)
+    amounts = (
+        f"on {_number(trained.get('sentences'))} sentences with {_number(trained.get('entities'))} entities"
+    )
+    minutes = f"{_number(report.get('minutes'))} minutes" if "minutes" in report else ""
+    scores = ""
+    if isinstance(report.get("f1"), float) and "n" in report:
+        scores = f"{percent(report['f1'])} ({_number(report['n'])} held-out sentences)"
+    return [
+        ("trained", _joined([amounts if trained else "", minutes])),
+        *(("encoder", _encoder(_table(one), manifest)) for one in shapes[:2]),
+        ("F1", scores),
+        ("types", _types(manifest.get("labels"), _table(report.get("types")))),
+    ]
+
+
+def _types(labels: Any, scores: Mapping[str, Any]) -> str:
+    """The types of entities, each with its F1 if it was measured."""
+    names = [str(name) for name in labels] if isinstance(labels, list) else []
+    found = {name: _table(scores.get(name)).get("f1") for name in names}
+    return ", ".join(
+        f"{name} ({percent(f1)})" if isinstance(f1, float) else name for name, f1 in found.items()
+    )
 
 
 def _language_model(manifest: Mapping[str, Any]) -> Rows:

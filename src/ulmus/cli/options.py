@@ -51,6 +51,16 @@ LabelDelimiter = Annotated[
 Classifier = Annotated[
     Path, typer.Argument(metavar="MODEL.ulmus", help="Classifier to use.", show_default=False)
 ]
+EncoderFolder = Annotated[
+    Path | None,
+    typer.Option(
+        "--encoder",
+        metavar="FOLDER",
+        rich_help_panel="Model",
+        help="Transformer to start from instead of a language model: a local folder with config.json, tokenizer "
+        "and safetensors weights. Needs the extra transformers.",
+    ),
+]
 Device = Annotated[str, typer.Option(metavar="auto|cpu|cuda", help="Device to compute on.")]
 InferencePrecision = Annotated[
     Literal["auto", "float32", "bf16", "int8"],

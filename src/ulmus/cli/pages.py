@@ -11,7 +11,7 @@ from typing import Any
 
 from typer.core import TyperCommand
 
-from ulmus.cli.settings import meant
+from ulmus.cli.settings import command_name, meant
 
 __all__ = ["Command"]
 
@@ -26,7 +26,7 @@ class Command(TyperCommand):
         except Exception as error:
             # raised by click, or by the copy of click inside typer
             if type(error).__name__ == "NoSuchOption":
-                _suggest(error, self)
+                _suggest(error, self, command_name(ctx))
             raise
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
@@ -72,11 +72,11 @@ def _group(param: Any) -> str:
     return getattr(param, "rich_help_panel", None) or "Output"
 
 
-def _suggest(error: Any, command: TyperCommand) -> None:
+def _suggest(error: Any, command: TyperCommand, called: str) -> None:
     """Add to a click error about an unknown option which one was probably meant."""
     known = [
         name for param in command.params for name in (*param.opts, *param.secondary_opts) if name[:2] == "--"
     ]
-    hint = meant(error.option_name.lstrip("-"), [name[2:] for name in known], command.name or "", prefix="--")
+    hint = meant(error.option_name.lstrip("-"), [name[2:] for name in known], called, prefix="--")
     if hint:
         error.message, error.possibilities = f"{error.message}.{hint}", None

@@ -50,11 +50,17 @@ def use_config(ctx: typer.Context, value: Path | None) -> Path | None:
             continue  # a table: see `tables`
         name = key.replace("-", "_")
         if name not in parameters:
-            raise ConfigError(_unknown(key, value, sorted(parameters), ctx.command.name or ""))
+            raise ConfigError(_unknown(key, value, sorted(parameters), command_name(ctx)))
         several = parameters[name].multiple or parameters[name].nargs == -1
         defaults[name] = [given] if several and not isinstance(given, list) else given
     ctx.default_map = {**(ctx.default_map or {}), **defaults}
     return value
+
+
+def command_name(ctx: Any) -> str:
+    """The words of a command after `ulmus`: "train", "tag train"."""
+    outer = "" if ctx.parent is None or ctx.parent.parent is None else f"{command_name(ctx.parent)} "
+    return f"{outer}{ctx.command.name or ''}"
 
 
 def tables(path: Path | None, known: Sequence[str]) -> dict[str, dict[str, Any]]:
@@ -94,10 +100,13 @@ def _model_settings(word: str, command: str) -> list[str]:
     """The model settings whose name is or contains `word`, as `[table] key`, exact matches first."""
     from ulmus.tasks.classifier.config import ClassifierConfig
     from ulmus.tasks.language_model.config import LMConfig
+    from ulmus.tasks.tagger.config import TaggerConfig
 
-    tables_ = {"lm": LMConfig, "classifier": ClassifierConfig}
-    if command != "train":
-        del tables_["classifier"]
+    own: dict[str, dict[str, Any]] = {
+        "train": {"classifier": ClassifierConfig},
+        "tag train": {"tagger": TaggerConfig},
+    }
+    tables_: dict[str, Any] = {"lm": LMConfig, **own.get(command, {})}
     key = word.replace("-", "_")
     every = [(table, item.name) for table, config in tables_.items() for item in fields(config)]
     matches = [one for one in every if one[1] == key or f"_{key}" in f"_{one[1]}_".replace("__", "_")]

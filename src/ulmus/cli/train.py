@@ -17,6 +17,7 @@ import typer
 from ulmus.cli import inputs, outputs, reading, remembered, show
 from ulmus.cli.options import (
     CommonOptions,
+    EncoderFolder,
     LabelCols,
     LabelDelimiter,
     ReaderOptions,
@@ -89,15 +90,7 @@ class TrainOptions(RunOptions, ReaderOptions, CommonOptions):
             show_default="the installed one for the language of the texts, or new",
         ),
     ] = None
-    encoder: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FOLDER",
-            rich_help_panel="Model",
-            help="Transformer to start from instead of a language model: a local folder with config.json, tokenizer "
-            "and safetensors weights. Needs the extra transformers.",
-        ),
-    ] = None
+    encoder: EncoderFolder = None
     teach: Annotated[
         Literal["auto", "none"],
         typer.Option(

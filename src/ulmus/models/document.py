@@ -40,9 +40,12 @@ def document_features(encoder: RecurrentEncoder, ids: Tensor, lengths: Tensor, *
 
 
 def token_features(encoder: RecurrentEncoder, ids: Tensor, lengths: Tensor) -> Tensor:
-    """Outputs (B, T, D) float32 of the top layer for documents (B, T) of `lengths` (B,); zeros for padding."""
+    """Outputs (B, T, D) float32 of all layers for documents (B, T) of `lengths` (B,); zeros for padding.
+
+    Lower layers know more of a word, the top one more of the next word (Peters et al. 2018, section 5.3).
+    """
     real = torch.arange(ids.shape[1], device=ids.device) < lengths[:, None]  # (B, T)
-    return encoder(ids).output.float() * real.unsqueeze(2)
+    return torch.cat([one.float() for one in encoder(ids).outputs], 2) * real.unsqueeze(2)
 
 
 def _skim(

@@ -73,8 +73,8 @@ class EncoderConfig:
         return self.embedding + 2 * sum(self.widths())
 
     def token_width(self) -> int:
-        """D, the number of features of a token: those of the top layer."""
-        return self.embedding
+        """D, the number of features of a token: those of all layers."""
+        return sum(self.widths())
 
 
 class Encoded(NamedTuple):

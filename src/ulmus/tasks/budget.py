@@ -39,6 +39,7 @@ class Shares:
     all_labels: float = 0.1
     # of training on true labels: head, head and top layer, all layers
     unfreezing: tuple[float, float, float] = (0.1, 0.2, 0.7)
+    tagging: tuple[float, float, float] = (0.25, 0.15, 0.6)  # the head of a tagger is larger
 
 
 SHARES = Shares()

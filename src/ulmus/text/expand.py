@@ -34,6 +34,9 @@ class Expander(Protocol):
     def __call__(self, chunk: str) -> list[str]:
         """The tokens of a chunk."""
 
+    def joined(self, word: str) -> Sequence[str]:
+        """The tokens of a word that follows another one without a space."""
+
     def standard(self, vocab: Vocab) -> Standard:
         """The tokenizer as an object of the `tokenizers` library."""
 
@@ -76,6 +79,10 @@ class WordExpander:
             tokens += self.mark(word)
         return tokens
 
+    def joined(self, word: str) -> Sequence[str]:
+        """The tokens of a word that follows another one without a space."""
+        return [token for part in self.split(word) for token in self.mark(part)]
+
     def standard(self, vocab: Vocab) -> Standard:
         """The tokenizer as an object of the `tokenizers` library: same words, same ids; no markers."""
         standard = Standard(
@@ -107,7 +114,7 @@ class WordExpander:
 class Table(dict[str, int]):
     """chunk -> its number; `flat[start[n] : start[n] + length[n]]` are its ids. Fills itself on look-up."""
 
-    def __init__(self, expand: Callable[[str], list[str]], vocab: Vocab) -> None:
+    def __init__(self, expand: Callable[[str], Sequence[str]], vocab: Vocab) -> None:
         super().__init__()
         self.expand = expand
         self.vocab = vocab

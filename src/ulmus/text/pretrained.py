@@ -21,6 +21,7 @@ from tokenizers import Tokenizer as Backend
 from ulmus.errors import ConfigError, DataError
 from ulmus.special_tokens import Layout
 from ulmus.text.parallel import batches
+from ulmus.text.words import AlignedIds, Word
 
 __all__ = ["PretrainedTokenizer"]
 
@@ -85,6 +86,41 @@ class PretrainedTokenizer:
         """
         for batch in batches(texts):
             yield self.encode_batch(batch)
+
+    def encode_words(self, sentences: Sequence[Sequence[Word]]) -> list[AlignedIds]:
+        """The ids of each sentence as of its text, and which of them are of which word.
+
+        A token may cover parts of two words; a word of which nothing is left has the id before it, or that of padding.
+        """
+        texts, places = [], []
+        for words in sentences:
+            text, own = "", []
+            for word in words:
+                text += " " * (word.space and bool(text))
+                own.append((len(text), len(text) + len(word.text)))
+                text += word.text
+            texts.append(text)
+            places.append(own)
+        encoded = self._backend.encode_batch(texts, add_special_tokens=False)
+        return [self._aligned(one.ids, one.offsets, own) for one, own in zip(encoded, places, strict=True)]
+
+    def _aligned(
+        self, ids: list[int], offsets: list[tuple[int, int]], words: list[tuple[int, int]]
+    ) -> AlignedIds:
+        """Ids with their characters, and words with theirs -> the ids of each word."""
+        first: list[int] = []
+        last: list[int] = []
+        token = 0
+        for start, end in words:
+            while token < len(ids) and offsets[token][1] <= start:
+                token += 1
+            until = token
+            while until < len(ids) and offsets[until][0] < end:
+                until += 1
+            first.append(min(token, until - 1) if until else 0)
+            last.append(max(until - 1, 0))
+            token = max(until - 1, 0)
+        return AlignedIds(ids or [self.layout.pad] * bool(words), first, last)
 
     def decode(self, ids: Sequence[int] | NDArray[Any]) -> str:
         """Ids (T,) -> text."""

@@ -52,6 +52,10 @@ class SubwordExpander:
             tokens += self._known(word)
         return tokens
 
+    def joined(self, word: str) -> list[str]:
+        """The tokens of a word that follows another one without a space."""
+        return [token for part in self.split(word.replace(SPACE, "_")) for token in self._known(part)]
+
     def _words(self, chunk: str) -> list[str]:
         """The runs of letters and the signs of a chunk, the first with its space."""
         words = self.split(chunk.replace(SPACE, "_"))  # a user's own ▁ would come back as a space

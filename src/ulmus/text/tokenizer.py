@@ -29,7 +29,8 @@ from ulmus.text.expand import Expander, Table, WordExpander
 from ulmus.text.parallel import counted, encoded
 from ulmus.text.rules import RulesConfig, fix_html, merge_repeats, repair
 from ulmus.text.subwords import SubwordExpander, train_model
-from ulmus.text.vocab import SPECIALS, Vocab
+from ulmus.text.vocab import BOS, EOS, SPECIALS, UNK, Vocab
+from ulmus.text.words import AlignedIds, Word
 
 __all__ = ["KINDS", "Counting", "Tokenizer", "TokenizerConfig"]
 
@@ -76,6 +77,7 @@ class Tokenizer:
         self.vocab = vocab
         self._expand = _expander(config, model)
         self._table = Table(self._expand, vocab)
+        self._joined = Table(self._expand.joined, vocab)  # words that follow another without a space
         self._lock, self._process = threading.Lock(), os.getpid()
         self._json: str | None = None
 
@@ -137,6 +139,15 @@ class Tokenizer:
         """
         return encoded(texts, self.encode_batch, self.to_json)
 
+    def encode_words(self, sentences: Sequence[Sequence[Word]]) -> list[AlignedIds]:
+        """The ids of each sentence, tokenized word by word: they are those of the word and of no other.
+
+        The rules that act on one word apply; html and repeat_words, which join words or remove them, do not.
+        """
+        self._after_fork()
+        with self._lock:
+            return [self._encode_words(words) for words in sentences]
+
     def tokens(self, text: str) -> list[str]:
         """The tokens of a text as strings, including those outside the vocabulary."""
         chunks = _chunks(text, self.config.rules)
@@ -183,7 +194,11 @@ class Tokenizer:
         """Reset lock and table in a forked process: a thread of the parent may have held the lock during a change."""
         if self._process != os.getpid():
             self._lock, self._process = threading.Lock(), os.getpid()
-            self._table.forget()
+            self._forget()
+
+    def _forget(self) -> None:
+        self._table.forget()
+        self._joined.forget()
 
     def _framed(self, chunks: list[str]) -> list[str]:
         rules = self.config.rules
@@ -191,7 +206,7 @@ class Tokenizer:
 
     def _encode_slice(self, texts: Sequence[str]) -> list[NDArray[np.int32]]:
         if self._table.full:
-            self._table.forget()
+            self._forget()
         chunks: list[str] = []
         ends: list[int] = []  # where each text ends in `chunks`
         for text in texts:
@@ -207,6 +222,21 @@ class Tokenizer:
         bounds = np.cumsum([len(part) for part in parts])[:-1]  # in chunks
         ends_in_ids = np.concatenate(([0], np.cumsum(lengths)))[bounds]
         return np.split(ids, ends_in_ids)
+
+    def _encode_words(self, words: Sequence[Word]) -> AlignedIds:
+        if self._table.full or self._joined.full:
+            self._forget()
+        ids = [BOS] * self.config.rules.bos
+        first: list[int] = []
+        last: list[int] = []
+        for word in words:
+            table = self._table if word.space or not first else self._joined
+            number = table[word.text]
+            start = table.start[number]
+            first.append(len(ids))
+            ids += table.flat[start : start + table.length[number]] or [UNK]
+            last.append(len(ids) - 1)
+        return AlignedIds(ids + [EOS] * self.config.rules.eos, first, last)
 
 
 def _chunks(text: str, rules: RulesConfig) -> list[str]:
