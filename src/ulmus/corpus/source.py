@@ -30,6 +30,7 @@ from ulmus.corpus.schema import USUAL_TEXT, Cells
 from ulmus.corpus.signatures import table_format
 from ulmus.corpus.streams import existing
 from ulmus.errors import DataError, DataWarning, UsageError
+from ulmus.fields import join_fields
 
 __all__ = ["FIRST_WORD", "FIRST_WORD_TO_COLON", "Record", "Source", "read", "read_batches", "resolved"]
 
@@ -269,7 +270,7 @@ def _row_reader(source: Source, path: Path) -> Callable[[tuple[Any, ...]], Recor
         if source.split is not None and str(row[-1]) != source.split:
             return None
         texts = [_cell(value) for value in row[:fields]]
-        text = texts[0] if fields == 1 else " ".join(f"xxfld {i} {text}" for i, text in enumerate(texts, 1))
+        text = texts[0] if fields == 1 else join_fields(texts)
         label = _labels(row[fields:at_weight], source, path)
         weight = _weight(row[at_weight], path) if source.weight is not None else 1.0
         return Record(text, label, weight, row[at_keep : at_keep + len(source.keep)])

@@ -1,10 +1,10 @@
-"""Counted texts and targets -> class probabilities: the word-count classifier in numbers alone.
+"""Counted texts and targets -> class probabilities, or numbers: the word-count model in numbers alone.
 
-How: logistic regression on TF-IDF and its LSA (`features.py`). What is learnt folds into one weight per n-gram and
-output, because LSA is linear: w = w_counts + basis @ w_lsa. Prediction, storing and explaining use the folded weights
-only; `learner.py` chooses the settings.
+How: logistic (for numbers: ridge) regression on TF-IDF and its LSA (`features.py`). What is learnt folds into one
+weight per n-gram and output, because LSA is linear: w = w_counts + basis @ w_lsa. Prediction, storing and explaining
+use the folded weights only; `learner.py` chooses the settings.
 Costs: seconds to fit, thousands of documents a second to predict. Plain arrays, no pickle.
-Knows no class names, no tensor, no files. Targets are class numbers (N,) or zeros and ones (N, C).
+Knows no class names, no tensor, no files. Targets are those of an objective (`evaluation/objectives.py`).
 Legend: N documents, F n-grams, C classes, K outputs (one a known class, or 1 for two of which one is true).
 """
 
@@ -20,10 +20,11 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix, hstack
 
 from ulmus.errors import BundleError, DataError
-from ulmus.evaluation.objectives import MULTI_LABEL, SINGLE_LABEL, Objective, objective_of
+from ulmus.evaluation.objectives import Objective, objective_of, restored
 from ulmus.linear.features import Counted, CountFeatures
-from ulmus.linear.logistic import STEPS, ClassWeight, fit_logistic
+from ulmus.linear.logistic import STEPS, ClassWeight
 from ulmus.linear.ngrams import Ngrams
+from ulmus.linear.regression import fit_linear
 
 __all__ = ["CountModel", "CountSettings", "known_targets"]
 
@@ -85,7 +86,7 @@ class CountModel:
         weight = np.ones(len(counted)) if sample_weight is None else sample_weight
         used = np.flatnonzero(np.bincount(counted.x.indices, minlength=counted.x.shape[1]))
         design = hstack([counted.x[:, used], csr_matrix(counted.lsa)], format="csr")
-        coef, bias = fit_logistic(
+        coef, bias = fit_linear(
             design,
             shown,
             weight,
@@ -140,7 +141,7 @@ class CountModel:
             for block, mine in zip(self.features.blocks, kept, strict=True)
         ]
         classes = [int(k) for k in self.known]
-        return arrays, {"classes": classes, "multi_label": self.objective.multi_label, "blocks": blocks}
+        return arrays, {"classes": classes, "blocks": blocks} | self.objective.stored()
 
     @classmethod
     def from_arrays(
@@ -153,7 +154,7 @@ class CountModel:
         """
         try:
             known = np.array([int(k) for k in meta["classes"]], np.int64)
-            objective = MULTI_LABEL if meta["multi_label"] else SINGLE_LABEL
+            objective = restored(meta)
             names, start = _decode(arrays["ngrams"], arrays["offsets"]), 0
             features = CountFeatures()
             for block in meta["blocks"]:
@@ -164,7 +165,7 @@ class CountModel:
             weights, bias = (np.asarray(arrays[name], np.float32) for name in ("weights", "bias"))
         except (KeyError, TypeError, ValueError) as error:
             raise BundleError(f"The word counts of the model file are damaged: {error!r}.") from error
-        outputs = 1 if len(known) == 2 and not objective.multi_label else len(known)
+        outputs = objective.outputs(len(known))
         shapes = (features.idf.shape, weights.shape, bias.shape)
         if shapes != ((len(names),), (len(names), outputs), (outputs,)) or start != len(names):
             raise BundleError(
@@ -179,7 +180,7 @@ def known_targets(target: Numbers, classes: int) -> tuple[Numbers, Numbers]:
     """The classes that have an example, and the targets among them alone."""
     objective = objective_of(target)
     known = np.flatnonzero(objective.counts(target, classes))
-    return known, target[:, known] if objective.multi_label else np.searchsorted(known, target)
+    return known, objective.among(target, known)
 
 
 def _decode(ngrams: NDArray[Any], offsets: NDArray[Any]) -> list[str]:

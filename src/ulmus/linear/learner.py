@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ulmus.evaluation.objectives import objective_of
-from ulmus.evaluation.splits import spread_folds
+from ulmus.evaluation.splits import same_texts, spread_folds
 from ulmus.linear.count_model import CountModel, CountSettings, known_targets
 from ulmus.linear.features import CountConfig, CountFeatures
 from ulmus.linear.logistic import out_of_fold
@@ -37,7 +37,8 @@ STUDENT = 30.0  # C of word counts that learn from texts labelled by topics
 class CountLearner:
     """`texts` (N) are labelled, `unlabeled` ones (M) help to weigh n-grams (idf), to relate them (LSA) and to learn.
 
-    Raises DataError when there are no texts or nothing in them can be counted.
+    Documents with the same number in `groups` (N,) stay in one fold. Raises DataError when there are no texts or
+    nothing in them can be counted.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class CountLearner:
         *,
         config: CountConfig | None = None,
         settings: CountSettings | None = None,
+        groups: Numbers | None = None,
     ) -> None:
         self.settings = settings or CountSettings()
         self._n, index = len(texts), CountFeatures(config)
@@ -55,8 +57,7 @@ class CountLearner:
         self.labelled = [view.prepared(self._raw[: self._n]) for view in self.views]
         rng = np.random.default_rng(index.config.seed)
         self._drawn = self._n + np.sort(rng.permutation(len(unlabeled))[:MOST_MORE])
-        numbers: dict[str, int] = {}
-        self._same = np.array([numbers.setdefault(text.strip(), i) for i, text in enumerate(texts)])
+        self._same = same_texts(texts) if groups is None else groups
 
     def choose(
         self,
@@ -78,8 +79,9 @@ class CountLearner:
             class_weight=self.settings.of_known(known),
             weight=np.ones(len(documents)) if weight is None else weight[documents],
         )
-        several = objective_of(target).multi_label
-        return replace(choice, self_train=choice.self_train and len(self._drawn) > 0 and not several)
+        objective = objective_of(target)
+        teachable = len(self._drawn) > 0 and not (objective.multi_label or objective.numeric)
+        return replace(choice, self_train=choice.self_train and teachable)
 
     def fit(
         self,

@@ -60,6 +60,11 @@ class EncoderConfig:
         if self.cell not in CELLS:
             raise ConfigError(f"cell: expected one of {', '.join(CELLS)}, got {self.cell!r}.")
 
+    @property
+    def joint_pairs(self) -> bool:
+        """Whether the encoder takes the two texts of a pair as one document; if not, they are encoded one by one."""
+        return False
+
     def widths(self) -> list[int]:
         """Output width of each layer."""
         return [self.hidden] * (self.layers - 1) + [self.embedding]

@@ -14,9 +14,10 @@ import torch
 from ulmus import bundle, config
 from ulmus.errors import BundleError
 from ulmus.evaluation.combination import Combination
-from ulmus.evaluation.objectives import MULTI_LABEL, SINGLE_LABEL
+from ulmus.evaluation.objectives import Objective, restored
 from ulmus.models.encoders import make_encoder
 from ulmus.models.heads import ClassifierHead
+from ulmus.models.pairs import document_width
 from ulmus.models.weights import numpy_tensors, torch_tensors
 from ulmus.tasks.classifier.config import ClassifierConfig
 from ulmus.tasks.classifier.counting import load_counts, named_arrays
@@ -29,7 +30,7 @@ from ulmus.text.tokenizer import Tokenizer
 
 __all__ = ["load", "save"]
 
-KIND = "classifier"
+KINDS = {False: "classifier", True: "regressor"}  # by whether the objective is numeric
 NETWORK, COUNTS = "network.", "counts."
 
 
@@ -39,12 +40,13 @@ def save(model: FittedClassifier, path: str | Path) -> None:
     lm = dataclasses.replace(model.lm_config, tokenizer=model.tokenizer.config)
     settings = dataclasses.replace(model.config, language_model=lm)
     manifest = {
-        "kind": KIND,
+        "kind": KINDS[model.objective.numeric],
         "labels": list(model.classes),
-        "multi_label": model.objective.multi_label,
+        **model.objective.stored(),
+        "pairs": model.pairs,
         "config": config.to_dict(settings),
         "combine": "auto" if model.mixed else "none",
-        "combination": dataclasses.asdict(model.combination),
+        "combination": model.combination.stored(),
         "thresholds": model.thresholds,
         "counts": meta,
         "vocabulary": {"size": len(model.tokenizer), "fingerprint": model.tokenizer.vocab.fingerprint},
@@ -61,8 +63,10 @@ def load(path: str | Path) -> FittedClassifier:
     """The classifier in a file. Raises BundleError: a damaged file, or one of another kind."""
     opened = bundle.read(path)
     manifest = opened.manifest
-    if manifest.get("kind") != KIND:
-        raise BundleError(f"{path} holds a {manifest.get('kind')}, expected a {KIND}. See `ulmus info`.")
+    if manifest.get("kind") not in KINDS.values():
+        raise BundleError(
+            f"{path} holds a {manifest.get('kind')}, expected a {' or '.join(KINDS.values())}. See `ulmus info`."
+        )
     try:
         return _parts(manifest, opened.tokenizer_json, opened.tensors)
     except (KeyError, TypeError, ValueError, RuntimeError, BundleError) as error:
@@ -85,12 +89,15 @@ def _parts(manifest: dict[str, Any], tokenizer_json: str, tensors: dict[str, Any
     tokenizer = Tokenizer.from_json(tokenizer_json)
     check_vocabulary(tokenizer, manifest["vocabulary"])
     counts = load_counts(tensors, manifest["counts"], COUNTS, classes=len(classes))
-    combination = config.from_dict(manifest["combination"], Combination)
+    objective = restored(manifest)
+    combination = Combination.restore(manifest["combination"], objective)
     thresholds = {name: float(manifest["thresholds"][name]) for name in PARTS}
-    multi_label = {combination.multi_label, counts.objective.multi_label, manifest["multi_label"]}
-    if multi_label not in ({True}, {False}) or not all(0 <= t <= 1 for t in thresholds.values()):
-        raise ValueError("parts that disagree on multi-label, or thresholds outside 0 to 1")
-    network = _network(settings, len(tokenizer), len(classes), multi_label=manifest["multi_label"])
+    if manifest["kind"] != KINDS[objective.numeric] or counts.objective.name != objective.name:
+        raise ValueError("parts that disagree on multi-label or regression")
+    if not all(0 <= t <= 1 for t in thresholds.values()):
+        raise ValueError("thresholds outside 0 to 1")
+    pairs = manifest.get("pairs", False) is True
+    network = _network(settings, len(tokenizer), len(classes), objective=objective, pairs=pairs)
     torch_tensors(network, tensors, NETWORK)
     return FittedClassifier(
         classes=classes,
@@ -110,14 +117,12 @@ def _parts(manifest: dict[str, Any], tokenizer_json: str, tensors: dict[str, Any
 
 
 def _network(
-    settings: ClassifierConfig, vocabulary: int, classes: int, *, multi_label: bool
+    settings: ClassifierConfig, vocabulary: int, classes: int, *, objective: Objective, pairs: bool
 ) -> ClassifierNetwork:
     """A network of this shape on the meta device, without weights."""
     lm = settings.language_model or LMConfig()
     with torch.device("meta"):
         encoder = make_encoder(lm.encoder(vocabulary), settings.dropouts)
-        head = ClassifierHead(
-            encoder.config.pooled(), classes, hidden=settings.head_hidden, drops=settings.head_dropouts
-        )
-    objective = MULTI_LABEL if multi_label else SINGLE_LABEL
-    return ClassifierNetwork(encoder, head, max_len=settings.max_len, objective=objective)
+        width = document_width(encoder.config, pairs=pairs)
+        head = ClassifierHead(width, classes, hidden=settings.head_hidden, drops=settings.head_dropouts)
+    return ClassifierNetwork(encoder, head, max_len=settings.max_len, objective=objective, pairs=pairs)

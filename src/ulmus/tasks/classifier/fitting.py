@@ -24,7 +24,7 @@ import numpy as np
 import torch
 
 from ulmus.corpus.checks import doubts
-from ulmus.corpus.labels import Labels
+from ulmus.corpus.numbers import Targets
 from ulmus.data.label_batches import LabelBatches
 from ulmus.data.store import IdStore
 from ulmus.evaluation.combination import Combination
@@ -32,6 +32,7 @@ from ulmus.evaluation.splits import sketch
 from ulmus.linear.count_model import CountModel
 from ulmus.linear.selection import Choice
 from ulmus.models.heads import ClassifierHead
+from ulmus.models.pairs import document_width
 from ulmus.tasks.budget import MIN_MINUTES, SHARES, TRAINING_COST, Budget
 from ulmus.tasks.classifier.config import ClassifierConfig
 from ulmus.tasks.classifier.counting import Counts
@@ -99,9 +100,9 @@ def fit(material: Material, recipe: Recipe, settings: RunSettings) -> FittedClas
     """All steps, within the time budget of the settings. Raises UsageError, DataError, ConfigError, BundleError."""
     budget = Budget(settings.minutes)
     m, labels = material, material.labels
-    settings.say(
-        f"{len(m.texts):,} labelled texts, {len(labels.classes):,} classes, {len(m.unlabeled):,} unlabelled texts."
-    )
+    what = "numbers to predict" if labels.objective.numeric else f"{len(labels.classes):,} classes"
+    texts_ = "pairs of texts" if m.pairs else "texts"
+    settings.say(f"{len(m.texts):,} labelled {texts_}, {what}, {len(m.unlabeled):,} unlabelled ones.")
     for doubt in doubts(m.texts, labels):
         settings.say(f"Warning: {doubt}")
     settings.say("Counting words.")
@@ -139,7 +140,13 @@ def count(material: Material, recipe: Recipe) -> Counted:
     Raises UsageError: an unusable class_weight.
     """
     weights = named_weights(recipe.class_weight, material.labels.classes)
-    counts = Counts(material.texts, material.unlabeled, weights, material.weights)
+    counts = Counts(
+        material.texts,
+        material.unlabeled,
+        class_weight=weights,
+        weights=material.weights,
+        groups=material.groups,
+    )
     choice = counts.choose(material.labels, material.train)
     return Counted(counts, choice, counts.fit(material.labels, material.train, choice))
 
@@ -174,7 +181,10 @@ def start(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed)
         head = ClassifierHead(
-            encoder.config.pooled(), len(labels.classes), hidden=c.head_hidden, drops=c.head_dropouts
+            document_width(encoder.config, pairs=material.pairs),
+            len(labels.classes),
+            hidden=c.head_hidden,
+            drops=c.head_dropouts,
         )
     network = ClassifierNetwork(
         encoder,
@@ -182,6 +192,7 @@ def start(
         max_len=c.max_len,
         objective=labels.objective,
         class_weight=_class_weights(labels, recipe.class_weight),
+        pairs=material.pairs,
     )
     training = Training(network, c, settings, backwards=language_model.config.backwards)
     fitting = Fitting(material, recipe, budget, training, texts.ids(language_model.tokenizer), *counted)
@@ -231,7 +242,8 @@ class Fitting:
         whole = self.store.lengths[m.train].sum() <= self.tokens(SHARES.head_features)
         most = None if whole else self.training.most_tokens
         features = self.training.inference().features(self.store, m.train, most_tokens=most)
-        probe = Probe(features, labels, seed=seed)
+        groups = None if m.groups is None else m.groups[m.train]
+        probe = Probe(features, labels, seed=seed, groups=groups)
         p_counts = self.counts.out_of_fold(m.labels, m.train, self.choice, seed)
         return Probed(probe, probe.mix_with(p_counts, labels.target))
 
@@ -260,7 +272,7 @@ class Fitting:
         if not len(m.measured):
             # a student and its teacher are mixed half and half
             prior = self.probed.mix if self.probed is not None and not self.recipe.teach else None
-            return not_measured(prior or Combination(multi_label=m.labels.multi_label), mix=mix)
+            return not_measured(prior or Combination(objective=m.labels.objective), mix=mix)
         p_lm = self.training.inference().probabilities(self.store, m.measured)
         if m.valid_labels is None:
             p_counts = self.counts.of_labelled(self.teacher, m.held_out)
@@ -381,7 +393,7 @@ class Fitting:
         return self.training.inference().batches(self.store, m.measured, targets=targets)
 
 
-def _class_weights(labels: Labels, class_weight: Any) -> torch.Tensor | None:
+def _class_weights(labels: Targets, class_weight: Any) -> torch.Tensor | None:
     """Weights of the classes (C,): given by name, or inverse to their frequency, as scikit-learn's "balanced"."""
     weights = named_weights(class_weight, labels.classes)
     if weights is None:

@@ -2,7 +2,7 @@
 
 Documents are processed whole, in chunks, and pooled. Gradients reach only the last `max_len` tokens of a document
 (BPT3C, Howard & Ruder 2018, section 3.3), so memory does not grow with its length. Knows no strings and no files.
-Axes: B batch, T time, E embedding, C classes.
+Axes: B batch, T time, E embedding, F features, C classes.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ulmus.evaluation.objectives import MULTI_LABEL, SINGLE_LABEL, Objective
+from ulmus.evaluation.objectives import SINGLE_LABEL, Objective
 from ulmus.models.encoder import Encoder, State
 from ulmus.models.heads import ClassifierHead, Pooled, concat, pool, start_pooling
+from ulmus.models.pairs import pair_features, taken_apart
 from ulmus.train.protocol import Step
 
 __all__ = ["ClassifierNetwork", "HeadNetwork"]
@@ -52,14 +53,44 @@ def binary_cross_entropy(
     return (each * rows).sum() / rows.sum()
 
 
-LOSSES = {SINGLE_LABEL: cross_entropy, MULTI_LABEL: binary_cross_entropy}
+def squared_error(
+    predicted: Tensor,
+    targets: Tensor,
+    weight: Tensor | None = None,  # noqa: ARG001 - numbers have no classes
+    rows: Tensor | None = None,
+) -> Tensor:
+    """Half the mean squared error of predictions (B, 1) and targets (B, 1) in standard deviations; `rows` (B,)."""
+    return _weighed(F.mse_loss(predicted, targets, reduction="none").sum(1) / 2, rows)
+
+
+def huber(
+    predicted: Tensor,
+    targets: Tensor,
+    weight: Tensor | None = None,  # noqa: ARG001
+    rows: Tensor | None = None,
+) -> Tensor:
+    """The same, but errors beyond one standard deviation count linearly (Huber 1964): outliers pull less."""
+    return _weighed(F.huber_loss(predicted, targets, reduction="none").sum(1), rows)
+
+
+def _weighed(each: Tensor, rows: Tensor | None) -> Tensor:
+    return each.mean() if rows is None else (each * rows).sum() / rows.sum()
+
+
+LOSSES = {
+    "cross-entropy": cross_entropy,
+    "binary-cross-entropy": binary_cross_entropy,
+    "squared-error": squared_error,
+    "huber": huber,
+}
 
 
 class ClassifierNetwork(nn.Module):
     """Classifier: `Batch(ids, lengths, targets, index)` -> Step with logits (B, C).
 
     Targets are class numbers (B,) or soft labels (B, C): class probabilities, or independent ones if the `objective` is
-    multi-label. `class_weight` (C,) weights the loss that is minimised, never the one that is reported.
+    multi-label; for regression, numbers (B, 1). With `pairs` each document is a pair of texts. `class_weight` (C,)
+    weights the loss that is minimised, never the one that is reported.
     """
 
     class_weight: Tensor | None
@@ -72,9 +103,10 @@ class ClassifierNetwork(nn.Module):
         max_len: int = 400,
         objective: Objective = SINGLE_LABEL,
         class_weight: Tensor | None = None,
+        pairs: bool = False,
     ) -> None:
         super().__init__()
-        self.encoder, self.head = encoder, head
+        self.encoder, self.head, self.pairs = encoder, head, pairs
         self.max_len, self.objective = max_len, objective
         self.register_buffer("class_weight", class_weight, persistent=False)
 
@@ -88,7 +120,7 @@ class ClassifierNetwork(nn.Module):
         if targets is None:
             nothing = logits.new_zeros(())
             return Step(nothing, nothing, len(logits), logits)
-        cost, weight = LOSSES[self.objective], self.class_weight
+        cost, weight = LOSSES[self.objective.cost], self.class_weight
         nll = cost(logits, targets)
         if weight is not None:
             weight = weight.to(logits.device)
@@ -96,6 +128,12 @@ class ClassifierNetwork(nn.Module):
         return Step(loss, nll.detach(), len(logits), logits, targets)
 
     def features(self, ids: Tensor, lengths: Tensor) -> Tensor:
+        """Features (B, F) of documents (B, T) of `lengths` (B,), or (B, 4 F) of pairs that are taken apart."""
+        if taken_apart(self.encoder.config, pairs=self.pairs):
+            return pair_features(self._pooled, ids, lengths)
+        return self._pooled(ids, lengths)
+
+    def _pooled(self, ids: Tensor, lengths: Tensor) -> Tensor:
         """Concat pooling over the real tokens of documents (B, T) of `lengths` (B,) -> (B, F).
 
         Each document goes through the encoder without gradients up to its last `max_len` tokens (less a sixteenth at

@@ -13,10 +13,11 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ulmus.corpus.labels import Labels
+from ulmus.corpus.numbers import Targets
 from ulmus.evaluation.combination import Combination, fit_weight
 from ulmus.evaluation.splits import spread_folds
-from ulmus.linear.logistic import fit_logistic, out_of_fold
+from ulmus.linear.logistic import out_of_fold
+from ulmus.linear.regression import fit_linear
 
 __all__ = ["Probe"]
 
@@ -31,7 +32,9 @@ class Probe:
     out_of_fold: (N, C) probabilities for each of them by a regression that was fitted without it.
     """
 
-    def __init__(self, features: np.ndarray, labels: Labels, *, seed: int) -> None:
+    def __init__(
+        self, features: np.ndarray, labels: Targets, *, seed: int, groups: np.ndarray | None = None
+    ) -> None:
         spread = features.std(axis=0, dtype=np.float64)
         self._mean, self._scale = features.mean(axis=0), np.where(spread > 0, spread, 1)
         x = self._scaled(features)
@@ -43,7 +46,7 @@ class Probe:
             target,
             self.classes,
             lambda train, held: self._learn(x[train], target[train])(x[held]),
-            fold_of=spread_folds(target, folds=5, seed=seed),
+            fold_of=spread_folds(target, folds=5, seed=seed, same=groups),
         )
         self._known = np.flatnonzero(labels.counts())
         self._answer = self._learn(x, target)
@@ -68,6 +71,6 @@ class Probe:
 
     def _learn(self, x: np.ndarray, target: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
         """A fitted regression: features -> probabilities of those classes that occur in `target`."""
-        known = target[:, target.any(axis=0)] if self.objective.multi_label else target
-        coef, bias = fit_logistic(x, known, np.ones(len(x)), C=PENALTY)
+        known = np.flatnonzero(self.objective.counts(target, self.classes))
+        coef, bias = fit_linear(x, self.objective.among(target, known), np.ones(len(x)), C=PENALTY)
         return lambda features: self.objective.probabilities(features @ coef.T + bias)
