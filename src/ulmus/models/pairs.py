@@ -53,10 +53,7 @@ def split_pairs(ids: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
     # without one, the document was cut, and one text alone is left of its head, the other of its tail
     middle = torch.where(inner.any(dim=1), inner.int().argmax(dim=1), (lengths // CUT).clamp(min=1))  # (B,)
     own = inner.any(dim=1).long()
-    early = (
-        torch.where(forward, (lengths * 0 + 3), lengths * 0 + 1),
-        torch.where(forward, middle, middle - own),
-    )
+    early = torch.where(forward, 3, 1), torch.where(forward, middle, middle - own)  # start and end, (B,) each
     late = torch.where(forward, middle + 2 * own, middle + own), torch.where(forward, lengths, lengths - 2)
     first = [torch.where(forward, a, b) for a, b in zip(early, late, strict=True)]
     second = [torch.where(forward, b, a) for a, b in zip(early, late, strict=True)]

@@ -59,13 +59,17 @@ def save(model: FittedClassifier, path: str | Path) -> None:
     bundle.write(path, manifest=manifest, tokenizer_json=model.tokenizer.to_json(), tensors=tensors)
 
 
-def load(path: str | Path) -> FittedClassifier:
-    """The classifier in a file. Raises BundleError: a damaged file, or one of another kind."""
+def load(path: str | Path, *, numeric: bool | None = None) -> FittedClassifier:
+    """The classifier or regressor in a file; `numeric` says which of them is expected (None: either).
+
+    Raises BundleError: a damaged file, or one of another kind.
+    """
     opened = bundle.read(path)
     manifest = opened.manifest
-    if manifest.get("kind") not in KINDS.values():
+    expected = list(KINDS.values()) if numeric is None else [KINDS[numeric]]
+    if manifest.get("kind") not in expected:
         raise BundleError(
-            f"{path} holds a {manifest.get('kind')}, expected a {' or '.join(KINDS.values())}. See `ulmus info`."
+            f"{path} holds a {manifest.get('kind')}, expected a {' or '.join(expected)}. See `ulmus info`."
         )
     try:
         return _parts(manifest, opened.tokenizer_json, opened.tensors)

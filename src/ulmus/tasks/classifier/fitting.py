@@ -100,9 +100,7 @@ def fit(material: Material, recipe: Recipe, settings: RunSettings) -> FittedClas
     """All steps, within the time budget of the settings. Raises UsageError, DataError, ConfigError, BundleError."""
     budget = Budget(settings.minutes)
     m, labels = material, material.labels
-    what = "numbers to predict" if labels.objective.numeric else f"{len(labels.classes):,} classes"
-    texts_ = "pairs of texts" if m.pairs else "texts"
-    settings.say(f"{len(m.texts):,} labelled {texts_}, {what}, {len(m.unlabeled):,} unlabelled ones.")
+    settings.say(m.summary)
     for doubt in doubts(m.texts, labels):
         settings.say(f"Warning: {doubt}")
     settings.say("Counting words.")
@@ -178,14 +176,10 @@ def start(
     c, labels = recipe.config, material.labels
     encoder = copy.deepcopy(language_model.network.encoder)
     encoder.set_dropouts(c.dropouts)
+    width = document_width(encoder.config, pairs=material.pairs)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed)
-        head = ClassifierHead(
-            document_width(encoder.config, pairs=material.pairs),
-            len(labels.classes),
-            hidden=c.head_hidden,
-            drops=c.head_dropouts,
-        )
+        head = ClassifierHead(width, len(labels.classes), hidden=c.head_hidden, drops=c.head_dropouts)
     network = ClassifierNetwork(
         encoder,
         head,

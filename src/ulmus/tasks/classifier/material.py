@@ -42,6 +42,13 @@ class Material:
     pairs: bool = False  # each text is a pair, joined into one
 
     @property
+    def summary(self) -> str:
+        """One sentence: how many texts there are, of what kind, and what is to be learnt."""
+        kind = "pairs of texts" if self.pairs else "texts"
+        what = "numbers" if self.labels.objective.numeric else f"{len(self.labels.classes):,} classes"
+        return f"{len(self.texts):,} labelled {kind}, {what}, {len(self.unlabeled):,} unlabelled {kind}."
+
+    @property
     def described(self) -> dict[str, Any]:
         """The entry in the model file: the number of texts, of texts per class (C,), and the date."""
         return {
