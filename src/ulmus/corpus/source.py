@@ -30,7 +30,7 @@ from ulmus.corpus.schema import USUAL_TEXT, Cells
 from ulmus.corpus.signatures import table_format
 from ulmus.corpus.streams import existing
 from ulmus.errors import DataError, DataWarning, UsageError
-from ulmus.fields import join_fields
+from ulmus.fields import join_fields, join_pair
 
 __all__ = ["FIRST_WORD", "FIRST_WORD_TO_COLON", "Record", "Source", "read", "read_batches", "resolved"]
 
@@ -61,6 +61,7 @@ class Source:
 
     text: column names, or numbers from "0" if there is no header; none means the common name (`text`, `review` ...) or
     the only column.
+    text_b: with `text`, the columns of the second text of a pair; several columns of one side are joined by spaces.
     label: column name or number; several columns hold 0 or 1, each for the class it is named after (multi-label);
     for plain text "first-word" or "first-word-to-colon"; in folders the label is the folder's name.
     label_delimiter: separates several labels in one cell (multi-label); lists saved as text are parsed.
@@ -76,6 +77,7 @@ class Source:
 
     path: str | Path
     text: str | tuple[str, ...] = ()
+    text_b: tuple[str, ...] = ()
     label: str | tuple[str, ...] | None = None
     label_delimiter: str | None = None
     weight: str | None = None
@@ -92,11 +94,18 @@ class Source:
         _one_of("format", self.format, FORMATS)
         _one_of("header", self.header, ("auto", "yes", "no"))
         _one_of("documents", self.documents, ("auto", "line", "blank"))
+        if self.text_b and not self.text:
+            raise UsageError("pairs need both columns: give --text COL with --text-b COL.")
 
     @property
     def columns(self) -> tuple[str, ...]:
         """The text columns as a tuple, even if given as a single string."""
         return (self.text,) if isinstance(self.text, str) else tuple(self.text)
+
+    @property
+    def pairs(self) -> bool:
+        """Whether every record is a pair of texts, joined into one."""
+        return bool(self.text_b)
 
     @property
     def label_columns(self) -> tuple[str, ...]:
@@ -216,7 +225,7 @@ def _wanted(source: Source) -> list[str]:
     """The requested columns, text first."""
     weight = [] if source.weight is None else [source.weight]
     split = [] if source.split is None else ["split"]
-    return [*source.columns, *source.label_columns, *weight, *source.keep, *split]
+    return [*source.columns, *source.text_b, *source.label_columns, *weight, *source.keep, *split]
 
 
 def _cells(source: Source, path: Path, kind: str, chosen: list[str]) -> Iterator[Cells]:
@@ -262,7 +271,8 @@ def _usual(names: Sequence[str], path: Path) -> str:
 
 def _row_reader(source: Source, path: Path) -> Callable[[tuple[Any, ...]], Record | None]:
     """A function from a row (text columns, label, weight, kept, split; those requested) to its record."""
-    fields = max(1, len(source.columns))
+    first = max(1, len(source.columns))
+    fields = first + len(source.text_b)
     at_weight = fields + len(source.label_columns)
     at_keep = at_weight + (source.weight is not None)
 
@@ -270,7 +280,10 @@ def _row_reader(source: Source, path: Path) -> Callable[[tuple[Any, ...]], Recor
         if source.split is not None and str(row[-1]) != source.split:
             return None
         texts = [_cell(value) for value in row[:fields]]
-        text = texts[0] if fields == 1 else join_fields(texts)
+        if source.pairs:
+            text = join_pair(" ".join(texts[:first]), " ".join(texts[first:]))
+        else:
+            text = texts[0] if fields == 1 else join_fields(texts)
         label = _labels(row[fields:at_weight], source, path)
         weight = _weight(row[at_weight], path) if source.weight is not None else 1.0
         return Record(text, label, weight, row[at_keep : at_keep + len(source.keep)])
@@ -386,7 +399,12 @@ def _read_folder(source: Source, path: Path) -> Iterator[Record]:
 
 
 def _no_columns(source: Source, path: Path) -> None:
-    """Raise UsageError if columns are to be kept (--keep)."""
+    """Raise UsageError if columns are to be kept (--keep), or hold the second text of a pair."""
+    if source.pairs:
+        raise UsageError(
+            f"{path} is read as plain text, which has no columns for pairs of texts (--text-b). Give a table, or its "
+            "--format."
+        )
     if source.keep:
         names = ", ".join(map(repr, source.keep))
         raise UsageError(f"{path} is read as plain text, which has no column {names} to keep (--keep).")

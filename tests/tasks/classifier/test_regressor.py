@@ -146,8 +146,6 @@ def test_huber_loss_and_missing_numbers(small: ClassifierConfig, quiet: dict[str
 def test_numbers_as_classes_are_doubted(small: ClassifierConfig, quiet: dict[str, Any], capsys: Any) -> None:
     """Many labels that are numbers but not whole: the hint names regression."""
     texts, numbers = rated(40)
-    model = TextClassifier(
-        language_model="none", config=small, teach="none", **(quiet | {"verbose": True})
-    )
+    model = TextClassifier(language_model="none", config=small, teach="none", **(quiet | {"verbose": True}))
     model.fit(texts, [number / 4 for number in numbers])
     assert "--task regression" in capsys.readouterr().err

@@ -59,6 +59,19 @@ class TextEstimator(Estimator):
     callbacks: list[Callback]
     _kept: tuple[FittedClassifier, tuple[str, str], Inference] | None
 
+    def fit(
+        self,
+        texts: Any,
+        labels: Any,
+        unlabeled: Any = None,
+        valid: Any = None,
+        *,
+        sample_weight: Any = None,
+        groups: Any = None,
+    ) -> TextEstimator:
+        """Learn from labelled texts: see the subclasses."""
+        raise NotImplementedError
+
     # -- training ------------------------------------------------------------------------------------------------
 
     def _fit(self, texts: Any, labels: Any, read: Callable[[Any], Targets], **given: Any) -> Self:
@@ -85,11 +98,17 @@ class TextEstimator(Estimator):
 
     # -- prediction ----------------------------------------------------------------------------------------------
 
-    def _outputs(self, texts: Any, part: str | None) -> np.ndarray:
+    def outputs(self, texts: Any, *, part: str | None = None) -> np.ndarray:
         """Outputs (N, C) of a part (None: the default): probabilities, or numbers in standard deviations."""
         model = self._fitted()
         part = part or model.parts[0]
         return model.probabilities(self._documents(texts), (part,), self._inference())[part]
+
+    def labels_of(self, outputs: np.ndarray, *, part: str | None = None) -> list[Any]:
+        """The class of each row of a part's outputs (N, C); multi-label: a tuple of all classes that reach the part's
+        threshold; regression: the number.
+        """
+        return self._fitted().labels_of(outputs, part=part)
 
     def _documents(self, texts: Any) -> list[str]:
         """Texts, or pairs of them, as the model was trained on. Raises UsageError: the other kind."""

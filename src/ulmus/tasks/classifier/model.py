@@ -115,18 +115,12 @@ class TextClassifier(TextEstimator):
         `part` is "combined" (the default unless combine="none"), "lm" or "counts".
         Raises UsageError: an unknown part, unusable texts, or a classifier that is not fitted.
         """
-        return self._outputs(texts, part)
+        return self.outputs(texts, part=part)
 
     @sklearn_names
     def predict_log_proba(self, texts: Any) -> np.ndarray:
         """Natural logarithms (N, C) of `predict_proba`."""
         return np.asarray(np.log(np.maximum(self.predict_proba(texts), np.finfo(np.float64).tiny)))
-
-    def labels_of(self, proba: np.ndarray, *, part: str | None = None) -> list[Any]:
-        """The class of each row of a part's probabilities (N, C); multi-label: a tuple of all classes that reach the
-        part's threshold.
-        """
-        return self._fitted().labels_of(proba, part=part)
 
     @sklearn_names
     def predict(self, texts: Any) -> np.ndarray:

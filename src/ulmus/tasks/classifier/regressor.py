@@ -15,13 +15,16 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from ulmus.bundle import read_manifest
 from ulmus.corpus.numbers import Numbers
 from ulmus.evaluation.objectives import Regression
 from ulmus.tasks.classifier.base import TextEstimator
 from ulmus.tasks.classifier.config import ClassifierConfig
+from ulmus.tasks.classifier.file import KINDS
+from ulmus.tasks.classifier.model import TextClassifier
 from ulmus.tasks.estimator import sklearn_names
 
-__all__ = ["TextRegressor"]
+__all__ = ["TextRegressor", "load_estimator"]
 
 
 class TextRegressor(TextEstimator):
@@ -89,7 +92,7 @@ class TextRegressor(TextEstimator):
         `part` is "combined" (the default unless combine="none"), "lm" or "counts".
         Raises UsageError: an unknown part, unusable texts, or a regressor that is not fitted.
         """
-        return np.asarray(self._fitted().objective.decide(self._outputs(texts, part)), np.float64)
+        return np.asarray(self._fitted().objective.decide(self.outputs(texts, part=part)), np.float64)
 
     @sklearn_names
     def score(self, texts: Any, labels: Any) -> float:
@@ -137,3 +140,11 @@ class TextRegressor(TextEstimator):
             f"fitted: numbers from {objective.low:g} to {objective.high:g}, vocabulary of "
             f"{len(self.tokenizer_):,} tokens"
         )
+
+
+def load_estimator(path: str | Path, **settings: Any) -> TextClassifier | TextRegressor:
+    """The classifier or regressor in a `.ulmus` file, as it is; arguments and errors as those of `load`."""
+    kind: type[TextClassifier] | type[TextRegressor] = TextClassifier
+    if read_manifest(path).get("kind") == KINDS[True]:
+        kind = TextRegressor
+    return kind.load(path, **settings)
