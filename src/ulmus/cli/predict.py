@@ -114,8 +114,7 @@ def predict(options: PredictOptions) -> None:
 def _summary(found: list[float] | Counter[str]) -> dict[str, Any]:
     """How often each label was predicted, or the mean and the range of the numbers."""
     if isinstance(found, list):
-        numbers = {"mean": sum(found) / len(found), "min": min(found), "max": max(found)} if found else {}
-        return numbers
+        return {"mean": sum(found) / len(found), "min": min(found), "max": max(found)} if found else {}
     return {"labels": dict(found.most_common())}
 
 

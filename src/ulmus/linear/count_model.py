@@ -24,6 +24,7 @@ from ulmus.evaluation.objectives import Objective, objective_of, restored
 from ulmus.linear.features import Counted, CountFeatures
 from ulmus.linear.logistic import STEPS, ClassWeight
 from ulmus.linear.ngrams import Ngrams
+from ulmus.linear.pair_features import PairFeatures
 from ulmus.linear.regression import fit_linear
 
 __all__ = ["CountModel", "CountSettings", "known_targets"]
@@ -49,13 +50,14 @@ class CountSettings:
 
 @dataclass(frozen=True)
 class CountModel:
-    """A fitted word-count classifier.
+    """A fitted word-count classifier or regressor, of texts or of pairs of texts.
 
     known: the class numbers in order that had an example; the others get probability 0. classes: C, how many there
-    are. weights (F, K) and bias (K,) float32; of two single-label classes the one output K is the score of the second.
+    are. weights (F, K), or one row for each column of pairs, and bias (K,) float32; of two single-label classes the
+    one output K is the score of the second.
     """
 
-    features: CountFeatures
+    features: CountFeatures | PairFeatures
     objective: Objective
     classes: int
     known: Numbers
@@ -65,7 +67,7 @@ class CountModel:
     @classmethod
     def fit(
         cls,
-        features: CountFeatures,
+        features: CountFeatures | PairFeatures,
         counted: Counted,
         target: Numbers,
         *,
@@ -127,18 +129,21 @@ class CountModel:
 
         N-grams that are longer than any with a weight are left out.
         """
-        kept, names = self.features.kept(), self.features.names()
-        encoded = [names[i].encode() for i in np.flatnonzero(np.concatenate(kept))]
+        features = self.features.single if isinstance(self.features, PairFeatures) else self.features
+        kept, names = features.kept_columns(), features.names()
+        encoded = [names[i].encode() for i in np.flatnonzero(kept)]
         arrays: dict[str, NDArray[Any]] = {
             "ngrams": np.frombuffer(b"".join(encoded), np.uint8).copy(),
             "offsets": np.concatenate([[0], np.cumsum([len(e) for e in encoded])]).astype(np.int64),
-            "idf": self.features.idf[np.concatenate(kept)],
-            "weights": np.ascontiguousarray(self.weights[np.concatenate(kept)]),
+            "idf": features.idf[kept],
+            "weights": np.ascontiguousarray(self.weights[self.features.kept_columns()]),
             "bias": self.bias,
         }
+        if isinstance(self.features, PairFeatures):
+            arrays["basis"] = np.ascontiguousarray(features.basis[kept])
         blocks = [
             {"unit": block.unit, "size": int(mine.sum())}
-            for block, mine in zip(self.features.blocks, kept, strict=True)
+            for block, mine in zip(features.blocks, features.kept(), strict=True)
         ]
         classes = [int(k) for k in self.known]
         return arrays, {"classes": classes, "blocks": blocks} | self.objective.stored()
@@ -162,18 +167,25 @@ class CountModel:
                 features.blocks.append(Ngrams.from_names(block["unit"], names[start:end]))
                 start = end
             features.idf = np.asarray(arrays["idf"], np.float32)
+            features.basis = np.asarray(arrays.get("basis", features.basis), np.float32)
             weights, bias = (np.asarray(arrays[name], np.float32) for name in ("weights", "bias"))
         except (KeyError, TypeError, ValueError) as error:
             raise BundleError(f"The word counts of the model file are damaged: {error!r}.") from error
         outputs = objective.outputs(len(known))
+        found = PairFeatures(single=features) if "basis" in arrays else features
+        columns = found.columns if isinstance(found, PairFeatures) else len(names)
         shapes = (features.idf.shape, weights.shape, bias.shape)
-        if shapes != ((len(names),), (len(names), outputs), (outputs,)) or start != len(names):
+        if (
+            shapes != ((len(names),), (columns, outputs), (outputs,))
+            or start != len(names)
+            or len(features.basis) not in (0, len(names))
+        ):
             raise BundleError(
                 f"The word counts of the model file are damaged: {len(names)} n-grams, arrays {shapes}."
             )
         if not len(known) or known[0] < 0 or known[-1] >= classes or np.any(np.diff(known) <= 0):
             raise BundleError("The word counts of the model file are damaged: they are of other classes.")
-        return cls(features, objective, classes, known, weights, bias)
+        return cls(found, objective, classes, known, weights, bias)
 
 
 def known_targets(target: Numbers, classes: int) -> tuple[Numbers, Numbers]:

@@ -22,6 +22,7 @@ from ulmus.evaluation.splits import same_texts, spread_folds
 from ulmus.linear.count_model import CountModel, CountSettings, known_targets
 from ulmus.linear.features import CountConfig, CountFeatures
 from ulmus.linear.logistic import out_of_fold
+from ulmus.linear.pair_features import PairFeatures
 from ulmus.linear.selection import Choice, choose
 from ulmus.linear.self_training import joining
 
@@ -37,8 +38,8 @@ STUDENT = 30.0  # C of word counts that learn from texts labelled by topics
 class CountLearner:
     """`texts` (N) are labelled, `unlabeled` ones (M) help to weigh n-grams (idf), to relate them (LSA) and to learn.
 
-    Documents with the same number in `groups` (N,) stay in one fold. Raises DataError when there are no texts or
-    nothing in them can be counted.
+    With `pairs` each text is a joined pair. Documents with the same number in `groups` (N,) stay in one fold. Raises
+    DataError when there are no texts or nothing in them can be counted.
     """
 
     def __init__(
@@ -49,11 +50,15 @@ class CountLearner:
         config: CountConfig | None = None,
         settings: CountSettings | None = None,
         groups: Numbers | None = None,
+        pairs: bool = False,
     ) -> None:
         self.settings = settings or CountSettings()
-        self._n, index = len(texts), CountFeatures(config)
+        index = PairFeatures(config) if pairs else CountFeatures(config)
+        self._n = len(texts)
         self._raw = index.index([*texts, *unlabeled])
-        self.views = index.views(self._raw, more_texts=bool(len(unlabeled)))
+        self.views: Sequence[CountFeatures | PairFeatures] = index.views(
+            self._raw, more_texts=bool(len(unlabeled))
+        )
         self.labelled = [view.prepared(self._raw[: self._n]) for view in self.views]
         rng = np.random.default_rng(index.config.seed)
         self._drawn = self._n + np.sort(rng.permutation(len(unlabeled))[:MOST_MORE])

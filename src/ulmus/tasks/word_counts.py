@@ -146,7 +146,7 @@ class WordCounts(Estimator):
                 f"{label!r} is not a class of this model ({', '.join(map(str, self.class_names_))})."
             )
         k = self.class_names_.index(label)
-        weights = self.model_.weights_per_class()[:, k] * self.model_.features.idf
+        weights = self.model_.weights_per_class()[:, k] * self.model_.features.column_idf()
         names = self.model_.features.names()
         return [
             (names[i], float(weights[i])) for i in np.argsort(-weights, kind="stable")[:top] if weights[i] > 0
@@ -155,7 +155,9 @@ class WordCounts(Estimator):
     def _state(self) -> str:
         if not hasattr(self, "model_"):
             return "not fitted"
-        return f"fitted: {len(self.class_names_):,} classes, {len(self.model_.features.idf):,} n-grams"
+        return (
+            f"fitted: {len(self.class_names_):,} classes, {len(self.model_.features.column_idf()):,} n-grams"
+        )
 
     def _check_fitted(self) -> None:
         if not hasattr(self, "model_"):

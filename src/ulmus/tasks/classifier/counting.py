@@ -29,10 +29,11 @@ class Counts:
         class_weight: Any = None,
         weights: Any = None,
         groups: Any = None,
+        pairs: bool = False,
     ) -> None:
         self._weights = weights  # (N,) how much each labelled text counts; None: all the same
         settings = CountSettings(class_weight=class_weight)
-        self._learner = CountLearner(texts, unlabeled, settings=settings, groups=groups)
+        self._learner = CountLearner(texts, unlabeled, settings=settings, groups=groups, pairs=pairs)
 
     def choose(self, labels: Targets, documents: np.ndarray) -> Choice:
         """The settings that suit the chosen labelled documents."""

@@ -144,6 +144,7 @@ def count(material: Material, recipe: Recipe) -> Counted:
         class_weight=weights,
         weights=material.weights,
         groups=material.groups,
+        pairs=material.pairs,
     )
     choice = counts.choose(material.labels, material.train)
     return Counted(counts, choice, counts.fit(material.labels, material.train, choice))
