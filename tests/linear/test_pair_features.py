@@ -42,7 +42,11 @@ def test_overlaps_say_how_much_two_texts_share() -> None:
     """All 1 for the same text twice; 0 for texts with nothing in common; halves where a half is shared."""
     features = PairFeatures()
     raw = features.index(
-        [join_pair("oak moss", "oak moss"), join_pair("oak moss", "tram gull"), join_pair("oak moss", "oak gull")]
+        [
+            join_pair("oak moss", "oak moss"),
+            join_pair("oak moss", "tram gull"),
+            join_pair("oak moss", "oak gull"),
+        ]
     )
     (view, *_) = features.views(raw, more_texts=False)
     x = view.weighed(raw).toarray()
