@@ -67,7 +67,7 @@ class PairFeatures:
         words, found = self.single.names(), []
         for mark in ("1:", "2:", "both:"):
             found += [f"{mark} {word}" for word in words]
-        return found + [f"overlap: {' x '.join(dict.fromkeys(pair))}" for pair in _products(OVERLAPS)]
+        return found + [f"overlap: {' x '.join(pair)}" for pair in _products(OVERLAPS)]
 
     def column_idf(self) -> Floats:
         """The idf of the n-grams of each column, 1 for overlaps."""
