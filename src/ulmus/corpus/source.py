@@ -8,7 +8,6 @@ Memory: one block, whatever the size of the file. Does not know what a token is.
 
 from __future__ import annotations
 
-import math
 import re
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from ulmus.corpus.arrow import read_arrow, read_parquet
+from ulmus.corpus.cells import Label, label_of, text_of_cell, weight_of
 from ulmus.corpus.delimited import read_delimited
 from ulmus.corpus.dialect import Dialect, guess
 from ulmus.corpus.documents import guess_documents, texts_of, whole
@@ -25,7 +25,6 @@ from ulmus.corpus.folders import labelled_files
 from ulmus.corpus.indicators import is_set
 from ulmus.corpus.jsonlines import read_jsonl
 from ulmus.corpus.sample import Sample, sample_of
-from ulmus.corpus.saved_lists import saved_list
 from ulmus.corpus.schema import USUAL_TEXT, Cells
 from ulmus.corpus.signatures import table_format
 from ulmus.corpus.streams import existing
@@ -42,7 +41,6 @@ _DELIMITED = ("csv", "tsv")
 _FASTTEXT = "__label__"
 _FASTTEXT_LABEL = re.compile(rf"(?<!\S){_FASTTEXT}(\S+)\s?")
 _SPACE = re.compile("[ \\t]")
-Label = str | tuple[str, ...] | None
 
 
 @dataclass(frozen=True)
@@ -279,27 +277,23 @@ def _row_reader(source: Source, path: Path) -> Callable[[tuple[Any, ...]], Recor
     def to_record(row: tuple[Any, ...]) -> Record | None:
         if source.split is not None and str(row[-1]) != source.split:
             return None
-        texts = [_cell(value) for value in row[:fields]]
+        texts = [text_of_cell(value) for value in row[:fields]]
         if source.pairs:
             text = join_pair(" ".join(texts[:first]), " ".join(texts[first:]))
         else:
             text = texts[0] if fields == 1 else join_fields(texts)
         label = _labels(row[fields:at_weight], source, path)
-        weight = _weight(row[at_weight], path) if source.weight is not None else 1.0
+        weight = weight_of(row[at_weight], path) if source.weight is not None else 1.0
         return Record(text, label, weight, row[at_keep : at_keep + len(source.keep)])
 
     return to_record
 
 
-def _cell(value: Any) -> str:
-    return value if isinstance(value, str) else "" if value is None else str(value)
-
-
 def _labels(cells: tuple[Any, ...], source: Source, path: Path) -> Label:
     """The label of a row: that of one cell, or the names of the columns that are 1; None if all are empty."""
     if not isinstance(source.label, tuple):
-        return _label(cells[0], source.label_delimiter) if cells else None
-    empty = [name for name, cell in zip(source.label, cells, strict=True) if not _cell(cell).strip()]
+        return label_of(cells[0], source.label_delimiter) if cells else None
+    empty = [name for name, cell in zip(source.label, cells, strict=True) if not text_of_cell(cell).strip()]
     if len(empty) == len(cells):
         return None
     if empty:
@@ -311,29 +305,6 @@ def _labels(cells: tuple[Any, ...], source: Source, path: Path) -> Label:
         return tuple(name for name, cell in zip(source.label, cells, strict=True) if is_set(cell, name))
     except UsageError as error:
         raise UsageError(f"{path}: {error}") from error
-
-
-def _label(value: Any, delimiter: str | None) -> Label:
-    """The label in a cell: empty is None, or () with a delimiter; a list is multi-label; null is None."""
-    if value is None:
-        return None
-    if isinstance(value, list | tuple):
-        return tuple(_cell(item) for item in value)
-    if delimiter is not None and (saved := saved_list(_cell(value))) is not None:
-        return saved
-    if delimiter is not None:
-        return tuple(part.strip() for part in _cell(value).split(delimiter) if part.strip())
-    return _cell(value).strip() or None
-
-
-def _weight(value: Any, path: Path) -> float:
-    try:
-        weight = float(value)
-    except (TypeError, ValueError):
-        weight = math.nan
-    if not 0 <= weight < math.inf:
-        raise DataError(f"weight: expected a number of at least 0, got {value!r} in {path}.")
-    return weight
 
 
 def _read_text(source: Source, path: Path) -> Iterator[Record]:
@@ -360,7 +331,7 @@ def _read_text(source: Source, path: Path) -> Iterator[Record]:
         if source.label == FIRST_WORD_TO_COLON:
             labels = [word.partition(":")[0] for word in labels]
         label = (labels[0] if len(labels) == 1 else labels) if labels else None
-        yield Record(text, _label(label, source.label_delimiter))
+        yield Record(text, label_of(label, source.label_delimiter))
 
 
 def _marked(line: str) -> tuple[list[str], str]:
@@ -407,7 +378,7 @@ def _no_columns(source: Source, path: Path) -> None:
         )
     if source.keep:
         names = ", ".join(map(repr, source.keep))
-        raise UsageError(f"{path} is read as plain text, which has no column {names} to keep (--keep).")
+        raise UsageError(f"{path} is read as plain text, which has no column {names} (--keep, --group).")
 
 
 def _one_of(name: str, value: str | None, allowed: Sequence[str]) -> None:
