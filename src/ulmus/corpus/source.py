@@ -75,7 +75,6 @@ class Source:
 
     path: str | Path
     text: str | tuple[str, ...] = ()
-    text_b: tuple[str, ...] = ()
     label: str | tuple[str, ...] | None = None
     label_delimiter: str | None = None
     weight: str | None = None
@@ -87,6 +86,7 @@ class Source:
     encoding: str = "auto"
     documents: str = "auto"
     split: str | None = None
+    text_b: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         _one_of("format", self.format, FORMATS)
