@@ -90,7 +90,7 @@ def _nearly_unique(labels: Labels) -> Iterable[str]:
         raise DataError(
             f"{message} A class cannot be learned from one text. "
             + (
-                f"They look like numbers: {REGRESSION}."
+                f"Is this the right label column? It looks like numbers: to predict those use {REGRESSION}."
                 if look_like_numbers(labels.classes)
                 else "Is this the right label column, or does it hold ids, titles or dates? Otherwise remove the rare "
                 "classes, or give at least two texts of each."

@@ -378,7 +378,9 @@ def _no_columns(source: Source, path: Path) -> None:
         )
     if source.keep:
         names = ", ".join(map(repr, source.keep))
-        raise UsageError(f"{path} is read as plain text, which has no column {names} (--keep, --group).")
+        raise UsageError(
+            f"{path} is read as plain text, which has no column {names} to keep (--keep) or to group by (--group)."
+        )
 
 
 def _one_of(name: str, value: str | None, allowed: Sequence[str]) -> None:
