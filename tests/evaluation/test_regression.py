@@ -101,8 +101,8 @@ def test_the_report_compares_correlations() -> None:
     objective = Regression.of(VALUES)
     z = objective.standardised(VALUES)
     parts = {
-        "combined": objective.standardised(noisy(VALUES, 3, 1)),
-        "counts": objective.standardised(noisy(VALUES, 9, 2)),
+        name: objective.standardised(noisy(VALUES, noise, seed))
+        for name, noise, seed in (("combined", 3, 1), ("counts", 9, 2))
     }
     report = compare(z, parts, dict.fromkeys(parts, 0.5), objective=objective)
     assert "The combination is better than word counts" in report["verdict"]

@@ -234,10 +234,9 @@ def objective_of(target: Target) -> Objective:
 
 def restored(entries: Mapping[str, Any]) -> Objective:
     """The objective of a manifest. Raises KeyError, TypeError, ValueError: missing or impossible entries."""
-    numbers = entries.get("numbers")
-    if numbers is None:
+    if "numbers" not in entries:
         return MULTI_LABEL if entries["multi_label"] else SINGLE_LABEL
-    return Regression.restore(numbers)
+    return Regression.restore(entries["numbers"])
 
 
 def _between(share: Floats) -> Floats:

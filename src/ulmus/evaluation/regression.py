@@ -52,6 +52,8 @@ class Regression:
     @classmethod
     def restore(cls, numbers: Mapping[str, Any]) -> Regression:
         """The inverse of `stored`. Raises KeyError, TypeError, ValueError: missing or impossible entries."""
+        if not isinstance(numbers, Mapping):
+            raise TypeError(f"expected the scale of numbers, got {numbers!r}")
         low, high = float(numbers.get("low", -math.inf)), float(numbers.get("high", math.inf))
         return cls(float(numbers["mean"]), float(numbers["standard_deviation"]), low, high)
 

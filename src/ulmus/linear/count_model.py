@@ -100,6 +100,11 @@ class CountModel:
         weights[used] += coef[:, : len(used)].T
         return cls(features, objective, classes, known, weights.astype(np.float32), bias.astype(np.float32))
 
+    @property
+    def pairs(self) -> bool:
+        """Whether it takes joined pairs of texts."""
+        return isinstance(self.features, PairFeatures)
+
     def proba(self, x: csr_matrix) -> Proba:
         """Probabilities (N, C) of counted texts: `x` (N, F) of `features.transform` or `Counted.x`."""
         scores = np.asarray(x @ self.weights + self.bias, np.float64)  # (N, K)

@@ -82,7 +82,7 @@ class FittedClassifier:
         if mixes or "lm" in parts:
             proba["lm"] = inference.probabilities(tokenized(texts, self.tokenizer))
         if set(parts) & {"combined", "counts"}:
-            proba["counts"] = self.counts.predict_proba(texts)
+            proba["counts"] = self.counts.model_.proba_of(texts)
         if "combined" in parts:
             counts = proba["counts"]
             proba["combined"] = self.combination.combine(proba["lm"] if mixes else counts, counts)
