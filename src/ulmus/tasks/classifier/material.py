@@ -21,7 +21,15 @@ from ulmus.corpus.pairs import as_documents
 from ulmus.errors import DataError, UsageError
 from ulmus.evaluation.splits import held_out, repeats
 
-__all__ = ["Material", "SoftLabels"]
+__all__ = ["Beside", "Material", "SoftLabels"]
+
+
+@dataclass(frozen=True)
+class Beside:
+    """What a user may give beside each labelled text, as it came."""
+
+    sample_weight: Any = None  # (N,) how much it counts
+    groups: Any = None  # (N,) texts with the same value stay on one side of a split
 
 
 @dataclass(frozen=True)
@@ -66,20 +74,19 @@ class Material:
         unlabeled: Any = None,
         valid: Any = None,
         *,
-        sample_weight: Any = None,
-        groups: Any = None,
+        beside: Beside,
         seed: int,
         read: Callable[[Any], Targets] = Labels.of,
     ) -> Material:
         """Check texts and labels, and choose a held-out set if no `valid` (texts, labels) is given.
 
-        `sample_weight` and `groups` are (N,); `read` turns labels into targets. Raises UsageError, DataError: unusable
-        texts, labels, weights or groups.
+        `read` turns labels into targets. Raises UsageError, DataError: unusable texts, labels, weights or groups.
         """
         given, pairs = as_documents(texts)
         more = as_documents([] if unlabeled is None else unlabeled, "unlabeled", pairs=pairs).texts
-        weights = None if sample_weight is None else as_weights(sample_weight, len(given))
-        numbers = None if groups is None else as_groups(groups, len(given))
+        weights = beside.sample_weight
+        weights = None if weights is None else as_weights(weights, len(given))
+        numbers = None if beside.groups is None else as_groups(beside.groups, len(given))
         labels, without = _known(labels, len(given))
         if len(without):
             more = [*(given[i] for i in without), *more]

@@ -23,6 +23,7 @@ from ulmus.tasks.classifier.base import TextEstimator
 from ulmus.tasks.classifier.config import ClassifierConfig
 from ulmus.tasks.classifier.fitted import FittedClassifier
 from ulmus.tasks.classifier.inference import Inference
+from ulmus.tasks.classifier.material import Beside
 from ulmus.tasks.estimator import sklearn_names
 from ulmus.train.callbacks import Callback
 
@@ -102,8 +103,7 @@ class TextClassifier(TextEstimator):
             Labels.of,
             unlabeled=unlabeled,
             valid=valid,
-            sample_weight=sample_weight,
-            groups=groups,
+            beside=Beside(sample_weight, groups),
         )
 
     # -- prediction and evaluation ---------------------------------------------------------------------------------

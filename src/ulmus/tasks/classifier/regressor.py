@@ -21,6 +21,7 @@ from ulmus.evaluation.objectives import Regression
 from ulmus.tasks.classifier.base import TextEstimator
 from ulmus.tasks.classifier.config import ClassifierConfig
 from ulmus.tasks.classifier.file import KINDS
+from ulmus.tasks.classifier.material import Beside
 from ulmus.tasks.classifier.model import TextClassifier
 from ulmus.tasks.estimator import sklearn_names
 
@@ -81,8 +82,7 @@ class TextRegressor(TextEstimator):
             partial(Numbers.of, cost=self._config().regression_loss),
             unlabeled=unlabeled,
             valid=valid,
-            sample_weight=sample_weight,
-            groups=groups,
+            beside=Beside(sample_weight, groups),
         )
 
     @sklearn_names
