@@ -39,7 +39,7 @@ class Labelled(NamedTuple):
     texts: list[str]
     labels: list[Label]
     unlabeled: list[str]
-    groups: list[Any]
+    groups: Sequence[Any] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,17 +122,17 @@ def labelled(item: Source) -> Labelled:
     """The content of a labelled file. Raises DataError if no row has a label."""
     from ulmus.corpus.source import read
 
-    content = Labelled([], [], [], [])
+    content, groups = Labelled([], [], []), list[Any]()
     for record in read(item):
         if record.label is not None:  # () is a label: multi-label, none of the classes
             content.texts.append(record.text)
             content.labels.append(record.label)
-            content.groups.extend(record.kept)
+            groups.extend(record.kept)
         else:
             content.unlabeled.append(record.text)
     if not any(content.labels):
         raise DataError(_no_label(item, len(content.texts) + len(content.unlabeled)))
-    return content
+    return content._replace(groups=tuple(groups))
 
 
 def documents(item: Source | None, texts: list[str]) -> list[Any]:
@@ -148,7 +148,7 @@ def known_only(given: Labelled, classes: Iterable[Label], name: str) -> tuple[La
     Raises DataError if no text is left. `name`: the file, for the message.
     """
     known = {str(name) for name in classes}
-    kept, unknown = Labelled([], [], given.unlabeled, []), Counter[str]()
+    kept, unknown = Labelled([], [], given.unlabeled), Counter[str]()
     for text, label in zip(given.texts, given.labels, strict=True):
         outside = [part for part in parts(label) if part not in known]
         unknown.update(outside)

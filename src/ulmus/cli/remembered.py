@@ -51,7 +51,7 @@ def of_model(path: Path) -> Columns:
         raise BundleError(
             f"{path}: the columns in its manifest are invalid ({error}). Retrain the model."
         ) from error
-    return Columns(stored["text"], stored["label"], delimiter, lists[2])
+    return Columns(stored["text"], stored["label"], delimiter, tuple(lists[2]))
 
 
 def source(
