@@ -1,99 +1,38 @@
-"""The recipes of `examples/` run from their data to their scores: on made-up rows here, on real ones where they are."""
+"""The examples of the training loop run, and what they train is better than the trivial answer."""
 
 from __future__ import annotations
 
-import csv
-import importlib.util
-import random
+import runpy
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 
-EXAMPLES = Path(__file__).parent.parent / "examples"
-WORDS = "oak moss owl fern beetle root acorn tram baker tower market bridge lamp gull reef".split()
+FOLDER = Path(__file__).parents[1] / "examples"
+PNG = b"\x89PNG"
 
 
-def recipe(name: str) -> ModuleType:
-    """A file of `examples/` as a module."""
-    spec = importlib.util.spec_from_file_location(name, EXAMPLES / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def run(name: str, folder: Path, **sizes: int) -> dict[str, Any]:
+    """Run an example at this size; its scores. The plot of its learning rates is there afterwards."""
+    scores = runpy.run_path(str(FOLDER / f"{name}.py"))["main"](folder, **sizes)
+    assert (folder / f"{name}-lr.png").read_bytes().startswith(PNG)
+    return scores
 
 
-@pytest.fixture(scope="module")
-def tiny() -> dict[str, Any]:
-    """Settings of a training of seconds."""
-    from ulmus.models.encoder import Dropouts
-    from ulmus.tasks.classifier.config import ClassifierConfig
-    from ulmus.tasks.language_model.config import LMConfig
-
-    lm = LMConfig(embedding=8, hidden=8, layers=1, cutoffs=())
-    config = ClassifierConfig(language_model=lm, dropouts=Dropouts(mult=0.1), head_hidden=8, all_epochs=1)
-    return {"config": config, "language_model": "none", "verbose": False, "device": "cpu"}
+def test_digits_are_told_apart(tmp_path: Path) -> None:
+    """A linear model and a network are about as good as scikit-learn's logistic regression."""
+    scores = run("digits", tmp_path, epochs=10)
+    assert min(scores["linear"], scores["network"]) > 0.95 > scores["always the same"]
+    assert scores["linear"] == pytest.approx(scores["logistic regression"], abs=0.03)
 
 
-@pytest.fixture(scope="module")
-def patents(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Anchors with targets that share 0 to 4 of their words, in the columns of the real file."""
-    path, rng = tmp_path_factory.mktemp("patents") / "train.csv", random.Random(0)
-    with path.open("w", newline="") as file:
-        rows = csv.writer(file)
-        rows.writerow(["id", "anchor", "target", "context", "score"])
-        for i in range(24):
-            anchor = rng.sample(WORDS, 4)
-            for same in range(5):
-                target = anchor[:same] + rng.sample([word for word in WORDS if word not in anchor], 4 - same)
-                rows.writerow([f"{i}-{same}", " ".join(anchor), " ".join(target), "A47", same / 4])
-    return path
+def test_embeddings_beat_one_hot_columns(tmp_path: Path) -> None:
+    """A network over embeddings learns the interaction that a logistic regression cannot express."""
+    scores = run("tabular", tmp_path, rows=4_000)
+    assert scores["embeddings"] > scores["logistic regression"] + 0.05 > scores["always the same"]
 
 
-@pytest.mark.parametrize("form", ["pair", "text"])
-def test_patent_phrases(patents: Path, tiny: dict[str, Any], form: str) -> None:
-    """Scored on six anchors of 24, none of which is trained on; pairs see what the phrases share, one text does not."""
-    module = recipe("us_patent_phrases")
-    found = module.run(patents, form=form, **tiny)
-    assert found["n"] == 30
-    assert set(found["parts"]) == {"lm", "counts", "combined"}
-    if form == "pair":
-        assert found["parts"]["counts"]["pearson"] > 0.9
-    with patents.open(newline="") as file:
-        train, test = module.split(list(csv.DictReader(file)))
-    assert not {row["anchor"] for row in train} & {row["anchor"] for row in test}
-    assert module.texts(test[:1], "text")[0].startswith("TEXT1: human necessities; TEXT2: ")
-
-
-def test_paraphrases(tmp_path: Path, tiny: dict[str, Any]) -> None:
-    """Accuracy and F1 of each part, from a tab-separated file with quotation marks that are text."""
-    rng, lines = random.Random(0), ["\ufeffQuality\t#1 ID\t#2 ID\t#1 String\t#2 String"]
-    for i in range(160):
-        first = rng.sample(WORDS, 6)
-        second = rng.sample(first, 6) if i % 2 else rng.sample(WORDS, 6)
-        lines.append(f'{i % 2}\t{i}\t{i}\t"{" ".join(first)}\t{" ".join(second)}')
-    path = tmp_path / "pairs.txt"
-    path.write_text("\n".join(lines), encoding="utf-8")
-    found = recipe("paraphrases").run(path, **tiny)
-    assert found["n"] == 40
-    assert found["parts"]["counts"]["accuracy"] > 0.8
-    assert 0 <= found["parts"]["combined"]["f1"] <= 1
-
-
-@pytest.mark.data
-@pytest.mark.slow
-@pytest.mark.timeout(1200)
-def test_the_real_data() -> None:
-    """On a part of each data set the word counts of pairs are far better than chance."""
-    import os
-
-    data = Path(os.environ.get("ULMUS_DATA", "../shared/data"))
-    settings = {"language_model": "none", "minutes": 1, "verbose": False}
-    phrases = recipe("us_patent_phrases").run(
-        data / "us_patent_phrase" / "train.csv", limit=6_000, **settings
-    )
-    assert phrases["parts"]["counts"]["pearson"] > 0.4
-    sentences = recipe("paraphrases").run(data / "mrpc" / "msr_paraphrase_train.txt", **settings)
-    assert sentences["parts"]["counts"]["f1"] > 0.8
+def test_a_collaborative_filter_beats_the_mean_rating(tmp_path: Path) -> None:
+    """Its error is well below that of always predicting the mean."""
+    scores = run("ratings", tmp_path, users=120, films=80)
+    assert 0.5 < scores["filter"] < 0.9 * scores["mean rating"]

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -31,6 +32,7 @@ HEAVY = {
     "tokenizers",
     "safetensors",
     "matplotlib",
+    "transformers",
     "pandas",
 }
 MODULES = [
@@ -48,6 +50,11 @@ TORCHLESS = [
     )
 ]
 MAX_LINES, MAX_BODY_LINES = 400, 50
+ARRAY = re.compile(r"\b(ndarray|NDArray|Tensor)\b")
+# (N,), (B, T), (4D, 1), (tokens,); or that the shape is free or that of something else
+SHAPE = re.compile(
+    r"\((?:[^()]*\b)?\d?[A-Z](?!\w)[^()]*,[^()]*\)|\([^(),]+,\)|\bany shape\b|\bsame shape\b|\bshapes? (?:of|its)\b"
+)
 
 
 def loaded_by(statement: str) -> set[str]:
@@ -153,6 +160,20 @@ def test_the_root_folder_stays_small() -> None:
     assert len(listed.stdout.split()) <= 13
 
 
+@pytest.mark.parametrize("file", SOURCES, ids=lambda file: str(file.relative_to(ROOT)))
+def test_every_public_function_of_arrays_says_their_shapes(file: Path) -> None:
+    """A public function or method that takes or returns arrays has a shape, such as (N,) or (B, T), in its docstring,
+    or in that of its class or module.
+    """
+    silent = [
+        name
+        for name, function, docstrings in public_functions(ast.parse(file.read_text(encoding="utf-8")))
+        if any(ARRAY.search(ast.unparse(kind)) for kind in annotations(function))
+        and not any(SHAPE.search(text) for text in docstrings)
+    ]
+    assert not silent
+
+
 def parameters(tree: ast.Module) -> Iterator[tuple[str, int]]:
     """(name, number of parameters) of every function but constructors; `self` and `cls` do not count."""
     for node in ast.walk(tree):
@@ -189,3 +210,29 @@ def forbidden(tree: ast.Module) -> Iterator[str]:
                     yield f"line {node.lineno}: allows pickles"
             case ast.Assert():
                 yield f"line {node.lineno}: assert; raise an error of ulmus.errors"
+
+
+def public_functions(
+    tree: ast.Module,
+) -> Iterator[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef, list[str]]]:
+    """(name, function, docstrings of it and of what it is in) of the public functions and methods of a module."""
+
+    def inside(node: ast.Module | ast.ClassDef, docstrings: list[str]) -> Iterator[Any]:
+        for child in node.body:
+            if not isinstance(child, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+                continue
+            if child.name.startswith("_"):
+                continue
+            own = [*docstrings, ast.get_docstring(child) or ""]
+            if isinstance(child, ast.ClassDef):
+                yield from inside(child, own)
+            else:
+                yield child.name, child, own
+
+    return inside(tree, [ast.get_docstring(tree) or ""])
+
+
+def annotations(function: ast.FunctionDef | ast.AsyncFunctionDef) -> list[ast.expr]:
+    """The types of the parameters and of the result."""
+    given = [*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs]
+    return [kind for kind in (*(arg.annotation for arg in given), function.returns) if kind is not None]

@@ -112,8 +112,8 @@ def unpack(data: bytearray | memoryview) -> dict[str, Tensor]:
 def check_numbers(tensors: Mapping[str, Tensor]) -> None:
     """Raise BundleError for a floating-point number that is NaN, infinite, or larger than 100,000 in magnitude.
 
-    Floating-point numbers of one sign are ordered like their bits, with NaN beyond infinity, so that the largest bits
-    of each sign suffice. Costs two passes over the numbers, at memory speed.
+    Tensors have any shape. Floating-point numbers of one sign are ordered like their bits, with NaN beyond infinity, so
+    that the largest bits of each sign suffice. Costs two passes over the numbers, at memory speed.
     """
     for name, tensor in tensors.items():
         bits, limit = _bits(tensor)

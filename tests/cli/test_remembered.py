@@ -115,6 +115,23 @@ def test_plain_text_has_no_columns(two_fields: Path, tmp_path: Path, run: Run) -
     )
 
 
+def test_a_guessed_text_column_is_remembered_as_a_given_one(
+    corpus: Path, tmp_path: Path, run: Run, reviews: Reviews, write_csv: WriteCsv
+) -> None:
+    """Trained without --text, a model reads the column it was trained on, even beside one with a likelier name."""
+    train = write_csv(tmp_path / "train.csv", ["review", "label"], reviews(40, 5))
+    done = run(
+        *("train", train, "--label", "label", "--out", tmp_path / "m.ulmus", "--quiet"),
+        *("--config", corpus / "tiny.toml", "--language-model", "none"),
+    )
+    assert done.exit_code == 0, done.stderr
+    assert bundle.read_manifest(tmp_path / "m.ulmus")["columns"]["text"] == ["review"]
+    rows = [["nothing", text, label] for text, label in reviews(10, 6)]
+    data = write_csv(tmp_path / "test.csv", ["text", "review", "label"], rows)
+    assert predicted(run, tmp_path, data) == predicted(run, tmp_path, data, "--text", "review")
+    assert predicted(run, tmp_path, data) != predicted(run, tmp_path, data, "--text", "text")
+
+
 def test_several_columns_of_zeros_and_ones_are_labels(
     corpus: Path, tmp_path: Path, run: Run, reviews: Reviews, write_csv: WriteCsv
 ) -> None:

@@ -12,7 +12,7 @@ from ulmus.linear.count_model import CountSettings
 from ulmus.linear.features import CountConfig
 from ulmus.linear.learner import CountLearner
 from ulmus.linear.selection import Choice
-from ulmus.linear.self_training import joining
+from ulmus.linear.self_training import by_topics, joining
 
 GOOD = [f"good{i}" for i in range(40)]
 BAD = [f"bad{i}" for i in range(40)]
@@ -142,17 +142,26 @@ def test_equal_texts_are_left_out_together() -> None:
 
 
 def test_each_class_that_is_predicted_joins_by_half() -> None:
-    """The surer half of each; a text of which topics say nothing does not."""
+    """The surer half of each; all of them together weigh at most three times the labels."""
     rng = np.random.default_rng(0)
     lsa = rng.normal(size=(60, 4)).astype(np.float32)
-    target = (lsa[:, 0] > 0).astype(np.int64)
-    more = rng.normal(size=(201, 4)).astype(np.float32)
-    more[200] = 0
-    joined = joining(lsa, target, more, weight=np.ones(60))
-    assert abs(len(joined.documents) - 100) <= 1
-    assert 200 not in joined.documents
+    more = rng.normal(size=(1_000, 4)).astype(np.float32)
+    proba = by_topics(lsa, (lsa[:, 0] > 0).astype(np.int64), more, weight=np.ones(60))
+    joined = joining(proba, 60.0)
+    assert abs(len(joined.documents) - 500) <= 1
     assert (joined.target == (more[joined.documents, 0] > 0)).mean() > 0.95
     assert 0 < joined.weight.min() <= joined.weight.max() <= 0.5
+    assert joined.weight.sum() <= 180
+
+
+def test_texts_without_a_word_do_not_join() -> None:
+    """Where all other texts are empty, self-training learns from the labels alone."""
+    texts, target = reviews(40)
+    learner = CountLearner(texts, ["", "..."] * 50, config=CountConfig(lsa=4))
+    model, alone = (
+        learner.fit(target, Choice(C=30.0, self_train=joins), classes=2) for joins in (True, False)
+    )
+    np.testing.assert_allclose(model.weights, alone.weights, atol=1e-2)
 
 
 def test_texts_that_are_all_the_same_have_no_topics() -> None:

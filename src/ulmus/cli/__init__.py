@@ -10,7 +10,7 @@
     guard.py       which files may be overwritten
     failures.py    exceptions -> message and exit code
     show.py        results -> tables or JSON; writers.py: predictions -> csv or JSON; model_page.py: `ulmus info`
-    train.py, language.py, evaluate.py, predict.py, rates.py, info.py: the commands; heavy imports are inside them
+    train.py, language.py, evaluate.py, predict.py, pipeline.py, rates.py, info.py: the commands; heavy imports inside
 
 `ulmus --help` imports typer and nothing heavier: no torch, numpy, pyarrow or sklearn (enforced by a test).
 """
@@ -23,7 +23,7 @@ from typing import Annotated
 import typer
 
 from ulmus import __version__
-from ulmus.cli import evaluate, info, language, predict, rates, train
+from ulmus.cli import evaluate, info, language, pipeline, predict, rates, train
 from ulmus.cli.failures import Group, set_debug
 
 __all__ = ["app"]
@@ -67,5 +67,5 @@ def ulmus(
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
-for _part in (train, language, evaluate, predict, rates, info):
+for _part in (train, language, evaluate, predict, pipeline, rates, info):
     _part.register(app)

@@ -105,7 +105,15 @@ def _language_model(manifest: Mapping[str, Any]) -> Rows:
 
 
 def _encoder(config: Mapping[str, Any], manifest: Mapping[str, Any]) -> str:
-    """The shape of the language model, and its vocabulary."""
+    """The shape of the encoder, and its vocabulary."""
+    if transformer := _table(manifest.get("transformer")):
+        kind = _table(transformer.get("architecture")).get("model_type", "")
+        vocabulary = _table(manifest.get("vocabulary"))
+        return _joined([
+            f"transformer ({kind}), {_number(transformer.get('width'))} features a token",
+            f"{_number(vocabulary.get('size'))} tokens",
+            f"windows of {_number(transformer.get('window'))}",
+        ])  # fmt: skip
     if not config:
         return ""
     vocabulary = _table(manifest.get("vocabulary"))

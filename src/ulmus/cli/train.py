@@ -102,6 +102,15 @@ class TrainOptions(RunOptions, ReaderOptions, CommonOptions):
             show_default="the installed one for the language of the texts, or new",
         ),
     ] = None
+    encoder: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            rich_help_panel="Model",
+            help="Transformer to start from instead of a language model: a local folder with config.json, tokenizer "
+            "and safetensors weights. Needs the extra transformers.",
+        ),
+    ] = None
     teach: Annotated[
         Literal["auto", "none"],
         typer.Option(
@@ -138,7 +147,7 @@ def train(options: TrainOptions) -> None:
     settings = _config(options)
     data, valid, unlabeled = _sources(options)
     inputs.probe([item for item in (data, valid, *unlabeled) if item is not None])
-    given = inputs.labelled(data)
+    given, columns = inputs.labelled(data), _used_columns(data, options)
     if not options.quiet:
         reading.report_labelled(data, given, title="Training texts", numbers=numbers)
         reading.report_texts(unlabeled)
@@ -161,8 +170,9 @@ def train(options: TrainOptions) -> None:
             valid=held_out,
             groups=given.groups or None,
         )
-        model.describe(columns=remembered.as_manifest(_columns(options)))
-        model.save(options.out)
+        model.describe(columns=remembered.as_manifest(columns))
+        if not show.rank():
+            model.save(options.out)
     report = {"out": str(options.out), **model.report_, "seconds": perf_counter() - started}
     if options.json:
         show.as_json(report)
@@ -184,6 +194,13 @@ def _sources(options: TrainOptions) -> tuple[Source, Source | None, list[Source]
 
 def _columns(options: TrainOptions) -> inputs.Columns:
     return inputs.Columns(options.text, options.label, options.label_delimiter, options.text_b)
+
+
+def _used_columns(data: Source, options: TrainOptions) -> inputs.Columns:
+    """The columns that the texts and labels are read from, a guessed text column included."""
+    from ulmus.corpus.source import resolved
+
+    return replace(_columns(options), text=resolved(data).columns)
 
 
 def _validation(
@@ -208,8 +225,10 @@ def _validation(
 def _check_language_model(options: TrainOptions) -> list[Path]:
     """The file of `--language-model`, if one is given. It determines the tokenizer and the size.
 
-    Raises UsageError if it is no language model, or contradicts --size or --tokenizer.
+    Raises UsageError if it is no language model, or contradicts --size or --tokenizer; for --encoder the same.
     """
+    if options.encoder is not None:
+        _check_encoder(options)
     if options.language_model in (None, "new", "none"):
         return []
     from ulmus import bundle
@@ -234,13 +253,25 @@ def _check_language_model(options: TrainOptions) -> list[Path]:
     return [path]
 
 
+def _check_encoder(options: TrainOptions) -> None:
+    """Raise UsageError if options contradict --encoder, BundleError if its folder is unusable."""
+    from ulmus.models.checkpoint_folder import check_folder
+
+    check_folder(str(options.encoder))
+    for name in ("language_model", "size", "tokenizer"):
+        if getattr(options, name) is not None:
+            flag = "--" + name.replace("_", "-")
+            raise UsageError(f"--encoder has its own tokenizer, size and weights. Remove {flag}.")
+
+
 def _config(options: TrainOptions) -> ClassifierConfig:
     """The defaults, overridden by the tables [classifier] and [lm] of the config file."""
-    from ulmus.tasks.classifier.config import ClassifierConfig
+    from ulmus.tasks.classifier.config import ClassifierConfig, transformer_config
     from ulmus.tasks.language_model.config import lm_config
 
     given = tables(options.config, ["classifier", "lm"])
-    config = merged(ClassifierConfig(), given["classifier"], f"{options.config}: [classifier]")
+    default = ClassifierConfig() if options.encoder is None else transformer_config()
+    config = merged(default, given["classifier"], f"{options.config}: [classifier]")
     if not given["lm"]:
         return config
     if options.language_model not in (None, "new", "none"):
@@ -260,6 +291,7 @@ def _estimator(options: TrainOptions, settings: ClassifierConfig, folder: Path) 
         "size": options.size,
         "tokenizer": options.tokenizer,
         "language_model": options.language_model,
+        "encoder": options.encoder,
         "teach": options.teach,
         "combine": options.combine,
         "minutes": options.minutes,

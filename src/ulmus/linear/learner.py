@@ -20,11 +20,11 @@ from numpy.typing import NDArray
 from ulmus.evaluation.objectives import objective_of
 from ulmus.evaluation.splits import same_texts, spread_folds
 from ulmus.linear.count_model import CountModel, CountSettings, known_targets
-from ulmus.linear.features import CountConfig, CountFeatures
+from ulmus.linear.features import CountConfig, Counted, CountFeatures
 from ulmus.linear.logistic import out_of_fold
 from ulmus.linear.pair_features import PairFeatures
 from ulmus.linear.selection import Choice, choose
-from ulmus.linear.self_training import joining
+from ulmus.linear.self_training import ROUNDS, by_topics, joining
 
 __all__ = ["CountLearner"]
 
@@ -99,25 +99,36 @@ class CountLearner:
     ) -> CountModel:
         """The classifier of the chosen documents. Raises DataError where too few classes have an example."""
         documents = np.arange(self._n) if documents is None else documents
-        features, counted, shown = (
-            self.views[choice.view],
-            self.labelled[choice.view].rows(documents),
-            target[documents],
-        )
-        weight = np.ones(len(documents)) if weight is None else weight[documents]
-        settings = replace(self.settings, C=choice.C)
+        features, counted = self.views[choice.view], self.labelled[choice.view].rows(documents)
+        shown, weight = target[documents], np.ones(len(documents)) if weight is None else weight[documents]
         if choice.self_train:
-            known, numbers = known_targets(shown, classes)
-            more = features.prepared(self._raw[self._drawn])
-            of_known = settings.of_known(known)
-            joined = joining(counted.lsa, numbers, more.lsa, weight=weight, class_weight=of_known)
-            counted = counted.and_then(more.rows(joined.documents))
-            shown = np.concatenate([shown, known[joined.target]])
-            weight = np.concatenate([weight, joined.weight])
-            settings = replace(settings, C=self.settings.C or STUDENT, steps=STUDENT_STEPS)
+            return self._self_trained(features, counted, shown, classes=classes, weight=weight)
+        settings = replace(self.settings, C=choice.C)
         return CountModel.fit(
             features, counted, shown, classes=classes, settings=settings, sample_weight=weight
         )
+
+    def _self_trained(
+        self, features: CountFeatures, counted: Counted, shown: Numbers, *, classes: int, weight: Floats
+    ) -> CountModel:
+        """The classifier of labelled documents (N) and of others that topics, then a student, label."""
+        known, numbers = known_targets(shown, classes)
+        more = features.prepared(self._raw[self._drawn])
+        more = more.rows(np.flatnonzero(more.lsa.any(axis=1)))  # of an empty text topics say nothing
+        of_known = self.settings.of_known(known)
+        proba = by_topics(counted.lsa, numbers, more.lsa, weight=weight, class_weight=of_known)
+        for _ in range(ROUNDS):
+            joined = joining(proba, float(weight.sum()))
+            model = CountModel.fit(
+                features,
+                counted.and_then(more.rows(joined.documents)),
+                np.concatenate([shown, known[joined.target]]),
+                classes=classes,
+                settings=replace(self.settings, C=self.settings.C or STUDENT, steps=STUDENT_STEPS),
+                sample_weight=np.concatenate([weight, joined.weight]),
+            )
+            proba = model.proba(more.x)[:, known]
+        return model
 
     def out_of_fold(
         self, target: Numbers, choice: Choice, documents: Numbers, *, classes: int, seed: int = 0

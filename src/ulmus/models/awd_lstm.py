@@ -13,6 +13,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from ulmus.models.document import document_features, token_features
 from ulmus.models.dropout import VariationalDropout, embedding_dropout
 from ulmus.models.encoder import Dropouts, Encoded, EncoderConfig, State
 from ulmus.models.lstm import LSTMLayer
@@ -29,6 +30,8 @@ class AWDLSTM(nn.Module):
     >>> encoder(torch.zeros(4, 7, dtype=torch.long)).output.shape
     torch.Size([4, 7, 8])
     """
+
+    steady_bf16 = True
 
     def __init__(self, config: EncoderConfig, dropouts: Dropouts = LM_DROPOUTS) -> None:
         super().__init__()
@@ -63,6 +66,9 @@ class AWDLSTM(nn.Module):
         """Number of weights that each token is multiplied by: those of all layers."""
         return sum(p.numel() for p in self.layers.parameters())
 
+    def restore_buffers(self) -> None:
+        """It has none."""
+
     def initial_state(self, batch: int) -> State:
         """A state of zeros for `batch` sequences: L x ((B, wide), (B, D)), widths as in `state_widths`."""
         zeros = self.embedding.new_zeros
@@ -84,6 +90,14 @@ class AWDLSTM(nn.Module):
             x = drop(raw)
             outputs.append(x)
         return Encoded(outputs, raw, new)
+
+    def features(self, ids: Tensor, lengths: Tensor, *, max_len: int) -> Tensor:
+        """Concat-pooled features (B, F) of documents (B, T) of `lengths` (B,); see `document_features`."""
+        return document_features(self, ids, lengths, max_len=max_len)
+
+    def token_features(self, ids: Tensor, lengths: Tensor) -> Tensor:
+        """Outputs (B, T, E) of the top layer for documents (B, T) of `lengths` (B,); zeros for padding."""
+        return token_features(self, ids, lengths)
 
     @contextmanager
     def one_draw(self) -> Iterator[None]:

@@ -1,6 +1,7 @@
-"""The interface of an encoder: ids in, outputs of its layers out, a state carried from chunk to chunk.
+"""The interface of an encoder: documents in, features out; recurrent ones also carry a state from chunk to chunk.
 
-Classifiers, language models, probes and model files depend on `Encoder` alone; `encoders` builds one from a config.
+Classifiers, taggers, probes and model files depend on `Encoder` alone, language models on `RecurrentEncoder`;
+`encoders` builds one from a config.
 Axes: B batch, T time, E embedding, D hidden, L layers, F features of a document, V vocabulary.
 """
 
@@ -16,7 +17,10 @@ from torch import Tensor, nn
 from ulmus.config import check_range
 from ulmus.errors import ConfigError
 
-__all__ = ["CELLS", "Dropouts", "Encoded", "Encoder", "EncoderConfig", "State", "detach"]
+__all__ = [
+    "CELLS", "Dropouts", "Encoded", "Encoder", "EncoderConfig", "EncoderInference", "EncoderShape", "RecurrentEncoder",
+    "State", "detach",
+]  # fmt: skip
 
 # L x (hidden (B, D), cell (B, D)); QRNN: (last input (B, E), cell (B, D))
 State = list[tuple[Tensor, Tensor]]
@@ -73,6 +77,10 @@ class EncoderConfig:
         """F, the number of features of a document: the top layer's last output, and each layer's maximum and mean."""
         return self.embedding + 2 * sum(self.widths())
 
+    def token_width(self) -> int:
+        """D, the number of features of a token: those of the top layer."""
+        return self.embedding
+
 
 class Encoded(NamedTuple):
     """The encoder's results for B x T tokens."""
@@ -87,10 +95,73 @@ class Encoded(NamedTuple):
         return self.outputs[-1]
 
 
-class Encoder(Protocol):
-    """A module that encodes ids chunk by chunk. A language model and a classifier share its weights."""
+class EncoderShape(Protocol):
+    """What is known of an encoder without its weights."""
 
-    config: EncoderConfig
+    @property
+    def joint_pairs(self) -> bool:
+        """Whether it takes the two texts of a pair as one document; if not, they are encoded one by one."""
+
+    def pooled(self) -> int:
+        """F, the number of features of a document."""
+
+    def token_width(self) -> int:
+        """D, the number of features of a token."""
+
+
+class Encoder(Protocol):
+    """A module that turns documents into features, of any architecture."""
+
+    @property
+    def config(self) -> EncoderShape:
+        """Its shape."""
+
+    def features(self, ids: Tensor, lengths: Tensor, *, max_len: int) -> Tensor:
+        """Features (B, F) float32 of documents `ids` (B, T) of `lengths` (B,), without padding.
+
+        Recurrent encoders propagate gradients to the last `max_len` tokens of a document.
+        """
+
+    def token_features(self, ids: Tensor, lengths: Tensor) -> Tensor:
+        """Features (B, T, D) float32 of each token of documents `ids` (B, T) of `lengths` (B,)."""
+
+    @property
+    def steady_bf16(self) -> bool:
+        """Whether bf16 inference, too, gives a document the same features alone and in any batch."""
+
+    def layer_groups(self) -> list[list[nn.Parameter]]:
+        """Parameters from the bottom up, for gradual unfreezing and discriminative learning rates."""
+
+    def weights_per_token(self) -> int:
+        """Number of weights that each token is multiplied by: the cost of a forward pass."""
+
+    def set_dropouts(self, dropouts: Dropouts) -> None:
+        """Change the dropouts, for the classifier; a transformer keeps those of its config."""
+
+    def restore_buffers(self) -> None:
+        """Compute the buffers that no file holds, after weights were loaded on the meta device."""
+
+    def parameters(self) -> Iterator[nn.Parameter]:
+        """All parameters."""
+
+    def to(self, device: Any) -> Any:
+        """The encoder, moved to a device."""
+
+
+class EncoderInference(Protocol):
+    """An encoder with fixed weights, for inference on a CPU."""
+
+    def features(self, ids: Tensor, lengths: Tensor) -> Tensor:
+        """Features (B, F) float32 of documents `ids` (B, T) of `lengths` (B,), the same alone and in any batch."""
+
+
+class RecurrentEncoder(Encoder, Protocol):
+    """An encoder that processes ids chunk by chunk and carries a state: the encoder of a language model."""
+
+    @property
+    def config(self) -> EncoderConfig:
+        """Its shape."""
+
     embedding: nn.Parameter  # (V, E)
 
     def __call__(self, ids: Tensor, state: State | None = None) -> Encoded:
@@ -101,21 +172,6 @@ class Encoder(Protocol):
 
     def one_draw(self) -> AbstractContextManager[None]:
         """Inside the block all calls share one DropConnect mask: for several calls on the same batch."""
-
-    def set_dropouts(self, dropouts: Dropouts) -> None:
-        """Change all five dropouts; the same weights serve the language model and the classifier."""
-
-    def layer_groups(self) -> list[list[nn.Parameter]]:
-        """Parameters from the bottom up, for gradual unfreezing and discriminative learning rates."""
-
-    def weights_per_token(self) -> int:
-        """Number of weights that each token is multiplied by: the cost of a forward pass."""
-
-    def parameters(self) -> Iterator[nn.Parameter]:
-        """All parameters."""
-
-    def to(self, device: Any) -> Any:
-        """The encoder, moved to a device."""
 
 
 def detach(state: State) -> State:

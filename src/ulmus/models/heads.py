@@ -1,4 +1,4 @@
-"""The two heads of an encoder: the decoder, which predicts the next token, and the classifier on pooled outputs.
+"""The heads of an encoder: the decoder, which predicts the next token, and the classifier on pooled outputs.
 
 The decoder shares the embedding matrix (Press & Wolf 2017; Merity et al. 2017, section 4.5). With `cutoffs` it is an
 adaptive softmax (Grave et al. 2017) over a vocabulary sorted by frequency, with full-width tied tails: rare words
@@ -9,14 +9,16 @@ Axes: B batch, T time, N tokens (B*T), E embedding, D features of a layer, F of 
 clusters, C classes.
 """
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple, Protocol
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ulmus.models.cross_entropy import linear_cross_entropy
+
+MAX_DEVIATION = 6.0  # standard deviations from the mean at which a feature is clipped
 
 
 class TiedDecoder(nn.Module):
@@ -85,7 +87,7 @@ class Pooled(NamedTuple):
 
 
 def start_pooling(batch: int, widths: Sequence[int], like: Tensor) -> list[Pooled]:
-    """The pooling of `batch` documents before their first token, for layers of these widths, on `like`'s device."""
+    """The pooling (B, D) of B documents (`batch`) before their first token, per layer of width D, where `like` is."""
     zeros = [like.new_zeros(batch, width, dtype=torch.float32) for width in widths]
     return [Pooled(zero, torch.full_like(zero, -torch.inf), torch.zeros_like(zero)) for zero in zeros]
 
@@ -123,6 +125,70 @@ def concat(pooled: Sequence[Pooled], lengths: Tensor) -> Tensor:
     return torch.cat([pooled[-1].last, *tops, *means], dim=1)
 
 
+class Head(Protocol):
+    """Features of documents -> logits of classes."""
+
+    classes: int  # C
+
+    def __call__(self, features: Tensor) -> Tensor:
+        """(B, F) -> (B, C)."""
+
+    def fit_scale(self, features: Tensor) -> None:
+        """Adapt to the scale of the features (N, F) of documents before training."""
+
+    def parameters(self) -> Iterator[nn.Parameter]:
+        """All parameters."""
+
+    def to(self, device: Any) -> Any:
+        """The head, moved to a device."""
+
+
+class LinearHead(nn.Module):
+    """(B, F) -> logits (B, C): features in standard deviations, clipped, dropout, linear C.
+
+    The standard deviations are those of the documents that a regression was fitted to: it is such a head. Fine-tuning
+    begins with small random weights on unscaled features: where the head can tell a hundred documents apart from its
+    first step on, the encoder learns nothing (questions with 100 labels: 60 % instead of 81 %).
+    """
+
+    mean: Tensor
+    scale: Tensor
+
+    def __init__(self, features: int, classes: int, *, drop: float = 0.1) -> None:
+        super().__init__()
+        self.classes = classes
+        self.register_buffer("mean", torch.zeros(features))
+        self.register_buffer("scale", torch.ones(features))
+        self.drop, self.linear = nn.Dropout(drop), nn.Linear(features, classes)
+        self.restart()
+
+    @torch.no_grad()
+    def restart(self) -> None:
+        """Small random weights on unscaled features, as before training."""
+        self.mean.zero_()
+        self.scale.fill_(1.0)
+        self.linear.weight.normal_(std=0.02)
+        self.linear.bias.zero_()
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(B, F) -> (B, C)."""
+        x = ((features - self.mean) / self.scale).clamp(-MAX_DEVIATION, MAX_DEVIATION)
+        logits: Tensor = self.linear(self.drop(x))
+        return logits
+
+    def fit_scale(self, features: Tensor) -> None:
+        """Take over mean and standard deviation of the features (N, F)."""
+        spread = features.double().std(dim=0, correction=0).float()
+        self.mean.copy_(features.mean(dim=0))
+        self.scale.copy_(torch.where(spread > 0, spread, 1.0))
+
+    @torch.no_grad()
+    def load_regression(self, weight: Tensor, bias: Tensor) -> None:
+        """Take over a regression on standardised features: `weight` (C, F), `bias` (C,)."""
+        self.linear.weight.copy_(weight)
+        self.linear.bias.copy_(bias)
+
+
 class ClassifierHead(nn.Module):
     """(B, F) -> logits (B, C): batch norm, dropout, linear 50, ReLU, batch norm, dropout, linear C.
 
@@ -148,3 +214,15 @@ class ClassifierHead(nn.Module):
         """(B, F) -> (B, C)."""
         logits: Tensor = self.layers(features)
         return logits
+
+    def fit_scale(self, features: Tensor) -> None:
+        """Its batch norm does so in training."""
+
+
+def make_head(
+    features: int, classes: int, *, hidden: int, drops: tuple[float, float]
+) -> ClassifierHead | LinearHead:
+    """The head with a hidden layer of this width; without one (0), the linear head."""
+    if hidden == 0:
+        return LinearHead(features, classes, drop=drops[1])
+    return ClassifierHead(features, classes, hidden=hidden, drops=drops)

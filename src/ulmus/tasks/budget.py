@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-import time
 from dataclasses import dataclass
+
+from ulmus.train.processes import processes
 
 __all__ = ["SHARES", "TRAINING_COST", "Budget", "Shares"]
 
@@ -25,9 +26,12 @@ class Shares:
     teaching_tokens: float = 0.2
     second_teaching_tokens: float = 0.27
     labels_tokens: float = 0.4  # without teaching
+    trial_tokens: float = 0.4  # cross-validation of fine-tuning
     # of the time left when training begins: with teaching, and without
     teaching: float = 0.3
     taught_labels: float = 0.08
+    labels_before_teaching: float = 0.3
+    trial: float = 0.4  # cross-validation of fine-tuning
     second_teaching: float = 0.5
     labels: float = 0.8
     all_labels: float = 0.1
@@ -43,11 +47,11 @@ class Budget:
 
     def __init__(self, minutes: float | None) -> None:
         self.minutes = minutes
-        self._started = time.perf_counter()
+        self._started = processes().time_s()
 
     def spent(self) -> float:
-        """Minutes since the start."""
-        return (time.perf_counter() - self._started) / 60
+        """Minutes since the start; of several processes, on the clock of the first."""
+        return (processes().time_s() - self._started) / 60
 
     def left(self) -> float | None:
         """Minutes left, at least `MIN_MINUTES`; None: no limit."""

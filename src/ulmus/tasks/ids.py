@@ -22,9 +22,13 @@ from ulmus.data.store import IdStore, content_key
 from ulmus.errors import DataError, VocabMismatch
 from ulmus.storage import whole_file
 from ulmus.tasks.progress import ProgressTexts, with_progress
+from ulmus.text.pretrained import PretrainedTokenizer
 from ulmus.text.tokenizer import Tokenizer, TokenizerConfig
+from ulmus.train.processes import processes
 
-__all__ = ["RunTexts", "check_vocabulary", "tokenized"]
+__all__ = ["AnyTokenizer", "RunTexts", "check_vocabulary", "tokenized", "vocabulary_of"]
+
+AnyTokenizer = Tokenizer | PretrainedTokenizer
 
 
 class RunTexts:
@@ -44,7 +48,7 @@ class RunTexts:
         verbose: bool = False,
     ) -> None:
         self.texts, self.folder, self.learn, self.name = texts, folder, learn, name
-        self._passes = ProgressTexts(texts) if verbose else texts
+        self._passes = ProgressTexts(texts) if verbose and processes().first else texts
         self._stores: dict[str, IdStore] = {}
 
     @cached_property
@@ -62,7 +66,15 @@ class RunTexts:
         )
 
     def tokenizer(self, config: TokenizerConfig) -> Tokenizer:
-        """A tokenizer trained on the training texts, or the cached one. Raises DataError: the texts have no tokens."""
+        """A tokenizer trained on the training texts, or the cached one; all processes get the same.
+
+        Raises DataError: the texts have no tokens.
+        """
+        if processes().count == 1:
+            return self._trained(config)
+        return Tokenizer.from_json(processes().from_first(lambda: self._trained(config).to_json()))
+
+    def _trained(self, config: TokenizerConfig) -> Tokenizer:
         if self.folder is None:
             return Tokenizer.train(self._counting(), config)
         path = self.folder / f"tokenizer-{content_key([config, self.key, self.learn])[:16]}.json"
@@ -79,7 +91,7 @@ class RunTexts:
             file.write(json.dumps({"sha256": _digest(text), "tokenizer": text}).encode())
         return tokenizer
 
-    def ids(self, tokenizer: Tokenizer) -> IdStore:
+    def ids(self, tokenizer: AnyTokenizer) -> IdStore:
         """The ids of all texts, in memory or mapped from the work folder. Raises DataError: there are no texts."""
         if tokenizer.fingerprint not in self._stores:
             # only the latest is needed again
@@ -96,7 +108,7 @@ class RunTexts:
     def _counting(self) -> Iterable[str]:
         return islice(with_progress(self._passes, "Building the vocabulary"), self.learn)
 
-    def _tokenized(self, tokenizer: Tokenizer) -> IdStore:
+    def _tokenized(self, tokenizer: AnyTokenizer) -> IdStore:
         def documents() -> Iterator[list[Any]]:
             return tokenizer.encode_all(with_progress(self._passes, "Tokenizing"))
 
@@ -104,9 +116,10 @@ class RunTexts:
             store = IdStore.from_arrays([ids for batch in documents() for ids in batch])
         else:
             key = content_key([tokenizer.fingerprint, self.key])
-            store = IdStore.open_or_write(
-                self.folder / self.name, key=key, vocab_size=len(tokenizer), batches=documents
-            )
+            with processes().first_before_others():  # the others find it written
+                store = IdStore.open_or_write(
+                    self.folder / self.name, key=key, vocab_size=len(tokenizer), batches=documents
+                )
         if not len(store):
             raise DataError("expected texts, got none.")
         return store
@@ -116,15 +129,20 @@ def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def tokenized(texts: Iterable[str], tokenizer: Tokenizer) -> IdStore:
+def tokenized(texts: Iterable[str], tokenizer: AnyTokenizer) -> IdStore:
     """The ids of texts, in memory. Raises DataError: there are no texts."""
     return RunTexts(texts).ids(tokenizer)
 
 
-def check_vocabulary(tokenizer: Tokenizer, expected: Mapping[str, Any]) -> None:
+def vocabulary_of(tokenizer: AnyTokenizer) -> str:
+    """The fingerprint of the tokenizer's vocabulary."""
+    return tokenizer.vocab.fingerprint if isinstance(tokenizer, Tokenizer) else tokenizer.fingerprint
+
+
+def check_vocabulary(tokenizer: AnyTokenizer, expected: Mapping[str, Any]) -> None:
     """Raise VocabMismatch if the weights were trained with a different vocabulary from the tokenizer's."""
-    if expected["fingerprint"] != tokenizer.vocab.fingerprint:
+    if expected["fingerprint"] != vocabulary_of(tokenizer):
         raise VocabMismatch(
             f"the weights were trained with vocabulary {expected['fingerprint']} ({expected['size']:,} tokens), the "
-            f"tokenizer has {tokenizer.vocab.fingerprint} ({len(tokenizer):,})."
+            f"tokenizer has {vocabulary_of(tokenizer)} ({len(tokenizer):,})."
         )

@@ -13,13 +13,13 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+from ulmus.special_tokens import HIDDEN
 from ulmus.text.rules import FREE_DASH, MOST, MOST_RUNS, is_letter, restore_case, stretch
 from ulmus.text.spacing import sides
 from ulmus.text.vocab import SPECIALS
 
 __all__ = ["Unit", "join_words", "units"]
 
-_HIDDEN = {"xxpad", "xxbos", "xxeos", "xxfld"}
 _WINDOW = 6  # previous words considered when checking that a join splits again
 
 
@@ -36,7 +36,7 @@ def units(tokens: Sequence[str], unknown: str = "") -> Iterator[Unit]:
     i = 0
     while i < len(tokens):
         token = tokens[i]
-        if token in _HIDDEN:
+        if token in HIDDEN:
             i += 1
         elif token == FREE_DASH:
             yield Unit("-", closed=True)
@@ -79,7 +79,7 @@ def _word(tokens: Sequence[str], i: int, unknown: str) -> tuple[str, int]:
 
 def _plain_word(tokens: Sequence[str], i: int, unknown: str) -> tuple[str, int]:
     """The word at position i, after its case marker if any, and the position after it."""
-    if i >= len(tokens) or tokens[i] in _HIDDEN or tokens[i] == "xxwrep":
+    if i >= len(tokens) or tokens[i] in HIDDEN or tokens[i] == "xxwrep":
         return "", i
     token = tokens[i]
     if token == "xxunk":

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
+from ulmus.special_tokens import HIDDEN
 from ulmus.text.rules import MOST, restore_case
+from ulmus.text.subwords import SPACE
 
 __all__ = ["join_subwords"]
-
-_HIDDEN = {"xxpad", "xxbos", "xxeos", "xxfld"}
-_SPACE = "\u2581"
 
 
 def join_subwords(tokens: Sequence[str], split: Callable[[str], list[str]], unknown: str = "") -> str:
@@ -22,10 +21,10 @@ def join_subwords(tokens: Sequence[str], split: Callable[[str], list[str]], unkn
     text: list[str] = []
     for case, times, part in _stretches(tokens, unknown):
         word, rest = _first_word(part, split) if case or times else ("", part)
-        space = _SPACE * word.startswith(_SPACE)
-        word = space + restore_case(case, word.removeprefix(_SPACE))
+        space = SPACE * word.startswith(SPACE)
+        word = space + restore_case(case, word.removeprefix(SPACE))
         text += [word] * max(1, times) + [rest]
-    return "".join(text).replace(_SPACE, " ").replace("\n ", "\n").removeprefix(" ")
+    return "".join(text).replace(SPACE, " ").replace("\n ", "\n").removeprefix(" ")
 
 
 def _stretches(tokens: Sequence[str], unknown: str) -> Iterator[tuple[str, int, str]]:
@@ -35,13 +34,13 @@ def _stretches(tokens: Sequence[str], unknown: str) -> Iterator[tuple[str, int, 
     while i < len(tokens):
         token = tokens[i]
         i += 1
-        if token in ("xxup", "xxmaj", "xxwrep", *_HIDDEN):
+        if token in ("xxup", "xxmaj", "xxwrep", *HIDDEN):
             if text:
                 yield case, times, text
                 case, times, text = "", 0, ""
             if token == "xxwrep":
                 times, i = _number(tokens, i)
-            elif token not in _HIDDEN:
+            elif token not in HIDDEN:
                 case = token
         elif token == "xxrep":
             n, i = _number(tokens, i)
@@ -64,7 +63,7 @@ def _number(tokens: Sequence[str], i: int) -> tuple[int, int]:
 
 def _first_word(text: str, split: Callable[[str], list[str]]) -> tuple[str, str]:
     """The first word, with the space before it, and the rest."""
-    lead = len(text) - len(text.lstrip(_SPACE))
-    chunk = text[lead:].split(_SPACE, 1)[0].split("\n", 1)[0]
+    lead = len(text) - len(text.lstrip(SPACE))
+    chunk = text[lead:].split(SPACE, 1)[0].split("\n", 1)[0]
     end = lead + (len(split(chunk)[0]) if chunk else 0)
     return text[:end], text[end:]

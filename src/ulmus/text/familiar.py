@@ -21,6 +21,7 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
+from ulmus.text.subwords import SPACE
 from ulmus.text.tokenizer import Tokenizer
 from ulmus.text.vocab import SPECIALS, UNK
 
@@ -42,7 +43,7 @@ def bits_per_byte(tokenizer: Tokenizer, texts: Iterable[str]) -> float:
             if UNK < name < len(SPECIALS):
                 bits += costs[0] if len(costs) else BYTE
                 continue
-            own = len(token.strip(" \u2581").encode())
+            own = len(token.strip(" " + SPACE).encode())
             total += own
             bits += BYTE * own if name == UNK else costs[name - len(SPECIALS)]
     return float(bits / total) if total else math.inf

@@ -26,6 +26,7 @@ from itertools import groupby
 
 __all__ = [
     "FREE_DASH",
+    "LETTER_RUN",
     "MOST",
     "MOST_RUNS",
     "RulesConfig",
@@ -62,7 +63,7 @@ _INLINE_TAG = re.compile(
 )
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _LETTER = re.compile(r"[^\W\d_]")
-_LETTER_RUN = re.compile(r"([^\W\d_])\1{3,}")
+LETTER_RUN = re.compile(r"([^\W\d_])\1{3,}")  # a letter four times or more
 _PLAIN_WORD = re.compile(r"[^\W\d_][^\W_]*")
 FREE_DASH = " -"  # token of a dash between spaces, so that `well-made` and `a - b` come back; no text has it
 MOST = 999  # longest repeat that is marked; decoding never writes out more
@@ -141,10 +142,10 @@ def squeeze(word: str) -> tuple[list[tuple[int, str]], str]:
 
     A word that `stretch` would not bring back, or with more than `MOST_RUNS`, is returned whole, with no runs.
     """
-    runs = [(len(m[0]), m[1].lower()) for m in _LETTER_RUN.finditer(word)]
+    runs = [(len(m[0]), m[1].lower()) for m in LETTER_RUN.finditer(word)]
     if not 0 < len(runs) <= MOST_RUNS or max(runs)[0] > MOST:
         return [], word
-    short = _LETTER_RUN.sub(r"\1", word)
+    short = LETTER_RUN.sub(r"\1", word)
     back = short
     for times, letter in reversed(runs):
         back = stretch(times, letter, back)

@@ -17,14 +17,13 @@ from tokenizers import Regex, decoders, models, normalizers, pre_tokenizers, tra
 from tokenizers import Tokenizer as Standard
 
 from ulmus.text.expand import WORDS, special
-from ulmus.text.rules import MOST, RulesConfig, lower_case, repeat
+from ulmus.text.rules import LETTER_RUN, MOST, RulesConfig, lower_case, repeat
 from ulmus.text.splitter import Splitter, expression
 from ulmus.text.vocab import SPECIALS, Vocab
 
 __all__ = ["SPACE", "SubwordExpander", "train_model"]
 
 SPACE = "\u2581"  # represents the space before a chunk
-_LETTER_RUN = re.compile(r"([^\W\d_])\1{3,}")
 _LOOKALIKE = re.compile("(?<=xx)(?=" + "|".join(name[2:] for name in SPECIALS) + ")")
 _BUDGET = 15_000_000  # characters to train a subword model on, repeated runs included
 _DIFFERENT = 3_000_000  # the same, counting each run once
@@ -88,7 +87,7 @@ class SubwordExpander:
 
     def _runs(self, word: str) -> Iterator[str | list[str]]:
         end = 0
-        for run in _LETTER_RUN.finditer(word):
+        for run in LETTER_RUN.finditer(word):
             if len(run[0]) <= MOST:
                 yield from _apart(word[end : run.start()])
                 yield ["xxrep", *str(len(run[0])), run[1]]

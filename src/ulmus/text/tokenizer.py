@@ -132,7 +132,8 @@ class Tokenizer:
     def encode_all(self, texts: Iterable[str]) -> Iterator[list[NDArray[Any]]]:
         """As `encode_batch` for any number of texts, one list per thousand or so; uses several processes for many.
 
-        The ids are int32, or uint16 if that suffices and they come from another process. Raises DataError as `encode`.
+        The ids, (T_i,) of each text, are int32, or uint16 if that suffices and they come from another process.
+        Raises DataError as `encode`.
         """
         return encoded(texts, self.encode_batch, self.to_json)
 

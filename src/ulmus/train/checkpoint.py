@@ -1,9 +1,10 @@
 """A run in progress <-> one safetensors file: weights, optimizer, averages, random states, position.
 
-Tensors are stored by name (`model.*`, `optim.*`, `average.*`, `best.*`, `carried.*`, `rng.*`); everything else is JSON,
-stored as the byte tensor `run.json`, and `run.sha256` is the SHA-256 of the file without itself. Nothing is pickled, so
-opening a file runs no code. A file is written under a temporary name, then renamed: kill -9 leaves the previous
-checkpoint. Takes about 4 times the weights on disk, and at most about 2% of the time. Knows no stage and no batches.
+Tensors of any shape are stored by name (`model.*`, `optim.*`, `average.*`, `best.*`, `carried.*`, `rng.*`); everything
+else is JSON, stored as the byte tensor `run.json`, and `run.sha256` is the SHA-256 of the file without itself. Nothing
+is pickled, so opening a file runs no code. A file is written under a temporary name, then renamed: kill -9 leaves the
+previous checkpoint. Takes about 4 times the weights on disk, and at most about 2% of the time. Knows no stage and no
+batches.
 """
 
 from __future__ import annotations

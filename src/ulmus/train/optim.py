@@ -2,8 +2,8 @@
 
 Groups are ordered from the lowest layer up (Howard & Ruder 2018, section 3.2): the group k below the top trains at rate
 lr / factor**k. A frozen group has requires_grad False: it needs no backward pass and no optimizer state. Optimizers are
-the fused ones: one pass over the weights per step on CPU and GPU. The average takes one more pass.
-Knows no schedule, no loss, no model class.
+the fused ones: one pass over the weights per step on CPU and GPU. The average takes one more pass. Tensors of a
+state or an average have the shape of their parameter. Knows no schedule, no loss, no model class.
 """
 
 from __future__ import annotations

@@ -13,8 +13,10 @@ from ulmus.evaluation.combination import Combination
 from ulmus.tasks.budget import Budget
 from ulmus.tasks.classifier.fitting import Fitting, Recipe, count, start
 from ulmus.tasks.classifier.material import Material
+from ulmus.tasks.classifier.steps import Learnt
 from ulmus.tasks.ids import RunTexts
 from ulmus.tasks.language_model.model import LanguageModel
+from ulmus.tasks.pretrained import Pretrained
 from ulmus.tasks.settings import RunSettings
 
 
@@ -57,7 +59,7 @@ def started(
     return start(
         material,
         recipe,
-        language_model.fitted_,
+        Pretrained.of(language_model.fitted_),
         texts,
         SETTINGS,
         budget=Budget(minutes),
@@ -80,7 +82,7 @@ def test_every_step_can_be_made_by_hand(
         "head and top layer",
         "all layers",
     ]
-    measured = fitting.measure()
+    measured = fitting.measure(learnt)
     assert 0 <= measured.combination.weight <= 1
     assert measured.report["n"] == 12
     final = fitting.refit(learnt, measured.combination)
@@ -122,7 +124,7 @@ def test_a_mix_that_is_worse_than_the_counts_is_not_used(
     wrong = (material.truth.target + 1) % 3  # a mix that is sure of a wrong class
     sure = np.eye(3)[wrong] * 0.98 + 0.01
     monkeypatch.setattr(Combination, "combine", lambda *_: sure)
-    measured = fitting.measure()
+    measured = fitting.measure(Learnt(True, True, None, None))
     assert measured.report["gain"]["difference"] < 0
     assert measured.report["combined"] == measured.report["counts"] != measured.report["mixed"]
     assert measured.combination.weight == 0

@@ -15,8 +15,8 @@ from torch import Tensor
 
 from ulmus.data.label_batches import Batch
 from ulmus.evaluation.objectives import MULTI_LABEL
+from ulmus.models import document
 from ulmus.models.encoder import Dropouts
-from ulmus.tasks.classifier import network as networks
 from ulmus.tasks.classifier.network import ClassifierNetwork
 from ulmus.tasks.language_model.network import LMNetwork
 from ulmus.train.loop import LoopConfig, Stage, Trainer
@@ -140,7 +140,7 @@ def test_a_text_gets_the_same_logits_alone_and_in_any_batch_in_any_order(data: A
     order = data.draw(st.permutations(range(len(docs))))
     network = shared_network().eval()
     with torch.no_grad(), pytest.MonkeyPatch.context() as patch:
-        patch.setattr(networks, "CHUNK", data.draw(st.integers(1, 50)))
+        patch.setattr(document, "CHUNK", data.draw(st.integers(1, 50)))
         together = network(batch([docs[i] for i in order], wider=data.draw(st.integers(0, 9)))).output
         for place, i in enumerate(order):
             alone = network(batch([docs[i]])).output[0]
@@ -175,7 +175,7 @@ def test_processing_in_chunks_equals_a_single_pass(
     chunk: int, mode: str, make_classifier_network: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Long, short and one-token documents: pooled features without dropout are those of a single pass."""
-    monkeypatch.setattr(networks, "CHUNK", chunk)
+    monkeypatch.setattr(document, "CHUNK", chunk)
     network = make_classifier_network(max_len=20).train(mode != "evaluation")
     if mode == "frozen encoder":
         freeze_to(network.layer_groups(), 1)

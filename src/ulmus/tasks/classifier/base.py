@@ -17,19 +17,20 @@ from ulmus.corpus.pairs import as_documents
 from ulmus.errors import ConfigError, DataError, UsageError
 from ulmus.evaluation.combination import Combination
 from ulmus.evaluation.splits import share_seen
+from ulmus.models.checkpoint_folder import check_folder
 from ulmus.models.inference import PRECISIONS
 from ulmus.tasks.classifier import file
-from ulmus.tasks.classifier.config import ClassifierConfig
+from ulmus.tasks.classifier.config import ClassifierConfig, transformer_config
 from ulmus.tasks.classifier.fitted import FittedClassifier
 from ulmus.tasks.classifier.fitting import Recipe, fit
 from ulmus.tasks.classifier.inference import Inference
 from ulmus.tasks.classifier.material import Material
 from ulmus.tasks.classifier.network import ClassifierNetwork
 from ulmus.tasks.estimator import Estimator, not_fitted
+from ulmus.tasks.ids import AnyTokenizer
 from ulmus.tasks.language_model.start import check_given
 from ulmus.tasks.settings import RunSettings, check_minutes
 from ulmus.tasks.word_counts import WordCounts
-from ulmus.text.tokenizer import Tokenizer
 from ulmus.train.callbacks import Callback
 
 __all__ = ["TextEstimator"]
@@ -46,6 +47,7 @@ class TextEstimator(Estimator):
     size: str | None
     tokenizer: str | None
     language_model: Any
+    encoder: str | Path | None
     teach: str
     combine: str
     minutes: float | None
@@ -82,6 +84,7 @@ class TextEstimator(Estimator):
         recipe = Recipe(
             self._config(),
             language_model=self.language_model,
+            encoder=self.encoder,
             size=self.size,
             tokenizer=self.tokenizer,
             class_weight=self.class_weight,
@@ -165,7 +168,7 @@ class TextEstimator(Estimator):
         return self._fitted().network
 
     @property
-    def tokenizer_(self) -> Tokenizer:
+    def tokenizer_(self) -> AnyTokenizer:
         """The tokenizer."""
         return self._fitted().tokenizer
 
@@ -215,7 +218,8 @@ class TextEstimator(Estimator):
     # -- helpers -----------------------------------------------------------------------------------------------------
 
     def _config(self) -> ClassifierConfig:
-        return self.config or ClassifierConfig()
+        default = ClassifierConfig if self.encoder is None else transformer_config
+        return self.config or default()
 
     def _check_settings(self) -> None:
         for name, choices in (("teach", ("auto", "none")), ("combine", ("auto", "none"))):
@@ -229,6 +233,10 @@ class TextEstimator(Estimator):
             )
         check_minutes(self.minutes)
         check_given(self.language_model)
+        if self.encoder is not None:
+            check_folder(self.encoder)
+            if self.language_model is not None:
+                raise ConfigError("encoder and language_model: give one of them, not both.")
 
     def _noun(self) -> str:
         return "regressor" if self.NUMERIC else "classifier"

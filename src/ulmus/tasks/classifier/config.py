@@ -9,7 +9,7 @@ from ulmus.errors import ConfigError
 from ulmus.models.encoder import Dropouts
 from ulmus.tasks.language_model.config import MIN_POSITIVE, LMConfig
 
-__all__ = ["ClassifierConfig"]
+__all__ = ["ClassifierConfig", "transformer_config"]
 
 
 @dataclass(frozen=True)
@@ -26,22 +26,28 @@ class ClassifierConfig:
             input=0.4, hidden=0.3, output=0.4, embedding=0.05, weight=0.5, mult=0.4
         )
     )
-    head_hidden: int = 50
+    head_hidden: int = 50  # 0: a linear head, which begins as a regression on frozen features
     head_dropouts: tuple[float, float] = (0.4, 0.1)  # before the first and the last linear layer
     max_len: int = 256  # gradients reach the last so many tokens of a document
     longest: int = 2_000  # tokens of a document used in training, from its head and its tail
     batch_size: int = 64  # documents; fewer if there are few labels
     token_budget: int = 24_000  # ids in a batch, padding included
     factor: float = 2.6  # each lower layer group trains at 1/factor of the rate above it
+    frozen_groups: int = 0  # lowest layer groups that never train: 1 is the embeddings
     weight_decay: float = 0.01
     clip: float = 1.0
+    schedule: str = "one_cycle"  # of the learning rate, on true labels and in teaching
     # stages on true labels: head alone, then with the top layer, then all layers
     head_peak: float = 1e-2
     top_peak: float = 5e-3
     all_peak: float = 5e-3
     head_epochs: int = 1
     top_epochs: int = 1
-    all_epochs: int | None = None  # None: 3 for 10,000 labels or more, up to 12 for few
+    all_epochs: int | None = None  # None: 3 for 10,000 labels or more, up to `most_epochs` for few
+    most_epochs: int = 12
+    steps: int | None = (
+        None  # with it, as many epochs, at least 2, as make about so many steps of `batch_size`
+    )
     # teaching
     start_epochs: int = 20  # of the head alone, on precomputed features
     teach_texts: int = 20_000  # unlabelled documents with soft labels, repeated if there are fewer
@@ -62,9 +68,10 @@ class ClassifierConfig:
     tune: str = "auto"  # auto | always | none: fine-tune a given language model on the texts
 
     def __post_init__(self) -> None:
-        check_range(self, "head_hidden max_len longest batch_size token_budget", 1)
+        check_range(self, "head_hidden head_epochs top_epochs frozen_groups", 0)
+        check_range(self, "max_len longest batch_size token_budget", 1)
         check_range(
-            self, "head_epochs top_epochs all_epochs start_epochs teach_epochs teach_texts teach_repeat", 1
+            self, "all_epochs most_epochs steps start_epochs teach_epochs teach_texts teach_repeat", 1
         )
         check_range(self, "weight_decay", 0)
         check_range(self, "factor clip head_peak top_peak all_peak teach_peak teach_power", MIN_POSITIVE)
@@ -79,6 +86,10 @@ class ClassifierConfig:
         if self.tune not in ("auto", "always", "none"):
             raise ConfigError(f"tune: expected auto, always or none, got {self.tune!r}.")
 
+    def unfrozen(self, groups: int) -> int | None:
+        """How many of the layer `groups` train when all do that ever train; None: all."""
+        return max(groups - self.frozen_groups, 1) if self.frozen_groups else None
+
     def teach_epochs_for(self, documents: int, *, first: bool) -> int:
         """Epochs of teaching with so many documents, before the evaluation (`first`) or after it."""
         wanted = self.teach_texts * (self.teach_first if first else 1)
@@ -88,4 +99,27 @@ class ClassifierConfig:
         """Epochs of the last stage on true labels, for so many labelled documents."""
         if self.all_epochs is not None:
             return self.all_epochs
-        return 3 if labels >= 10_000 else 5 if labels >= 3_000 else 8 if labels >= 800 else 12
+        if self.steps is not None:
+            return min(max(2, round(self.steps * self.batch_size / max(labels, 1))), self.most_epochs)
+        few = 3 if labels >= 10_000 else 5 if labels >= 3_000 else 8 if labels >= 800 else self.most_epochs
+        return min(few, self.most_epochs)
+
+
+def transformer_config() -> ClassifierConfig:
+    """The defaults for a pretrained transformer: rates a hundred times lower, all layers at once, a linear head."""
+    return ClassifierConfig(
+        head_hidden=0,
+        head_dropouts=(0.0, 0.1),
+        longest=253,  # one window of 256 places
+        batch_size=16,
+        token_budget=4_096,
+        factor=1.1,
+        frozen_groups=1,  # half of the weights of a small transformer, most of the time of a step on short texts
+        schedule="slanted_triangular",
+        head_epochs=0,
+        top_epochs=0,
+        all_peak=1e-4,
+        most_epochs=25,
+        steps=350,
+        teach_peak=5e-5,
+    )

@@ -1,6 +1,7 @@
 """The word-count side of a classifier: texts counted once, fitted anew for any of the labels.
 
-Settings are chosen on the labels that are not held out, and then kept. Knows no torch. Axes: N documents, C classes.
+Settings are chosen on the labels that are not held out, and then kept. Knows no torch.
+Axes: N labelled documents, M unlabelled, K chosen, C classes.
 """
 
 from __future__ import annotations
@@ -36,25 +37,25 @@ class Counts:
         self._learner = CountLearner(texts, unlabeled, settings=settings, groups=groups, pairs=pairs)
 
     def choose(self, labels: Targets, documents: np.ndarray) -> Choice:
-        """The settings that suit the chosen labelled documents."""
+        """The settings that suit the chosen labelled `documents` (K,)."""
         return self._learner.choose(
             labels.target, documents, classes=len(labels.classes), weight=self._weights
         )
 
     def fit(self, labels: Targets, documents: np.ndarray, choice: Choice) -> CountModel:
-        """The word-count classifier of the chosen labelled documents."""
+        """The word-count classifier of the chosen labelled `documents` (K,)."""
         return self._learner.fit(
             labels.target, choice, documents, classes=len(labels.classes), weight=self._weights
         )
 
     def out_of_fold(self, labels: Targets, documents: np.ndarray, choice: Choice, seed: int) -> np.ndarray:
-        """Probabilities (N, C) of each of the chosen documents by a model that was not shown its label."""
+        """Probabilities (K, C) of each of the chosen `documents` (K,) by a model that was not shown its label."""
         return self._learner.out_of_fold(
             labels.target, choice, documents, classes=len(labels.classes), seed=seed
         )
 
     def of_labelled(self, model: CountModel, documents: np.ndarray) -> np.ndarray:
-        """Probabilities (N, C) of labelled documents."""
+        """Probabilities (K, C) of labelled `documents` (K,)."""
         return self._learner.proba(model, documents)
 
     def of_unlabeled(self, model: CountModel) -> np.ndarray:

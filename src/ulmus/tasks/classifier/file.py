@@ -15,17 +15,20 @@ from ulmus import bundle, config
 from ulmus.errors import BundleError
 from ulmus.evaluation.combination import Combination
 from ulmus.evaluation.objectives import Objective, restored
+from ulmus.models.encoder import EncoderShape
 from ulmus.models.encoders import make_encoder
-from ulmus.models.heads import ClassifierHead
+from ulmus.models.heads import make_head
 from ulmus.models.pairs import document_width
+from ulmus.models.transformer import TransformerConfig
 from ulmus.models.weights import numpy_tensors, torch_tensors
 from ulmus.tasks.classifier.config import ClassifierConfig
 from ulmus.tasks.classifier.counting import load_counts, named_arrays
 from ulmus.tasks.classifier.fitted import PARTS, FittedClassifier
 from ulmus.tasks.classifier.network import ClassifierNetwork
-from ulmus.tasks.ids import check_vocabulary
+from ulmus.tasks.ids import check_vocabulary, vocabulary_of
 from ulmus.tasks.language_model.config import LMConfig
 from ulmus.tasks.word_counts import WordCounts
+from ulmus.text.pretrained import PretrainedTokenizer
 from ulmus.text.tokenizer import Tokenizer
 
 __all__ = ["load", "save"]
@@ -37,8 +40,12 @@ NETWORK, COUNTS = "network.", "counts."
 def save(model: FittedClassifier, path: str | Path) -> None:
     """Write a fitted classifier. Raises StorageError."""
     arrays, meta = named_arrays(model.counts.model_, COUNTS)
-    lm = dataclasses.replace(model.lm_config, tokenizer=model.tokenizer.config)
-    settings = dataclasses.replace(model.config, language_model=lm)
+    settings = model.config
+    if model.lm_config is not None and isinstance(model.tokenizer, Tokenizer):
+        lm = dataclasses.replace(model.lm_config, tokenizer=model.tokenizer.config)
+        settings = dataclasses.replace(settings, language_model=lm)
+    encoder = model.network.encoder.config
+    transformer = {"transformer": encoder.to_dict()} if isinstance(encoder, TransformerConfig) else {}
     manifest = {
         "kind": KINDS[model.objective.numeric],
         "labels": list(model.classes),
@@ -49,11 +56,12 @@ def save(model: FittedClassifier, path: str | Path) -> None:
         "combination": model.combination.stored(),
         "thresholds": model.thresholds,
         "counts": meta,
-        "vocabulary": {"size": len(model.tokenizer), "fingerprint": model.tokenizer.vocab.fingerprint},
+        "vocabulary": {"size": len(model.tokenizer), "fingerprint": vocabulary_of(model.tokenizer)},
         "columns": model.columns,
         "sketch": model.sketch,
         "metrics": model.report,
         "history": model.history,
+        **transformer,
     }
     tensors = numpy_tensors(model.network, NETWORK) | arrays
     bundle.write(path, manifest=manifest, tokenizer_json=model.tokenizer.to_json(), tensors=tensors)
@@ -90,7 +98,8 @@ def _parts(manifest: dict[str, Any], tokenizer_json: str, tensors: dict[str, Any
         raise ValueError("duplicate classes, or an unknown value of combine")
     if not isinstance(manifest["metrics"], dict) or not isinstance(manifest["history"], list):
         raise TypeError("metrics or history of the wrong type")
-    tokenizer = Tokenizer.from_json(tokenizer_json)
+    transformer = manifest.get("transformer")
+    tokenizer = (PretrainedTokenizer if transformer else Tokenizer).from_json(tokenizer_json)
     check_vocabulary(tokenizer, manifest["vocabulary"])
     counts = load_counts(tensors, manifest["counts"], COUNTS, classes=len(classes))
     objective = restored(manifest)
@@ -101,8 +110,10 @@ def _parts(manifest: dict[str, Any], tokenizer_json: str, tensors: dict[str, Any
     if not all(0 <= t <= 1 for t in thresholds.values()):
         raise ValueError("thresholds outside 0 to 1")
     pairs = manifest.get("pairs", False) is True
-    network = _network(settings, len(tokenizer), len(classes), objective=objective, pairs=pairs)
+    lm, shape = _encoder(settings, transformer, len(tokenizer))
+    network = _network(settings, shape, len(classes), objective=objective, pairs=pairs)
     torch_tensors(network, tensors, NETWORK)
+    network.encoder.restore_buffers()
     return FittedClassifier(
         classes=classes,
         network=network.eval(),
@@ -111,7 +122,7 @@ def _parts(manifest: dict[str, Any], tokenizer_json: str, tensors: dict[str, Any
         combination=combination,
         thresholds=thresholds,
         config=dataclasses.replace(settings, language_model=None),
-        lm_config=settings.language_model or LMConfig(),
+        lm_config=lm,
         mixed=manifest["combine"] == "auto",
         report=manifest["metrics"],
         history=manifest["history"],
@@ -120,13 +131,22 @@ def _parts(manifest: dict[str, Any], tokenizer_json: str, tensors: dict[str, Any
     )
 
 
+def _encoder(
+    settings: ClassifierConfig, transformer: dict[str, Any] | None, vocabulary: int
+) -> tuple[LMConfig | None, EncoderShape]:
+    """The config of the language model, if there is one, and the shape of the encoder."""
+    if transformer is not None:
+        return None, TransformerConfig.from_dict(transformer)
+    lm = settings.language_model or LMConfig()
+    return lm, lm.encoder(vocabulary)
+
+
 def _network(
-    settings: ClassifierConfig, vocabulary: int, classes: int, *, objective: Objective, pairs: bool
+    settings: ClassifierConfig, shape: EncoderShape, classes: int, *, objective: Objective, pairs: bool
 ) -> ClassifierNetwork:
     """A network of this shape on the meta device, without weights."""
-    lm = settings.language_model or LMConfig()
     with torch.device("meta"):
-        encoder = make_encoder(lm.encoder(vocabulary), settings.dropouts)
+        encoder = make_encoder(shape, settings.dropouts)
         width = document_width(encoder.config, pairs=pairs)
-        head = ClassifierHead(width, classes, hidden=settings.head_hidden, drops=settings.head_dropouts)
+        head = make_head(width, classes, hidden=settings.head_hidden, drops=settings.head_dropouts)
     return ClassifierNetwork(encoder, head, max_len=settings.max_len, objective=objective, pairs=pairs)

@@ -18,10 +18,9 @@ from ulmus.evaluation.objectives import Objective
 from ulmus.tasks.classifier.config import ClassifierConfig
 from ulmus.tasks.classifier.inference import Inference
 from ulmus.tasks.classifier.network import ClassifierNetwork
-from ulmus.tasks.ids import tokenized
+from ulmus.tasks.ids import AnyTokenizer, tokenized
 from ulmus.tasks.language_model.config import LMConfig
 from ulmus.tasks.word_counts import WordCounts
-from ulmus.text.tokenizer import Tokenizer
 
 __all__ = ["PARTS", "FittedClassifier"]
 
@@ -34,13 +33,13 @@ class FittedClassifier:
 
     classes: tuple[Any, ...]  # class names (C,), as the user gave them
     network: ClassifierNetwork  # encoder and head, in evaluation mode
-    tokenizer: Tokenizer
+    tokenizer: AnyTokenizer
     counts: WordCounts
     combination: Combination
     # of each part: the lowest probability at which it assigns a label (multi-label)
     thresholds: dict[str, float]
     config: ClassifierConfig
-    lm_config: LMConfig  # of the language model that the encoder comes from
+    lm_config: LMConfig | None  # of the language model that the encoder comes from, if there is one
     mixed: bool = True  # predict with the combination; False: with the network alone
     report: dict[str, Any] = field(default_factory=dict)
     history: list[dict[str, Any]] = field(default_factory=list)
@@ -65,8 +64,8 @@ class FittedClassifier:
 
     def inference(self, device: str = "auto", precision: str = "auto") -> Inference:
         """The network prepared for inference; keep it for later calls, because packing its weights takes time."""
-        budget, backwards = self.config.token_budget, self.lm_config.backwards
-        return Inference(self.network, device, precision, backwards, budget)
+        backwards = self.lm_config is not None and self.lm_config.backwards
+        return Inference(self.network, device, precision, backwards, self.config.token_budget)
 
     def probabilities(
         self, texts: list[str], parts: Sequence[str], inference: Inference

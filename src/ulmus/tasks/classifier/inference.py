@@ -14,12 +14,13 @@ import torch
 
 from ulmus.data.label_batches import LabelBatches
 from ulmus.data.store import IdStore
+from ulmus.models.encoder import EncoderInference
 from ulmus.models.encoders import for_inference
-from ulmus.models.inference import PackedEncoder
 from ulmus.models.pairs import document_width, pair_features, taken_apart
 from ulmus.tasks.classifier.network import ClassifierNetwork
 from ulmus.train.device import resolve_device, resolve_precision, reuse_memory
 from ulmus.train.evaluate import evaluate
+from ulmus.train.processes import ALONE, Processes
 
 __all__ = ["Inference"]
 
@@ -39,12 +40,17 @@ class Inference:
     precision: str = "auto"
     backwards: bool = False  # process documents from their end
     token_budget: int = 24_000  # ids in a batch on a GPU, padding included
+    together: Processes = (
+        ALONE  # those that call the methods with the same documents: on a CPU each takes a part
+    )
 
     @cached_property
-    def encoder(self) -> PackedEncoder:
-        """The encoder with packed weights, for a CPU."""
+    def encoder(self) -> EncoderInference:
+        """The encoder prepared for a CPU. `auto` is the fastest precision that is the same alone and in a batch."""
         cpu = torch.device("cpu")
         wanted = "auto" if self.precision == "fp16" else self.precision  # fp16 is for GPUs
+        if wanted == "auto" and not self.network.encoder.steady_bf16:
+            wanted = "float32"
         precision = wanted if wanted == "int8" else resolve_precision(wanted, cpu)
         return for_inference(self.network.encoder.to(cpu), precision)
 
@@ -121,8 +127,9 @@ class Inference:
         batches.set_epoch(0)
         outputs, index = [], []
         for batch in batches:
-            ids, lengths = torch.from_numpy(batch.ids), torch.from_numpy(batch.lengths)
-            outputs.append(head(self._features(ids, lengths)).numpy())
+            own = self.together.part(batch)
+            features = self._features(torch.from_numpy(own.ids), torch.from_numpy(own.lengths))
+            outputs.append(self.together.gathered(head(features)).numpy())
             index.append(batch.index)
         return np.concatenate(outputs), np.concatenate(index)
 

@@ -132,12 +132,12 @@ class Material:
 
     @cached_property
     def train(self) -> np.ndarray:
-        """Numbers of the labelled documents that are not held out."""
+        """Numbers (K,) of the labelled documents that are not held out."""
         return np.setdiff1d(np.arange(len(self.texts)), self.held_out)
 
     @property
     def measured(self) -> np.ndarray:
-        """Numbers of the documents to measure on."""
+        """Numbers (K,) of the documents to measure on."""
         if self.valid_labels is None:
             return self.held_out
         return np.arange(self.learnt, self.learnt + len(self.valid_texts))
@@ -155,7 +155,7 @@ class SoftLabels(NamedTuple):
     proba: np.ndarray  # (K, C)
 
     def some(self, chosen: np.ndarray) -> SoftLabels:
-        """Those of the K whose indices are `chosen`."""
+        """Those of the K whose indices are `chosen`, (any number,)."""
         return SoftLabels(self.documents[chosen], self.proba[chosen])
 
 

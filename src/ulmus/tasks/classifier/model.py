@@ -37,11 +37,13 @@ class TextClassifier(TextEstimator):
 
     language_model: a `LanguageModel`, or its path or name. None chooses the installed one that matches the language of
     the texts and reports which, or trains one on the texts if none matches; "new" always trains one; "none" trains
-    none, and the encoder starts from random weights. size, tokenizer: those of a language model to train (default:
-    small, word), or those that an installed one must have. teach: "auto" pretrains on soft labels of the word counts
-    for unlabelled texts if there are enough of them, "none" does not. combine: "auto" predicts with the mix of language
-    model and word counts, "none" with the language model alone. class_weight: None, "balanced", or a dict of class ->
-    weight (1 for those not in it). minutes: time budget of `fit`. work_dir: folder for ids and checkpoints.
+    none, and the encoder starts from random weights. encoder: instead, the folder of a transformer on this disk, in the
+    format of `transformers` (config.json, tokenizer.json, safetensors weights; needs the extra `transformers`).
+    size, tokenizer: those of a language model to train (default: small, word), or those that an installed one must
+    have. teach: "auto" pretrains on soft labels of the word counts for unlabelled texts if there are enough of them,
+    "none" does not. combine: "auto" predicts with the mix of network and word counts, "none" with the network alone.
+    class_weight: None, "balanced", or a dict of class -> weight (1 for those not in it). minutes: time budget of `fit`.
+    work_dir: folder for ids and checkpoints.
     After fitting: fitted_, and its parts classes_ (C,), class_names_ (the same as a tuple of the values given),
     multi_label_, network_, tokenizer_, counts_, combination_, report_, history_, and thresholds_: the lowest
     probability at which each part assigns a label (multi-label).
@@ -53,6 +55,7 @@ class TextClassifier(TextEstimator):
         size: str | None = None,
         tokenizer: str | None = None,
         language_model: Any = None,
+        encoder: str | Path | None = None,
         teach: str = "auto",
         combine: str = "auto",
         class_weight: Mapping[Any, float] | str | None = None,
@@ -65,6 +68,7 @@ class TextClassifier(TextEstimator):
         verbose: bool = True,
     ) -> None:
         self.size, self.tokenizer, self.language_model = size, tokenizer, language_model
+        self.encoder = encoder
         self.teach, self.combine, self.class_weight = teach, combine, class_weight
         self.minutes, self.seed, self.device, self.precision = minutes, seed, device, precision
         self.config, self.work_dir, self.verbose = config, work_dir, verbose

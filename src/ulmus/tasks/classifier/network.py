@@ -1,8 +1,7 @@
 """Encoder and head behind the interface of the training loop: a batch in, a `Step` out.
 
-Documents are processed whole, in chunks, and pooled. Gradients reach only the last `max_len` tokens of a document
-(BPT3C, Howard & Ruder 2018, section 3.3), so memory does not grow with its length. Knows no strings and no files.
-Axes: B batch, T time, E embedding, F features, C classes.
+Documents are processed whole; how is the encoder's matter. Knows no strings and no files.
+Axes: B batch, T time, E embedding, C classes.
 """
 
 from __future__ import annotations
@@ -14,43 +13,48 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ulmus.evaluation.objectives import SINGLE_LABEL, Objective
-from ulmus.models.encoder import Encoder, State
-from ulmus.models.heads import ClassifierHead, Pooled, concat, pool, start_pooling
+from ulmus.models.encoder import Encoder
+from ulmus.models.heads import Head
 from ulmus.models.pairs import pair_features, taken_apart
 from ulmus.train.protocol import Step
 
 __all__ = ["ClassifierNetwork", "HeadNetwork"]
 
-CHUNK = 256  # tokens per forward pass if no gradient is needed
+LEAST = torch.finfo(
+    torch.float32
+).tiny  # least sum of weights to divide by: documents of weight 0 lose nothing
 
 
 def cross_entropy(
     logits: Tensor, targets: Tensor, weight: Tensor | None = None, rows: Tensor | None = None
-) -> Tensor:
+) -> tuple[Tensor, Tensor | None]:
     """Mean loss in nats of logits (B, C): targets are class numbers (B,) or probabilities (B, C).
 
-    `weight` (C,) weighs the classes, `rows` (B,) the documents.
+    `weight` (C,) weighs the classes, `rows` (B,) the documents. Also the sum of the weights; None: B.
     """
-    if rows is None and (targets.ndim == 1 or weight is None):
-        return F.cross_entropy(logits, targets, weight)
+    if rows is None and weight is None:
+        return F.cross_entropy(logits, targets), None
     if targets.ndim == 1:
         targets = F.one_hot(targets, logits.shape[1]).to(logits.dtype)
     for factor in (weight, None if rows is None else rows[:, None]):
         targets = targets if factor is None else targets * factor
-    return -(targets * logits.log_softmax(1)).sum() / targets.sum()
+    total = targets.sum()
+    return -(targets * logits.log_softmax(1)).sum() / total.clamp(min=LEAST), total
 
 
 def binary_cross_entropy(
     logits: Tensor, targets: Tensor, weight: Tensor | None = None, rows: Tensor | None = None
-) -> Tensor:
+) -> tuple[Tensor, Tensor | None]:
     """Mean loss in nats of logits (B, C), summed over the labels; targets (B, C) are probabilities.
 
-    `weight` (C,) weighs the presence of labels, `rows` (B,) the documents.
+    `weight` (C,) weighs the presence of labels, `rows` (B,) the documents. Also the sum of `rows`; None: B.
     """
     if rows is None:
-        return F.binary_cross_entropy_with_logits(logits, targets, pos_weight=weight) * logits.shape[1]
+        loss = F.binary_cross_entropy_with_logits(logits, targets, pos_weight=weight)
+        return loss * logits.shape[1], None
     each = F.binary_cross_entropy_with_logits(logits, targets, pos_weight=weight, reduction="none").sum(1)
-    return (each * rows).sum() / rows.sum()
+    total = rows.sum()
+    return (each * rows).sum() / total.clamp(min=LEAST), total
 
 
 def squared_error(
@@ -58,8 +62,11 @@ def squared_error(
     targets: Tensor,
     weight: Tensor | None = None,  # noqa: ARG001 - numbers have no classes
     rows: Tensor | None = None,
-) -> Tensor:
-    """Half the mean squared error of predictions (B, 1) and targets (B, 1) in standard deviations; `rows` (B,)."""
+) -> tuple[Tensor, Tensor | None]:
+    """Half the mean squared error of predictions (B, 1) and targets (B, 1) in standard deviations; `rows` (B,).
+
+    Also the sum of `rows`; None: B.
+    """
     return _weighed(F.mse_loss(predicted, targets, reduction="none").sum(1) / 2, rows)
 
 
@@ -68,13 +75,16 @@ def huber(
     targets: Tensor,
     weight: Tensor | None = None,  # noqa: ARG001
     rows: Tensor | None = None,
-) -> Tensor:
+) -> tuple[Tensor, Tensor | None]:
     """The same, but errors beyond one standard deviation count linearly (Huber 1964): outliers pull less."""
     return _weighed(F.huber_loss(predicted, targets, reduction="none").sum(1), rows)
 
 
-def _weighed(each: Tensor, rows: Tensor | None) -> Tensor:
-    return each.mean() if rows is None else (each * rows).sum() / rows.sum()
+def _weighed(each: Tensor, rows: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    if rows is None:
+        return each.mean(), None
+    total = rows.sum()
+    return (each * rows).sum() / total.clamp(min=LEAST), total
 
 
 LOSSES = {
@@ -98,7 +108,7 @@ class ClassifierNetwork(nn.Module):
     def __init__(
         self,
         encoder: Encoder,
-        head: ClassifierHead,
+        head: Head,
         *,
         max_len: int = 400,
         objective: Objective = SINGLE_LABEL,
@@ -121,64 +131,21 @@ class ClassifierNetwork(nn.Module):
             nothing = logits.new_zeros(())
             return Step(nothing, nothing, len(logits), logits)
         cost, weight = LOSSES[self.objective.cost], self.class_weight
-        nll = cost(logits, targets)
-        if weight is not None:
-            weight = weight.to(logits.device)
-        loss = nll if weight is None and rows is None else cost(logits, targets, weight, rows)
-        return Step(loss, nll.detach(), len(logits), logits, targets)
+        nll, over = cost(logits, targets)
+        loss = nll
+        if weight is not None or rows is not None:
+            weight = None if weight is None else weight.to(logits.device)
+            loss, over = cost(logits, targets, weight, rows)
+        return Step(loss, nll.detach(), len(logits), logits, targets, over)
 
     def features(self, ids: Tensor, lengths: Tensor) -> Tensor:
         """Features (B, F) of documents (B, T) of `lengths` (B,), or (B, 4 F) of pairs that are taken apart."""
         if taken_apart(self.encoder.config, pairs=self.pairs):
-            return pair_features(self._pooled, ids, lengths)
-        return self._pooled(ids, lengths)
+            return pair_features(self._features, ids, lengths)
+        return self._features(ids, lengths)
 
-    def _pooled(self, ids: Tensor, lengths: Tensor) -> Tensor:
-        """Concat pooling over the real tokens of documents (B, T) of `lengths` (B,) -> (B, F).
-
-        Each document goes through the encoder without gradients up to its last `max_len` tokens (less a sixteenth at
-        most, so that documents of similar length stop together); the rest follows with gradients, from that state.
-        """
-        tracked = torch.is_grad_enabled() and any(p.requires_grad for p in self.encoder.parameters())
-        skimmed = lengths
-        if tracked:
-            grain = max(1, self.max_len // 16)
-            skimmed = (lengths - self.max_len + grain - 1).clamp(min=0) // grain * grain  # (B,) tokens
-        with self.encoder.one_draw():
-            with torch.no_grad():
-                pooled, state = self._skim(ids, lengths, skimmed)
-            if tracked:
-                rest = lengths - skimmed  # (B,)
-                at = skimmed[:, None] + torch.arange(max(1, int(rest.max())), device=ids.device)  # (B, T')
-                outputs = self.encoder(ids.gather(1, at.clamp(max=ids.shape[1] - 1)), state).outputs
-                pooled = pool(pooled, outputs, 0, rest)
-        return concat(pooled, lengths)
-
-    def _skim(self, ids: Tensor, lengths: Tensor, skimmed: Tensor) -> tuple[list[Pooled], State]:
-        """Pooling and state of documents (B, T) of `lengths` (B,) after `skimmed` (B,) tokens each, in chunks."""
-        pooled = start_pooling(len(ids), self.encoder.config.widths(), self.encoder.embedding)
-        state, longest = self.encoder.initial_state(len(ids)), int(skimmed.max())
-        stops = set(range(CHUNK, longest, CHUNK)) | {longest}
-        # running over the end of a document does no harm; over the point where gradients begin, it would
-        if skimmed is not lengths:
-            stops |= set(skimmed.tolist())
-        start = 0
-        for end in sorted(stops - {0}):
-            rows = (skimmed > start).nonzero().squeeze(1)  # documents that are not finished
-            outputs, _, now = self.encoder(ids[rows, start:end], [(h[rows], c[rows]) for h, c in state])
-            new_pooled = pool(
-                [Pooled(*(t[rows] for t in one)) for one in pooled], outputs, start, lengths[rows]
-            )
-            pooled = [
-                Pooled(*(t.index_copy(0, rows, new) for t, new in zip(*pair, strict=True)))
-                for pair in zip(pooled, new_pooled, strict=True)
-            ]
-            state = [
-                (h.index_copy(0, rows, new_h.to(h.dtype)), c.index_copy(0, rows, new_c.to(c.dtype)))
-                for (h, c), (new_h, new_c) in zip(state, now, strict=True)
-            ]
-            start = end
-        return pooled, state
+    def _features(self, ids: Tensor, lengths: Tensor) -> Tensor:
+        return self.encoder.features(ids, lengths, max_len=self.max_len)
 
     @property
     def classes(self) -> int:
@@ -194,7 +161,7 @@ class ClassifierNetwork(nn.Module):
 
 
 class HeadNetwork(nn.Module):
-    """The head of a classifier alone, on precomputed features: `FeatureBatch(features, targets)` -> Step."""
+    """The head of a classifier alone, on precomputed features: `(features, targets)` -> Step."""
 
     def __init__(self, network: ClassifierNetwork) -> None:
         super().__init__()
@@ -203,7 +170,8 @@ class HeadNetwork(nn.Module):
 
     def forward(self, batch: Any) -> Step:
         """Loss in nats and logits (B, C)."""
-        return self._whole[0].step(batch.features, batch.targets)
+        features, targets = batch
+        return self._whole[0].step(features, targets)
 
     def reset(self) -> None:
         """Nothing is carried from batch to batch."""

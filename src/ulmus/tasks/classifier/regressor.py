@@ -44,6 +44,7 @@ class TextRegressor(TextEstimator):
         size: str | None = None,
         tokenizer: str | None = None,
         language_model: Any = None,
+        encoder: str | Path | None = None,
         teach: str = "auto",
         combine: str = "auto",
         minutes: float | None = None,
@@ -55,7 +56,7 @@ class TextRegressor(TextEstimator):
         verbose: bool = True,
     ) -> None:
         self.size, self.tokenizer, self.language_model = size, tokenizer, language_model
-        self.teach, self.combine = teach, combine
+        self.encoder, self.teach, self.combine = encoder, teach, combine
         self.minutes, self.seed, self.device, self.precision = minutes, seed, device, precision
         self.config, self.work_dir, self.verbose = config, work_dir, verbose
         self.callbacks, self._kept = [], None

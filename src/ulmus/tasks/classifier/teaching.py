@@ -7,13 +7,15 @@ Knows no strings. Axes: N documents, C classes, F features.
 from __future__ import annotations
 
 import numpy as np
+import torch
 
-from ulmus.data.feature_batches import FeatureBatches
+from ulmus.data.array_batches import ArrayBatches
 from ulmus.evaluation.objectives import Objective
 from ulmus.tasks.classifier.network import HeadNetwork
 from ulmus.tasks.classifier.training import Training, TrainingSet
 from ulmus.tasks.settings import RunSettings
 from ulmus.train.loop import Stage, Trainer
+from ulmus.train.processes import processes
 from ulmus.train.schedules import Schedule
 
 __all__ = ["most_confident", "start_head", "teach"]
@@ -36,11 +38,12 @@ def most_confident(
 
 def teach(training: Training, training_set: TrainingSet, *, epochs: int = 1, rate: float = 1.0) -> None:
     """Train all layers on soft labels; `rate` scales the learning rate."""
-    c = training.config
+    c, groups = training.config, len(training.network.layer_groups())
     stage = Stage(
         training_set.name,
         epochs=epochs,
-        schedule=Schedule("one_cycle", peak=c.teach_peak * rate),
+        unfreeze=c.unfrozen(groups),
+        schedule=Schedule(c.schedule, peak=c.teach_peak * rate),
         factor=c.factor,
         weight_decay=c.weight_decay,
         minutes=training_set.minutes,
@@ -62,5 +65,8 @@ def start_head(training: Training, features: np.ndarray, targets: np.ndarray) ->
         schedule=Schedule("one_cycle", peak=c.head_peak),
         weight_decay=c.weight_decay,
     )
-    batches = FeatureBatches(features, targets, batch_size=c.batch_size, seed=settings.seed)
+    same = processes().same
+    features = same(features)
+    training.network.head.fit_scale(torch.from_numpy(features))
+    batches = ArrayBatches(features, same(targets), batch_size=c.batch_size, seed=settings.seed)
     Trainer(HeadNetwork(training.network), [stage], train=batches, config=settings.loop(clip=c.clip)).run()

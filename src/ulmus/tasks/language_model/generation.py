@@ -15,13 +15,13 @@ from torch import Tensor
 
 from ulmus.errors import UsageError
 from ulmus.models.encoder import State
-from ulmus.models.encoders import for_inference
+from ulmus.models.encoders import packed
 from ulmus.tasks.language_model.fitted import FittedLanguageModel
 from ulmus.tasks.language_model.network import LMNetwork
 from ulmus.text.vocab import BOS, EOS, PAD, UNK
 from ulmus.train.device import resolve_device, resolve_precision
 
-__all__ = ["Sampling", "card_samples", "filtered", "generate", "sample"]
+__all__ = ["COLDEST", "Sampling", "card_samples", "continued", "filtered", "generate", "sample"]
 
 PROMPTS = 3  # samples in a card
 WORDS = 60  # tokens of each
@@ -32,7 +32,7 @@ COLDEST = 1e-4  # below this temperature the most likely token is taken
 class Sampling:
     """How to continue a text: `samples` continuations of at most `words` tokens, drawn by these rules.
 
-    Raises UsageError: words or samples below 1, or a negative temperature.
+    Raises UsageError: words or samples below 1, a negative temperature or top_k, or top_p outside (0, 1].
     """
 
     words: int = 40  # tokens
@@ -49,6 +49,10 @@ class Sampling:
                 "expected words and samples >= 1 and temperature >= 0, got "
                 f"{self.words}, {self.samples} and {self.temperature}."
             )
+        if not 0 < self.top_p <= 1 or self.top_k < 0:
+            raise UsageError(
+                f"expected 0 < top_p <= 1 and top_k >= 0, got top_p={self.top_p} and top_k={self.top_k}."
+            )
 
 
 def generate(
@@ -61,7 +65,7 @@ def generate(
     target = resolve_device(device)
     rows = sample(model.network.to(target), ids, how, precision=resolve_precision(precision, target))
     decoded = model.tokenizer.decode(ids)
-    return [_continued(prompt, decoded, model.tokenizer.decode([*ids, *row])) for row in rows]
+    return [continued(prompt, decoded, model.tokenizer.decode([*ids, *row])) for row in rows]
 
 
 def card_samples(model: FittedLanguageModel, seed: int = 0) -> list[str]:
@@ -71,7 +75,7 @@ def card_samples(model: FittedLanguageModel, seed: int = 0) -> list[str]:
     return generate(model, "", Sampling(words=WORDS, samples=PROMPTS, seed=seed))
 
 
-def _continued(prompt: str, decoded: str, text: str) -> str:
+def continued(prompt: str, decoded: str, text: str) -> str:
     """`text` with the decoded prompt at its beginning replaced by the prompt as the user wrote it."""
     if not prompt.strip() or not text.startswith(decoded):
         return text
@@ -84,10 +88,7 @@ def _continued(prompt: str, decoded: str, text: str) -> str:
 def sample(
     network: LMNetwork, prompt: list[int], how: Sampling, *, precision: str = "float32"
 ) -> list[list[int]]:
-    """Continuations (S lists) of `prompt` (T ids, at least one), each of `how.words` ids or up to the end of the text.
-
-    Raises UsageError: top_k or top_p out of range.
-    """
+    """Continuations (S lists) of `prompt` (T ids, at least one), `how.words` ids each or up to the end of the text."""
     device = network.encoder.embedding.device
     rng = torch.Generator(device=device)
     rng.manual_seed(how.seed) if how.seed is not None else rng.seed()
@@ -107,7 +108,7 @@ def sample(
 def _stateful_forward(network: LMNetwork, samples: int, precision: str) -> Callable[[Tensor], Tensor]:
     """A forward pass that carries its state from call to call: ids (S, T) -> the last outputs (S, E) float32."""
     if network.encoder.embedding.device.type == "cpu":
-        reader = for_inference(network.encoder, precision)
+        reader = packed(network.encoder, precision)
         state = reader.start(samples)
         return lambda ids: reader.forward(ids.t().flatten(), [samples] * ids.shape[1], state)[-1][
             -samples:
@@ -134,10 +135,8 @@ def _draw(scores: Tensor, temperature: float, top_k: int, top_p: float, rng: tor
 def filtered(scores: Tensor, top_k: int, top_p: float) -> Tensor:
     """Scores (S, V) with -inf outside the `top_k` most likely tokens and outside the nucleus of probability `top_p`.
 
-    Nucleus sampling: Holtzman et al. 2020, section 3.1. Raises UsageError: top_p outside (0, 1], or top_k below 0.
+    Nucleus sampling: Holtzman et al. 2020, section 3.1.
     """
-    if not 0 < top_p <= 1 or top_k < 0:
-        raise UsageError(f"expected 0 < top_p <= 1 and top_k >= 0, got top_p={top_p} and top_k={top_k}.")
     if 0 < top_k < scores.shape[1]:
         scores = scores.masked_fill(scores < scores.topk(top_k, dim=1).values[:, -1:], -torch.inf)
     if top_p < 1:

@@ -9,8 +9,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from ulmus.models.encoder import Encoder, State, detach
-from ulmus.models.encoders import make_encoder
+from ulmus.models.encoder import RecurrentEncoder, State, detach
+from ulmus.models.encoders import make_recurrent
 from ulmus.models.heads import TiedDecoder
 from ulmus.tasks.language_model.config import LMConfig
 from ulmus.train.protocol import Step
@@ -25,7 +25,7 @@ class LMNetwork(nn.Module):
     """
 
     def __init__(
-        self, encoder: Encoder, decoder: TiedDecoder, *, alpha: float = 2.0, beta: float = 1.0
+        self, encoder: RecurrentEncoder, decoder: TiedDecoder, *, alpha: float = 2.0, beta: float = 1.0
     ) -> None:
         super().__init__()
         self.encoder, self.decoder = encoder, decoder
@@ -77,6 +77,6 @@ def build(settings: LMConfig, vocab_size: int, *, seed: int | None = None) -> LM
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             return build(settings, vocab_size)
-    encoder = make_encoder(settings.encoder(vocab_size), settings.dropouts)
+    encoder = make_recurrent(settings.encoder(vocab_size), settings.dropouts)
     decoder = TiedDecoder(vocab_size, settings.embedding, settings.cutoffs)
     return LMNetwork(encoder, decoder, alpha=settings.alpha, beta=settings.beta)

@@ -1,0 +1,108 @@
+"""The steps for an encoder whose features are already useful, as a transformer's are.
+
+A regression on frozen features comes first. Documents that were not learnt from decide what follows: teaching by word
+counts where these are better than what the encoder learns from the labels alone; fine-tuning where it beats frozen
+features; otherwise the regression is all. Axes: N labelled documents, C classes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ulmus.evaluation.combination import Combination, fit_weight
+from ulmus.linear.count_model import CountModel
+from ulmus.tasks.budget import SHARES, TRAINING_COST
+from ulmus.tasks.classifier.probe import PENALTIES, PRIOR
+from ulmus.tasks.classifier.steps import MAX_PROBE_LABELS, Fitting, Learnt, Probed
+from ulmus.tasks.classifier.training import TrainingSet
+from ulmus.tasks.classifier.tuning import (
+    FOLDS,
+    Tuned,
+    cross_validated,
+    fine_tune,
+    score,
+    start_from,
+    tuned_or_frozen,
+)  # fmt: skip
+
+__all__ = ["TransferFitting"]
+
+
+@dataclass(frozen=True)
+class TransferFitting(Fitting):
+    """As `Fitting`, with a linear head."""
+
+    def probe(self) -> Probed:
+        """A probe whose penalty is chosen by cross-validation, fitted to a random sample if there are many labels."""
+        return self._probed_on(self.material.train)
+
+    def learn(self) -> Learnt:
+        """Fine-tune, leave the encoder as it is, or teach, whichever is best for documents not learnt from."""
+        m, say, teaches = self.material, self.training.settings.say, self.recipe.teach
+        share = SHARES.labels_before_teaching if teaches else SHARES.labels
+        training_set = self.label_set("labels", m.train, self.budget.of_left(share))
+        if len(m.measured):
+            tuned: Tuned | None = tuned_or_frozen(
+                self.training, training_set, self._probed.probe, m.truth, m.measured
+            )
+            counts = score(m.truth, self.counts_measured())
+        else:
+            tuned = self._cross_validated(training_set)
+            counts = score(self._probed.labels, self._probed.p_counts)
+        own = score(self._probed.labels, self._probed.probe.out_of_fold)
+        if tuned is not None:
+            own = max(tuned.frozen, tuned.tuned)
+            say(tuned.verdict)
+        if teaches and counts > own:
+            say(f"Word counts teach: {100 * counts:.1f} % right, the encoder {100 * own:.1f} %.")
+            return super().learn()
+        return self._learnt(tuned, training_set)
+
+    def refit(self, learnt: Learnt, combination: Combination) -> CountModel:
+        """As `Fitting.refit`; frozen features get a regression on all labels instead."""
+        if learnt.taught or learnt.labels_helped:
+            return super().refit(learnt, combination)
+        everything = np.arange(len(self.material.texts))
+        if len(self.material.held_out):
+            start_from(self.training, self._probed_on(everything).probe)
+        return self.counts.fit(self.material.labels, everything, self.choice)
+
+    # -- parts of the steps ----------------------------------------------------------------------------------------
+
+    def _learnt(self, tuned: Tuned | None, training_set: TrainingSet) -> Learnt:
+        """Train on the labels if that helps and has not been done; how to mix the result with the word counts."""
+        helps, again = tuned is not None and tuned.helps, self.budget.of_left(SHARES.all_labels)
+        if len(self.material.measured):
+            return Learnt(False, helps, training_set.minutes, again)
+        mix = self._probed.mix
+        if tuned is None or tuned.out_of_fold is None or not helps:
+            start_from(self.training, self._probed.probe)
+        else:
+            fine_tune(self.training, replace(training_set, minutes=self.budget.of_left(SHARES.labels)))
+            target = self._probed.labels.target
+            mix = fit_weight(tuned.out_of_fold, self._probed.p_counts, target, prior_strength=PRIOR)
+        return Learnt(False, helps, training_set.minutes, again, mix)
+
+    def _cross_validated(self, training_set: TrainingSet) -> Tuned | None:
+        """Fine-tuning against frozen features, by cross-validation; None if there is no time for it."""
+        training, probed = self.training, self._probed
+        epochs = training.config.epochs_for(len(probed.documents))
+        tokens = np.minimum(self.store.lengths[probed.documents], training.most_tokens).sum()
+        if epochs * tokens * TRAINING_COST * (FOLDS - 1) > self.tokens(SHARES.trial_tokens):
+            training.settings.say("Fine-tuning is not tried: there is no time for its cross-validation.")
+            return None
+        minutes = self.budget.of_left(SHARES.trial)
+        trial = replace(training_set, minutes=None if minutes is None else minutes / FOLDS)
+        training.settings.say("Trying fine-tuning, by cross-validation.")
+        return cross_validated(training, trial, probed.labels, probed.probe)
+
+    def _probed_on(self, documents: np.ndarray) -> Probed:
+        drawn = np.random.default_rng(self.training.settings.seed).permutation(documents)
+        return self.probed_on(np.sort(drawn[:MAX_PROBE_LABELS]), PENALTIES)
+
+    @property
+    def _probed(self) -> Probed:
+        """The probe that `start` made of the encoder before it was trained."""
+        return self.probed or self.probe()

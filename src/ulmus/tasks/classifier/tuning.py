@@ -1,0 +1,114 @@
+"""Frozen features or fine-tuning? For an encoder whose features are already useful, as a transformer's are.
+
+Whether fine-tuning beats a regression on frozen features is measured: on the held-out set, or by cross-validation if
+there is none. Fine-tuning on a hundred questions gains twenty points, on a hundred reviews nothing. Knows no strings.
+Axes: N labelled documents, C classes, F features.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from ulmus.corpus.labels import Labels
+from ulmus.evaluation.splits import spread_folds
+from ulmus.linear.logistic import out_of_fold
+from ulmus.models.heads import LinearHead
+from ulmus.tasks.classifier.probe import Probe
+from ulmus.tasks.classifier.training import Training, TrainingSet
+from ulmus.tasks.classifier.unfreezing import train_on_labels
+
+__all__ = ["FOLDS", "Tuned", "cross_validated", "fine_tune", "score", "start_from", "tuned_or_frozen"]
+
+FOLDS = 3
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """How good frozen features and fine-tuning are: the mean score of a document, 0..1, that neither was trained on."""
+
+    frozen: float
+    tuned: float
+    out_of_fold: np.ndarray | None = None  # (N, C) probabilities by fine-tuning, if it was cross-validated
+
+    @property
+    def helps(self) -> bool:
+        """Whether fine-tuning is better."""
+        return self.tuned > self.frozen
+
+    @property
+    def verdict(self) -> str:
+        """The comparison in words."""
+        numbers = (
+            f"{100 * self.tuned:.1f} % after fine-tuning, {100 * self.frozen:.1f} % with frozen features"
+        )
+        how = "in cross-validation" if self.out_of_fold is not None else "on the held-out set"
+        return f"Accuracy {how}: {numbers}."
+
+
+def start_from(training: Training, probe: Probe) -> None:
+    """Make the head the regression of the probe."""
+    head = training.network.head
+    if isinstance(head, LinearHead):
+        probe.load_into(head)
+
+
+def fine_tune(training: Training, training_set: TrainingSet) -> None:
+    """Train all layers on the labels, with a new head."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(training.settings.seed)
+        if isinstance(training.network.head, LinearHead):
+            training.network.head.restart()
+    train_on_labels(training, training_set, taught=False)
+
+
+def cross_validated(training: Training, training_set: TrainingSet, labels: Labels, probe: Probe) -> Tuned:
+    """Fine-tune copies of the network on all but one fold of the documents, each predicting that fold.
+
+    `labels` (N,) are those of the documents of the training set, in its order.
+    """
+    seed, target = training.settings.seed, labels.target
+    settings = dataclasses.replace(training.settings, callbacks=(), folder=None)
+
+    def learn(train: np.ndarray, held: np.ndarray) -> np.ndarray:
+        own = dataclasses.replace(
+            training, network=copy.deepcopy(training.network), settings=settings, history=[]
+        )
+        some = dataclasses.replace(training_set, documents=training_set.documents[train])
+        fine_tune(own, some)
+        proba = own.inference().probabilities(
+            training_set.store, training_set.documents[held], most_tokens=training.most_tokens
+        )
+        return proba[:, labels.objective.counts(target[train], len(labels.classes)) > 0]
+
+    proba = out_of_fold(
+        target, len(labels.classes), learn, fold_of=spread_folds(target, folds=FOLDS, seed=seed)
+    )
+    return Tuned(score(labels, probe.out_of_fold), score(labels, proba), proba)
+
+
+def tuned_or_frozen(
+    training: Training, training_set: TrainingSet, probe: Probe, truth: Labels, measured: np.ndarray
+) -> Tuned:
+    """Fine-tune, and go back to the probe unless the documents `measured` (N,), with labels `truth`, gain."""
+    start_from(training, probe)
+    network, store = training.network, training_set.store
+    before = {key: t.clone() for key, t in network.state_dict().items()}
+    frozen = training.inference().probabilities(store, measured)
+    fine_tune(training, training_set)
+    tuned = training.inference().probabilities(store, measured)
+    result = Tuned(score(truth, frozen), score(truth, tuned))
+    if not result.helps:
+        with torch.no_grad():
+            network.load_state_dict(before)
+    return result
+
+
+def score(labels: Labels, proba: np.ndarray) -> float:
+    """Mean score, 0..1, of the decisions by probabilities (N, C) of documents with `labels` (N,)."""
+    objective = labels.objective
+    return float(objective.right(labels.target, objective.decide(proba)).mean())
