@@ -109,7 +109,13 @@ class CountLearner:
         )
 
     def _self_trained(
-        self, features: CountFeatures, counted: Counted, shown: Numbers, *, classes: int, weight: Floats
+        self,
+        features: CountFeatures | PairFeatures,
+        counted: Counted,
+        shown: Numbers,
+        *,
+        classes: int,
+        weight: Floats,
     ) -> CountModel:
         """The classifier of labelled documents (N) and of others that topics, then a student, label."""
         known, numbers = known_targets(shown, classes)
