@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ulmus.data.store import IdStore
     from ulmus.errors import UlmusError
     from ulmus.tasks.classifier.model import TextClassifier
+    from ulmus.tasks.classifier.regressor import TextRegressor
     from ulmus.tasks.language_model.model import LanguageModel
     from ulmus.tasks.tagger.model import TextTagger
     from ulmus.tasks.word_counts import WordCounts
@@ -25,6 +26,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "TextClassifier",
+    "TextRegressor",
     "TextTagger",
     "LanguageModel",
     "WordCounts",
@@ -42,6 +44,7 @@ __all__ = [
 
 _HOMES = {
     "TextClassifier": "tasks.classifier.model",
+    "TextRegressor": "tasks.classifier.regressor",
     "TextTagger": "tasks.tagger.model",
     "LanguageModel": "tasks.language_model.model",
     "WordCounts": "tasks.word_counts",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -13,6 +11,7 @@ from scipy.special import softmax
 from ulmus.errors import DataError
 from ulmus.evaluation.combination import Combination, fit_weight
 from ulmus.evaluation.metrics import accuracy, log_loss
+from ulmus.evaluation.objectives import MULTI_LABEL
 
 
 def opinion(y: np.ndarray, classes: int, skill: float, seed: int, *, boast: float = 1.0) -> np.ndarray:
@@ -100,7 +99,7 @@ def test_several_labels_mix_their_log_odds() -> None:
     lm = 1 / (1 + np.exp(-(3 * (2 * y - 1) + 2 * rng.normal(size=y.shape))))
     counts = 1 / (1 + np.exp(-(0.5 * (2 * y - 1) + 2 * rng.normal(size=y.shape))))
     mix = fit_weight(lm, counts, y)
-    assert mix.multi_label
+    assert mix.objective is MULTI_LABEL
     assert mix.weight > 0.6
     both = mix.combine(lm, counts)
     assert both.shape == (600, 4)
@@ -123,11 +122,11 @@ def test_any_opinions_give_a_weight_between_0_and_1(n: int, classes: int, seed: 
 
 
 def test_plain_numbers_bring_the_combination_back() -> None:
-    """asdict and the constructor are all that storing needs."""
+    """`stored` gives plain numbers, `restore` the same combination."""
     y = truth(100)
     mix = fit_weight(opinion(y, 3, 1, 0), opinion(y, 3, 1, 1), y)
-    assert Combination(**dataclasses.asdict(mix)) == mix
-    assert all(type(v) in (float, bool) for v in dataclasses.asdict(mix).values())
+    assert Combination.restore(mix.stored(), mix.objective) == mix
+    assert all(type(v) in (float, bool) for v in mix.stored().values())
 
 
 def test_weight_0_is_the_word_counts_alone() -> None:

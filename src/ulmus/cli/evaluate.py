@@ -1,6 +1,7 @@
-"""`ulmus evaluate`: a classifier and labelled texts -> accuracy and F1, overall, per part and per class.
+"""`ulmus evaluate`: a model and labelled texts -> accuracy and F1, overall, per part and per class.
 
-Texts whose label is not a class of the model count as errors. Knows no layer.
+Texts whose label is not a class of the model count as errors. A regressor is scored by correlations and errors.
+Knows no layer.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from ulmus.cli.options import (
     LabelCols,
     LabelDelimiter,
     ReaderOptions,
+    TextBCols,
     TextCols,
     command,
 )
@@ -34,8 +36,10 @@ from ulmus.errors import DataError, UsageError
 if TYPE_CHECKING:
     from ulmus.corpus.source import Source
     from ulmus.tasks.classifier.model import TextClassifier
+    from ulmus.tasks.classifier.regressor import TextRegressor
 
 _ROWS, _COLUMNS = 40, 10  # largest numbers of classes in a table and in a confusion matrix
+_SUMMARY = ("pearson", "spearman", "mae", "rmse")  # of a regressor, in the last line
 _DELIMITERS = (",", ";", "|", " ")  # tried as separators of several labels in one cell
 
 
@@ -48,6 +52,7 @@ class EvaluateOptions(ReaderOptions, CommonOptions):
         Path, typer.Argument(metavar="DATA", help="File or folder of labelled texts.", show_default=False)
     ]
     text: TextCols = field(default_factory=list)
+    text_b: TextBCols = field(default_factory=list)
     label: LabelCols = field(default_factory=list)
     label_delimiter: LabelDelimiter = None
     device: Device = "auto"
@@ -65,16 +70,48 @@ def register(app: typer.Typer) -> None:
 
 
 def evaluate(options: EvaluateOptions) -> None:
-    """Score a classifier on labelled texts."""
+    """Score a classifier or regressor on labelled texts."""
     guard.check_order(options.model, options.data)
-    columns = inputs.Columns(options.text, options.label, options.label_delimiter)
+    columns = inputs.Columns(options.text, options.label, options.label_delimiter, options.text_b)
     source = remembered.source(options.model, options.data, options, columns, labelled=True)
-    from ulmus.tasks.classifier.model import TextClassifier
+    from ulmus.tasks.classifier.regressor import TextRegressor, load_estimator
 
-    classifier = TextClassifier.load(options.model, device=options.device, precision=options.precision)
+    model = load_estimator(options.model, device=options.device, precision=options.precision)
     given = inputs.labelled(source)
     if not options.quiet:
-        reading.report_labelled(source, given, title="Texts")
+        numbers = isinstance(model, TextRegressor)
+        reading.report_labelled(source, given, title="Texts", numbers=numbers)
+    result = (
+        _of_numbers(model, source, given)
+        if isinstance(model, TextRegressor)
+        else _of_classes(model, source, given, options)
+    )
+    if result["seen"]:
+        show.note(
+            f"Warning: about {show.percent(result['seen'])} of these texts were trained on. "
+            "The scores say little about other texts."
+        )
+    if options.json:
+        show.as_json(result)
+    elif isinstance(model, TextRegressor):
+        _print_numbers(result, str(options.model))
+    else:
+        _print_scores(result, str(options.model))
+
+
+def _of_numbers(model: TextRegressor, source: Source, given: inputs.Labelled) -> dict[str, Any]:
+    """The scores of a regressor."""
+    if given.unlabeled:
+        show.note(f"{len(given.unlabeled):,} texts without a number are left out.")
+    started = perf_counter()
+    result = model.evaluate(inputs.documents(source, given.texts), given.labels)
+    return result | {"seconds": perf_counter() - started}
+
+
+def _of_classes(
+    classifier: TextClassifier, source: Source, given: inputs.Labelled, options: EvaluateOptions
+) -> dict[str, Any]:
+    """The scores of a classifier; unknown labels are reported."""
     if given.unlabeled and classifier.multi_label_ and not _tells_none_from_unknown(source):
         show.note(f"{len(given.unlabeled):,} texts without a label count as having none of the labels.")
         given.texts.extend(given.unlabeled)
@@ -83,20 +120,12 @@ def evaluate(options: EvaluateOptions) -> None:
         show.note(f"{len(given.unlabeled):,} texts without a label are left out.")
     labels, unknown = _labels(classifier, given.labels, options)
     started = perf_counter()
-    result = classifier.evaluate(given.texts, labels, unknown=sorted(unknown))
+    result = classifier.evaluate(inputs.documents(source, given.texts), labels, unknown=sorted(unknown))
     result["seconds"] = perf_counter() - started
     if unknown:
         result["unknown_labels"] = dict(unknown)
         _warn(unknown, classifier.class_names_)
-    if result["seen"]:
-        show.note(
-            f"Warning: about {show.percent(result['seen'])} of these texts were trained on. "
-            "The scores say little about other texts."
-        )
-    if options.json:
-        show.as_json(result)
-    else:
-        _print_scores(result, str(options.model))
+    return result
 
 
 def _tells_none_from_unknown(source: Source) -> bool:
@@ -177,6 +206,14 @@ def _print_scores(result: dict[str, Any], name: str) -> None:
         f"Accuracy {show.percent(result['accuracy'])}, {word} F1 {show.percent(result[key])} "
         f"on {result['n']:,} texts ({show.seconds(result['seconds'])})."
     )
+
+
+def _print_numbers(result: dict[str, Any], name: str) -> None:
+    """Print the scores of the parts of a regressor, and a summary in the last line."""
+    parts = result["parts"]
+    show.scores({PART_NAMES[part]: parts[part] for part in PART_NAMES if part in parts}, name)
+    shown = ", ".join(f"{show.SCORES[key]} {show.score(key, result[key])}" for key in _SUMMARY)
+    show.say(f"{shown} on {result['n']:,} texts ({show.seconds(result['seconds'])}).")
 
 
 def _print_classes(classes: Mapping[Any, Mapping[str, float]]) -> None:

@@ -92,12 +92,12 @@ def check_work_folder(folder: Path, marker: str, *, force: bool) -> None:
 
 
 def model(kind: str) -> Kind:
-    """Model files of this kind: "classifier", "language-model" or "tagger"."""
+    """Model files of this kind: "classifier", "regressor", "language-model" or "tagger"."""
     return Kind(kind.replace("-", " "), partial(is_model, kind=kind))
 
 
 def is_model(path: Path, kind: str | None = None) -> bool:
-    """Whether the file is a model; if `kind` is given, one of that kind."""
+    """Whether the file is a model; if `kind` is given, one of that kind, as in `model`."""
     from ulmus.bundle import read_manifest
 
     try:
@@ -115,8 +115,11 @@ def is_log(path: Path) -> bool:
 def is_predictions(path: Path) -> bool:
     """Whether the file was written by `ulmus predict`, judging by its columns or the keys of its first line."""
     if path.suffix == ".jsonl":
-        return {"row", "label", "probabilities"} <= _first_object(path).keys()
+        keys = _first_object(path).keys()
+        return {"row", "label", "probabilities"} <= keys or {"row", "prediction"} <= keys
     names, first = _first_rows(path)
+    if names[:1] == ["row"] and names[-1:] == ["prediction"]:  # of numbers
+        return not first or len(first) == len(names)
     if names[:1] != ["row"] or "label" not in names:
         return False
     classes = names.index("label") + 1

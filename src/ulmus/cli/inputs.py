@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ulmus.cli.options import ReaderOptions
 from ulmus.cli.show import note
@@ -31,11 +31,15 @@ STDIN = Path("-")
 
 
 class Labelled(NamedTuple):
-    """The content of a labelled file; `unlabeled` are the texts of rows without a label."""
+    """The content of a labelled file; `unlabeled` are the texts of rows without a label.
+
+    `groups` has the value of the group column for each labelled text; it is empty without one.
+    """
 
     texts: list[str]
     labels: list[Label]
     unlabeled: list[str]
+    groups: Sequence[Any] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,6 +49,7 @@ class Columns:
     text: Sequence[str] = ()
     label: Sequence[str] = ()
     label_delimiter: str | None = None
+    text_b: Sequence[str] = ()  # of the second text of a pair
 
 
 class Texts:
@@ -70,6 +75,7 @@ def source(path: Path, options: ReaderOptions, columns: Columns, *, like: Path |
     from ulmus.corpus.source import Source
 
     own, text, label = options, tuple(columns.text), tuple(dict.fromkeys(columns.label))
+    text_b = tuple(columns.text_b)
     if len(label) > 1 and columns.label_delimiter is not None:
         raise UsageError(
             "several --label columns hold 0 or 1 each, so there is nothing to split. Remove --label-delimiter, or "
@@ -80,10 +86,11 @@ def source(path: Path, options: ReaderOptions, columns: Columns, *, like: Path |
         own = ReaderOptions(
             encoding=options.encoding, format="text" if plain else "auto", documents=options.documents
         )
-        text = () if plain else text
+        text, text_b = ((), ()) if plain else (text, text_b)
     return Source(
         path=path,
         text=text,
+        text_b=text_b,
         label=label if len(label) > 1 else next(iter(label), None),
         label_delimiter=character(columns.label_delimiter),
         format=own.format,
@@ -115,16 +122,24 @@ def labelled(item: Source) -> Labelled:
     """The content of a labelled file. Raises DataError if no row has a label."""
     from ulmus.corpus.source import read
 
-    content = Labelled([], [], [])
+    content, groups = Labelled([], [], []), list[Any]()
     for record in read(item):
         if record.label is not None:  # () is a label: multi-label, none of the classes
             content.texts.append(record.text)
             content.labels.append(record.label)
+            groups.extend(record.kept)
         else:
             content.unlabeled.append(record.text)
     if not any(content.labels):
         raise DataError(_no_label(item, len(content.texts) + len(content.unlabeled)))
-    return content
+    return content._replace(groups=tuple(groups))
+
+
+def documents(item: Source | None, texts: list[str]) -> list[Any]:
+    """The texts of a source as an estimator takes them: str, or (a, b) if its records are pairs."""
+    from ulmus.fields import split_pair
+
+    return [split_pair(text) for text in texts] if item is not None and item.pairs else texts
 
 
 def known_only(given: Labelled, classes: Iterable[Label], name: str) -> tuple[Labelled, Counter[str]]:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ulmus.cli.show import SCORES, flat, percent, value
+from ulmus.cli.show import SCORES, flat, percent, score, value
 from ulmus.cli.summary import class_counts
 from ulmus.cli.train import PART_NAMES
 from ulmus.terminal import printable
@@ -29,10 +29,11 @@ def page(path: Path, manifest: Mapping[str, Any]) -> Rows:
     """Names and values of the most important facts."""
     kind = str(manifest.get("kind", "of unknown type"))
     size = f"{path}, {path.stat().st_size / 1e6:.1f} MB"
-    pages = {"classifier": _classifier, "tagger": _tagger}
+    pages = {"classifier": _classifier, "regressor": _classifier, "tagger": _tagger}
     about = pages.get(kind, _language_model)(manifest)
     multi = ", multi-label" if manifest.get("multi_label") else ", one label per text"
     what = f"classifier{multi}" if kind == "classifier" else kind.replace("-", " ")
+    what += ", of pairs of texts" if manifest.get("pairs") is True else ""
     return [("model", what), ("file", size), *((name, text) for name, text in about if text)]
 
 
@@ -80,7 +81,8 @@ def _classifier(manifest: Mapping[str, Any]) -> Rows:
         ("encoder", _encoder(_table(config.get("language_model")), manifest)),
         *scores,
         ("verdict", str(report.get("verdict", ""))),
-        ("classes", _classes(manifest.get("labels"), trained)),
+        ("numbers", _numbers(_table(manifest.get("numbers")))),
+        ("classes", "" if "numbers" in manifest else _classes(manifest.get("labels"), trained)),
     ]
 
 
@@ -152,9 +154,16 @@ def _encoder(config: Mapping[str, Any], manifest: Mapping[str, Any]) -> str:
 
 
 def _columns(columns: Mapping[str, Any]) -> str:
-    named = [f"{key}: {value(columns[key])}" for key in ("text", "label") if columns.get(key)]
+    keys = {"text": "text", "text_b": "text b", "label": "label"}
+    named = [f"{name}: {value(columns[key])}" for key, name in keys.items() if columns.get(key)]
     delimiter = columns.get("label_delimiter")
     return "; ".join([*named, *([f"labels split at {delimiter!r}"] if delimiter else [])])
+
+
+def _numbers(numbers: Mapping[str, Any]) -> str:
+    """The range, mean and standard deviation of the training numbers."""
+    names = {"low": "from", "high": "to", "mean": "mean", "standard_deviation": "standard deviation"}
+    return _joined([f"{name} {_number(numbers[key])}" for key, name in names.items() if key in numbers])
 
 
 def _classes(labels: Any, trained: Mapping[str, Any]) -> str:
@@ -169,8 +178,8 @@ def _classes(labels: Any, trained: Mapping[str, Any]) -> str:
 
 
 def _scored(part: Mapping[str, Any]) -> str:
-    known = {name: part[key] for key, name in SCORES.items() if isinstance(part.get(key), float)}
-    return _joined([f"{name} {percent(score)}" for name, score in known.items()])
+    known = {name: score(key, part[key]) for key, name in SCORES.items() if isinstance(part.get(key), float)}
+    return _joined([f"{name} {shown}" for name, shown in known.items()])
 
 
 def _table(item: Any) -> Mapping[str, Any]:

@@ -33,6 +33,14 @@ TextCols = Annotated[
         "Repeat to join several columns.",
     ),
 ]
+TextBCols = Annotated[
+    list[str],
+    typer.Option(
+        "--text-b",
+        metavar="COL",
+        help="Column of the second text, if each row is a pair of texts. Repeat to join several columns.",
+    ),
+]
 LabelCols = Annotated[
     list[str],
     typer.Option(

@@ -1,4 +1,4 @@
-"""`ulmus predict`: a classifier and texts -> a label for every text, with the probability of each class.
+"""`ulmus predict`: a model and texts -> a label for every text, with the probability of each class, or a number.
 
 Reads and writes in batches: memory does not grow with the file, and the output appears only when it is complete.
 Cost: the forward passes of the model. Knows no layer.
@@ -25,6 +25,7 @@ from ulmus.cli.options import (
     Force,
     InferencePrecision,
     ReaderOptions,
+    TextBCols,
     TextCols,
     command,
 )
@@ -33,7 +34,7 @@ from ulmus.errors import UsageError
 
 if TYPE_CHECKING:
     from ulmus.corpus.source import Source
-    from ulmus.tasks.classifier.model import TextClassifier
+    from ulmus.tasks.classifier.base import TextEstimator
 
 _BATCH = 1024  # texts read at a time
 _BATCH_OF_STDIN = 64  # texts; smaller, so that a waiting program gets its answers sooner
@@ -53,6 +54,7 @@ class PredictOptions(ReaderOptions, CommonOptions):
         ),
     ] = inputs.STDIN
     text: TextCols = field(default_factory=list)
+    text_b: TextBCols = field(default_factory=list)
     keep: Annotated[
         list[str],
         typer.Option(metavar="COL", help="Column of FILE to copy to the output, e.g. an id. Repeatable."),
@@ -76,10 +78,10 @@ def register(app: typer.Typer) -> None:
 
 
 def predict(options: PredictOptions) -> None:
-    """Predict labels and class probabilities.
+    """Predict labels and class probabilities, or numbers.
 
     Output columns: row (number of the text, from 0), those of --keep, label (several are joined by commas), and the
-    probability of each class.
+    probability of each class; of a regressor: row, those of --keep, prediction.
     """
     started = perf_counter()
     guard.check_order(options.model, options.data)
@@ -88,20 +90,20 @@ def predict(options: PredictOptions) -> None:
     if options.output is not None:
         outputs.claim(options.output, options, guard.PREDICTIONS)
     source = _source(options)
-    from ulmus.tasks.classifier.model import TextClassifier
+    from ulmus.tasks.classifier.regressor import load_estimator
 
-    classifier = TextClassifier.load(options.model, device=options.device, precision=options.precision)
-    counts: Counter[str] = Counter()
-    with _writer(options, [str(name) for name in classifier.class_names_]) as writer:
-        for labels, probabilities, kept in _predictions(classifier, source, options):
+    model = load_estimator(options.model, device=options.device, precision=options.precision)
+    numeric = model.fitted_.objective.numeric
+    found: list[float] | Counter[str] = [] if numeric else Counter()
+    names = [] if numeric else [str(name) for name in model.fitted_.classes]
+    with _writer(options, names, "prediction" if numeric else "label") as writer:
+        for labels, probabilities, kept in _predictions(model, source, options):
             writer.write(labels, probabilities, kept)
-            for label in labels:
-                counts.update(inputs.parts(label))
-        summary: dict[str, Any] = {
-            "n": writer.rows,
-            "labels": dict(counts.most_common()),
-            "seconds": perf_counter() - started,
-        }
+            if isinstance(found, list):
+                found.extend(labels)
+            else:
+                found.update(part for label in labels for part in inputs.parts(label))
+        summary: dict[str, Any] = {"n": writer.rows, **_summary(found), "seconds": perf_counter() - started}
         writer.finish(summary)
     if options.output is not None and options.json:
         show.as_json({"out": str(options.output), **summary})
@@ -109,16 +111,28 @@ def predict(options: PredictOptions) -> None:
         show.note(f"{summary['n']:,} predictions in {options.output} ({show.seconds(summary['seconds'])}).")
 
 
+def _summary(found: list[float] | Counter[str]) -> dict[str, Any]:
+    """How often each label was predicted, or the mean and the range of the numbers."""
+    if isinstance(found, list):
+        return {"mean": sum(found) / len(found), "min": min(found), "max": max(found)} if found else {}
+    return {"labels": dict(found.most_common())}
+
+
 def _source(options: PredictOptions) -> Source | None:
     """How to read the texts, after checking that it works; None for standard input. Raises UsageError."""
     if options.data == inputs.STDIN:
-        for name, given in (("--keep", options.keep), ("--text", options.text)):
+        for name, given in (
+            ("--keep", options.keep),
+            ("--text", options.text),
+            ("--text-b", options.text_b),
+        ):
             if given:
                 raise UsageError(
                     f"{name} needs a file with columns; the standard input has none. Remove {name}."
                 )
         return None
-    source = remembered.source(options.model, options.data, options, inputs.Columns(options.text))
+    columns = inputs.Columns(options.text, text_b=options.text_b)
+    source = remembered.source(options.model, options.data, options, columns)
     if options.keep:
         source = replace(source, keep=_kept(options))
         inputs.probe([source])
@@ -131,12 +145,13 @@ def _kept(options: PredictOptions) -> tuple[str, ...]:
 
 
 def _predictions(
-    classifier: TextClassifier, source: Source | None, options: PredictOptions
-) -> Iterator[tuple[list[inputs.Label], Any, list[tuple[Any, ...]]]]:
-    """Per batch: N labels, (N, C) probabilities, and N tuples of kept columns."""
+    model: TextEstimator, source: Source | None, options: PredictOptions
+) -> Iterator[tuple[list[Any], Any, list[tuple[Any, ...]]]]:
+    """Per batch: N labels or numbers, (N, C) probabilities (none of numbers), and N tuples of kept columns."""
     for texts, kept in _batches(source, options):
-        probabilities = classifier.predict_proba(texts)
-        yield classifier.labels_of(probabilities), probabilities, kept
+        outputs = model.outputs(inputs.documents(source, texts))
+        shown = [()] * len(texts) if model.fitted_.objective.numeric else outputs
+        yield model.labels_of(outputs), shown, kept
 
 
 def _batches(
@@ -154,13 +169,13 @@ def _batches(
 
 
 @contextmanager
-def _writer(options: PredictOptions, classes: list[str]) -> Iterator[Writer]:
+def _writer(options: PredictOptions, classes: list[str], name: str) -> Iterator[Writer]:
     """The writer for the requested format, on its open file."""
     keep = _kept(options)
     if options.output is not None:
         with outputs.writing(options.output) as file:
             jsonl = options.output.suffix == ".jsonl"
-            yield (JsonLinesWriter if jsonl else CsvWriter)(file, classes, keep)
+            yield (JsonLinesWriter if jsonl else CsvWriter)(file, classes, keep, name=name)
     else:
-        yield (JsonWriter if options.json else CsvWriter)(sys.stdout, classes, keep)
+        yield (JsonWriter if options.json else CsvWriter)(sys.stdout, classes, keep, name=name)
         sys.stdout.flush()

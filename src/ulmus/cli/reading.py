@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from ulmus.cli.inputs import Labelled, Texts
 from ulmus.cli.show import note
-from ulmus.cli.summary import labelled_texts
+from ulmus.cli.summary import labelled_numbers, labelled_texts
 
 if TYPE_CHECKING:
     from ulmus.corpus.source import Source
@@ -22,10 +22,11 @@ __all__ = ["report_labelled", "report_texts"]
 _FILES = 5  # listed one by one
 
 
-def report_labelled(item: Source, given: Labelled, *, title: str) -> None:
-    """Report how a labelled file was read, and what it contains."""
+def report_labelled(item: Source, given: Labelled, *, title: str, numbers: bool = False) -> None:
+    """Report how a labelled file was read, and what it contains; `numbers`: its labels are numbers."""
     _report_guesses([item])
-    note("\n".join(labelled_texts(title, given.texts, given.labels, len(given.unlabeled))))
+    report = labelled_numbers if numbers else labelled_texts
+    note("\n".join(report(title, given.texts, given.labels, len(given.unlabeled))))
 
 
 def report_texts(sources: Sequence[Source]) -> None:

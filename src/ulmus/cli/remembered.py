@@ -38,7 +38,7 @@ def of_model(path: Path) -> Columns:
     if not stored:
         return Columns()
     try:
-        lists = [stored["text"], stored["label"]]
+        lists = [stored["text"], stored["label"], stored.get("text_b", [])]
         delimiter = stored["label_delimiter"]
         names = [name for some in lists for name in some]
         if not all(isinstance(some, list) for some in lists) or not all(
@@ -51,7 +51,7 @@ def of_model(path: Path) -> Columns:
         raise BundleError(
             f"{path}: the columns in its manifest are invalid ({error}). Retrain the model."
         ) from error
-    return Columns(stored["text"], stored["label"], delimiter)
+    return Columns(stored["text"], stored["label"], delimiter, tuple(lists[2]))
 
 
 def source(
@@ -73,6 +73,7 @@ def source(
         text=given.text or trained.text,
         label=named,
         label_delimiter=given.label_delimiter or (trained.label_delimiter if len(named) < 2 else None),
+        text_b=given.text_b or trained.text_b,
     )
     if given.text and len(given.text) != len(trained.text) and len(trained.text) > 1:
         note(f"The model was trained on {_named(trained.text)}; using {_named(given.text)} of {path}.")
@@ -97,7 +98,7 @@ def _plain_or_table(path: Path, options: ReaderOptions, columns: Columns, traine
             f"{path} is read as plain text: one text per document, not {_named(trained.text)} as in training."
         )
     label = [name for name in columns.label if name in _OF_PLAIN_TEXT]
-    return _opened(path, options, dataclasses.replace(columns, text=(), label=label))
+    return _opened(path, options, dataclasses.replace(columns, text=(), text_b=(), label=label))
 
 
 def _opened(path: Path, options: ReaderOptions, columns: Columns) -> Source:
@@ -113,6 +114,7 @@ def _advice(given: Columns, trained: Columns, labels: list[str]) -> str:
         order = ", in this order," if len(trained.text) > 1 else ""
         advice.append(
             f"The model was trained on {_named(trained.text)}: specify those of this file{order} with --text."
+            + (f" The second texts were in {_named(trained.text_b)}: --text-b." if trained.text_b else "")
         )
     if labels and not given.label:
         advice.append(

@@ -25,7 +25,17 @@ from ulmus.terminal import printable
 
 _PIPE_WIDTH = 200  # characters
 # key of a report -> heading of its column
-SCORES = {"accuracy": "accuracy", "micro_f1": "micro F1", "macro_f1": "macro F1"}
+SCORES = {
+    "accuracy": "accuracy",
+    "micro_f1": "micro F1",
+    "macro_f1": "macro F1",
+    "pearson": "Pearson",
+    "spearman": "Spearman",
+    "r2": "R2",
+    "mae": "MAE",
+    "rmse": "RMSE",
+}
+_PERCENTAGES = ("accuracy", "micro_f1", "macro_f1")
 _LISTED = 12  # items of a list that are shown
 
 
@@ -99,10 +109,17 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: boo
 
 
 def scores(parts: Mapping[str, Mapping[str, float]], title: str) -> None:
-    """Draw a table of accuracies and F1 scores, one row per part of a classifier."""
+    """Draw a table of scores, one row per part of a classifier or regressor."""
     columns = {key: name for key, name in SCORES.items() if any(key in row for row in parts.values())}
-    rows = [[name, *(percent(row.get(key)) for key in columns)] for name, row in parts.items()]
+    rows = [[name, *(score(key, row.get(key)) for key in columns)] for name, row in parts.items()]
     table([title, *columns.values()], rows)
+
+
+def score(key: str, value: float | None) -> str:
+    """A score as it is shown: accuracies in percent, correlations and errors as numbers with 4 digits."""
+    if key in _PERCENTAGES or value is None or math.isnan(value):
+        return percent(value)
+    return f"{value:.4g}"
 
 
 def percent(value: float | None) -> str:

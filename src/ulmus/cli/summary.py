@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from ulmus.cli.inputs import Label, parts
 from ulmus.terminal import printable
 
-__all__ = ["class_counts", "labelled_texts"]
+__all__ = ["class_counts", "labelled_numbers", "labelled_texts"]
 
 _CLASSES = 20  # classes shown one by one
 _CLASSES_OF_ONE = 5  # the same if every class has just one text
@@ -20,6 +20,29 @@ _NAME = 32  # width of a class name in terminal columns
 
 def labelled_texts(title: str, texts: Sequence[str], labels: Sequence[Label], unlabeled: int) -> list[str]:
     """Lines with the numbers of texts, of irregular texts (empty, repeated, contradictory) and of each class."""
+    counts = Counter(part for label in labels for part in parts(label))
+    return [
+        _heading(title, texts, labels, unlabeled),
+        f"Classes: {len(counts):,}",
+        *class_counts(counts.items(), len(texts)),
+    ]
+
+
+def labelled_numbers(title: str, texts: Sequence[str], labels: Sequence[Label], unlabeled: int) -> list[str]:
+    """The same for texts with a number each: range, mean and median. Raises UsageError: labels are no numbers."""
+    from statistics import mean, median
+
+    from ulmus.corpus.numbers import as_numbers
+
+    numbers = as_numbers(list(labels)).tolist()
+    spread = f"Numbers: from {min(numbers):g} to {max(numbers):g}, mean {mean(numbers):.4g}"
+    return [
+        _heading(title, texts, labels, unlabeled),
+        f"{spread}, median {median(numbers):.4g}; {len(set(numbers)):,} different ones.",
+    ]
+
+
+def _heading(title: str, texts: Sequence[str], labels: Sequence[Label], unlabeled: int) -> str:
     of_text: dict[str, set[Label]] = {}
     for text, label in zip(texts, labels, strict=True):
         of_text.setdefault(text.strip(), set()).add(label)
@@ -29,9 +52,7 @@ def labelled_texts(title: str, texts: Sequence[str], labels: Sequence[Label], un
         "with different labels": sum(len(some) > 1 for some in of_text.values()),
     }
     details = "".join(f", {n:,} {what}" for what, n in irregular.items() if n)
-    counts = Counter(part for label in labels for part in parts(label))
-    head = f"{title}: {len(texts):,} with a label, {unlabeled:,} without{details}."
-    return [head, f"Classes: {len(counts):,}", *class_counts(counts.items(), len(texts))]
+    return f"{title}: {len(texts):,} with a label, {unlabeled:,} without{details}."
 
 
 def class_counts(counts: Iterable[tuple[str, int]], documents: int) -> list[str]:

@@ -1,7 +1,7 @@
-"""`ulmus train`: labelled texts -> a classifier, compared with a word-count baseline.
+"""`ulmus train`: labelled texts -> a classifier or regressor, compared with a word-count baseline.
 
-Cost: that of `TextClassifier.fit`. Before it, every file is opened, its columns are checked and the output is
-tested for writing, so that mistakes show within seconds. Knows no layer and no schedule.
+Cost: that of `TextClassifier.fit` or `TextRegressor.fit`. Before it, every file is opened, its columns are checked and
+the output is tested for writing, so that mistakes show within seconds. Knows no layer and no schedule.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from ulmus.cli.options import (
     LabelDelimiter,
     ReaderOptions,
     RunOptions,
+    TextBCols,
     TextCols,
     command,
     reader_arguments,
@@ -31,8 +32,8 @@ from ulmus.errors import UsageError
 
 if TYPE_CHECKING:
     from ulmus.corpus.source import Source
+    from ulmus.tasks.classifier.base import TextEstimator
     from ulmus.tasks.classifier.config import ClassifierConfig
-    from ulmus.tasks.classifier.model import TextClassifier
 
 EXAMPLE = """\
 ulmus train reviews.csv --text text --label label --unlabeled more.csv --minutes 10 \\
@@ -50,8 +51,20 @@ class TrainOptions(RunOptions, ReaderOptions, CommonOptions):
         Path, typer.Argument(metavar="DATA", help="File or folder of labelled texts.", show_default=False)
     ]
     text: TextCols = field(default_factory=list)
+    text_b: TextBCols = field(default_factory=list)
     label: LabelCols = field(default_factory=list)
     label_delimiter: LabelDelimiter = None
+    task: Annotated[
+        Literal["classification", "regression"],
+        typer.Option(help="regression: labels are numbers, and so are predictions."),
+    ] = "classification"
+    group: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COL",
+            help="Column whose values are held out together or not at all, e.g. authors: scores are of new ones.",
+        ),
+    ] = None
     unlabeled: Annotated[
         list[Path],
         typer.Option(
@@ -117,32 +130,43 @@ def register(app: typer.Typer) -> None:
 
 
 def train(options: TrainOptions) -> None:
-    """Train a classifier and compare it with word counts."""
+    """Train a classifier, or a regressor, and compare it with word counts."""
     started = perf_counter()
-    outputs.claim_model(options, "classifier")
+    numbers = options.task == "regression"
+    if numbers and options.class_weight != "none":
+        raise UsageError("--class-weight is for classes; --task regression has none. Remove it.")
+    outputs.claim_model(options, "regressor" if numbers else "classifier")
     given_model = _check_language_model(options)
     settings = _config(options)
     data, valid, unlabeled = _sources(options)
     inputs.probe([item for item in (data, valid, *unlabeled) if item is not None])
     given, columns = inputs.labelled(data), _used_columns(data, options)
     if not options.quiet:
-        reading.report_labelled(data, given, title="Training texts")
+        reading.report_labelled(data, given, title="Training texts", numbers=numbers)
         reading.report_texts(unlabeled)
         reading.report_texts([valid] if valid else [])
-    more = [*given.unlabeled, *inputs.Texts(unlabeled)]
+    more = inputs.documents(data, given.unlabeled)
+    for item in unlabeled:
+        more += inputs.documents(item, list(inputs.Texts([item])))
     if none := sum(label == () for label in given.labels):
         show.note(
             f"{none:,} texts have none of the labels. If their labels are unknown, pass them with --unlabeled instead."
         )
-    held_out = _validation(valid, given)
+    held_out = _validation(valid, given, numbers=numbers)
     files = [Path(item.path) for item in (data, valid, *unlabeled) if item is not None]
     with outputs.work_folder(options, [*files, *given_model]) as folder:
-        classifier = _classifier(options, settings, folder)
-        classifier.fit(given.texts, given.labels, unlabeled=more or None, valid=held_out)
-        classifier.describe(columns=remembered.as_manifest(columns))
+        model = _estimator(options, settings, folder)
+        model.fit(
+            inputs.documents(data, given.texts),
+            given.labels,
+            unlabeled=more or None,
+            valid=held_out,
+            groups=given.groups or None,
+        )
+        model.describe(columns=remembered.as_manifest(columns))
         if not show.rank():
-            classifier.save(options.out)
-    report = {"out": str(options.out), **classifier.report_, "seconds": perf_counter() - started}
+            model.save(options.out)
+    report = {"out": str(options.out), **model.report_, "seconds": perf_counter() - started}
     if options.json:
         show.as_json(report)
     else:
@@ -152,16 +176,17 @@ def train(options: TrainOptions) -> None:
 
 def _sources(options: TrainOptions) -> tuple[Source, Source | None, list[Source]]:
     labelled = _columns(options)
-    plain = inputs.Columns(options.text)
+    plain = inputs.Columns(options.text, text_b=options.text_b)
+    groups = () if options.group is None else (options.group,)
     return (
-        inputs.source(options.data, options, labelled),
+        replace(inputs.source(options.data, options, labelled), keep=groups),
         inputs.source(options.valid, options, labelled, like=options.data) if options.valid else None,
         [inputs.source(path, options, plain, like=options.data) for path in options.unlabeled],
     )
 
 
 def _columns(options: TrainOptions) -> inputs.Columns:
-    return inputs.Columns(options.text, options.label, options.label_delimiter)
+    return inputs.Columns(options.text, options.label, options.label_delimiter, options.text_b)
 
 
 def _used_columns(data: Source, options: TrainOptions) -> inputs.Columns:
@@ -171,10 +196,15 @@ def _used_columns(data: Source, options: TrainOptions) -> inputs.Columns:
     return replace(_columns(options), text=resolved(data).columns)
 
 
-def _validation(valid: Source | None, given: inputs.Labelled) -> tuple[list[str], list[inputs.Label]] | None:
+def _validation(
+    valid: Source | None, given: inputs.Labelled, *, numbers: bool
+) -> tuple[list[Any], list[inputs.Label]] | None:
     """The texts and labels of `--valid`; texts whose label is not in the training data are reported and left out."""
     if valid is None:
         return None
+    if numbers:
+        content = inputs.labelled(valid)
+        return inputs.documents(valid, content.texts), content.labels
     classes = {part for label in given.labels for part in inputs.parts(label)}
     kept, unknown = inputs.known_only(inputs.labelled(valid), classes, str(valid.path))
     if unknown:
@@ -182,7 +212,7 @@ def _validation(valid: Source | None, given: inputs.Labelled) -> tuple[list[str]
             f"Warning: {inputs.listed(sorted(unknown))} is not among the training labels: "
             f"{sum(unknown.values()):,} texts of {valid.path} are left out of the held-out set."
         )
-    return kept.texts, kept.labels
+    return inputs.documents(valid, kept.texts), kept.labels
 
 
 def _check_language_model(options: TrainOptions) -> list[Path]:
@@ -245,28 +275,34 @@ def _config(options: TrainOptions) -> ClassifierConfig:
     return replace(config, language_model=merged(base, given["lm"], f"{options.config}: [lm]"))
 
 
-def _classifier(options: TrainOptions, settings: ClassifierConfig, folder: Path) -> TextClassifier:
+def _estimator(options: TrainOptions, settings: ClassifierConfig, folder: Path) -> TextEstimator:
     from ulmus.tasks.classifier.model import TextClassifier
+    from ulmus.tasks.classifier.regressor import TextRegressor
     from ulmus.train.callbacks import JsonLog
 
-    classifier = TextClassifier(
-        size=options.size,
-        tokenizer=options.tokenizer,
-        language_model=options.language_model,
-        encoder=options.encoder,
-        teach=options.teach,
-        combine=options.combine,
-        class_weight=None if options.class_weight == "none" else options.class_weight,
-        minutes=options.minutes,
-        seed=options.seed,
-        device=options.device,
-        precision=options.precision,
-        config=settings,
-        work_dir=folder,
-        verbose=not options.quiet,
-    )
-    classifier.callbacks += [JsonLog(options.log)] if options.log else []
-    return classifier
+    chosen: dict[str, Any] = {
+        "size": options.size,
+        "tokenizer": options.tokenizer,
+        "language_model": options.language_model,
+        "encoder": options.encoder,
+        "teach": options.teach,
+        "combine": options.combine,
+        "minutes": options.minutes,
+        "seed": options.seed,
+        "device": options.device,
+        "precision": options.precision,
+        "config": settings,
+        "work_dir": folder,
+        "verbose": not options.quiet,
+    }
+    model: TextEstimator
+    if options.task == "regression":
+        model = TextRegressor(**chosen)
+    else:
+        class_weight = None if options.class_weight == "none" else options.class_weight
+        model = TextClassifier(**chosen, class_weight=class_weight)
+    model.callbacks += [JsonLog(options.log)] if options.log else []
+    return model
 
 
 def _next(options: TrainOptions) -> str:

@@ -29,7 +29,7 @@ class Writer(Protocol):
     rows: int  # texts written so far
 
     def write(
-        self, labels: Sequence[inputs.Label], probabilities: Any, kept: Sequence[Sequence[Any]]
+        self, labels: Sequence[inputs.Label | float], probabilities: Any, kept: Sequence[Sequence[Any]]
     ) -> None:
         """Append a batch of N predictions; `probabilities` is (N, C), `kept` holds N rows of kept columns."""
 
@@ -38,22 +38,27 @@ class Writer(Protocol):
 
 
 class CsvWriter:
-    """row,<kept columns>,label,<one column per class>; probabilities with 6 digits."""
+    """row,<kept columns>,label,<one column per class>; probabilities with 6 digits.
 
-    def __init__(self, file: TextIO, classes: list[str], keep: Sequence[str] = ()) -> None:
+    `name` is the heading of the labels; numbers (regression) have no classes.
+    """
+
+    def __init__(
+        self, file: TextIO, classes: list[str], keep: Sequence[str] = (), *, name: str = "label"
+    ) -> None:
         self.rows = 0
         self._csv = csv.writer(_Rows(file), lineterminator="\r\n")
-        own = ["row", "label"]
+        own = ["row", name]
         kept = [f"input({name})" if name in own else name for name in keep]
         columns = [f"p({name})" if name in {*own, *kept} else name for name in classes]
-        self._csv.writerow(map(escaped, ["row", *kept, "label", *columns]))
+        self._csv.writerow(map(escaped, ["row", *kept, name, *columns]))
 
     def write(
-        self, labels: Sequence[inputs.Label], probabilities: Any, kept: Sequence[Sequence[Any]]
+        self, labels: Sequence[inputs.Label | float], probabilities: Any, kept: Sequence[Sequence[Any]]
     ) -> None:
         """Append one line per text; `probabilities` is (N, C)."""
         for label, row, cells in zip(labels, probabilities, kept, strict=True):
-            texts = [escaped(text) for text in (*map(_cell, cells), ",".join(inputs.parts(label)))]
+            texts = [escaped(text) for text in (*map(_cell, cells), _label(label))]
             self._csv.writerow([self.rows, *texts, *(f"{value:.6f}" for value in row)])
             self.rows += 1
 
@@ -73,23 +78,30 @@ class _Rows:
 
 
 class JsonLinesWriter:
-    """One object per line: row, kept (if columns are kept), label (a list if multi-label), probabilities."""
+    """One object per line: row, kept (if columns are kept), label (a list if multi-label), probabilities.
+
+    `name` is the key of the labels; numbers (regression) have no classes, and so no probabilities.
+    """
 
     before, between, after = "", "\n", "\n"
 
-    def __init__(self, file: TextIO, classes: list[str], keep: Sequence[str] = ()) -> None:
+    def __init__(
+        self, file: TextIO, classes: list[str], keep: Sequence[str] = (), *, name: str = "label"
+    ) -> None:
         self.rows = 0
-        self._file, self._classes, self._keep = file, classes, keep
+        self._file, self._classes, self._keep, self._name = file, classes, keep, name
         file.write(self.before)
 
     def write(
-        self, labels: Sequence[inputs.Label], probabilities: Any, kept: Sequence[Sequence[Any]]
+        self, labels: Sequence[inputs.Label | float], probabilities: Any, kept: Sequence[Sequence[Any]]
     ) -> None:
         """Append one object per text; `probabilities` is (N, C)."""
         for label, row, cells in zip(labels, probabilities, kept, strict=True):
             by_class = {name: round(float(value), 6) for name, value in zip(self._classes, row, strict=True)}
             copied = {"kept": dict(zip(self._keep, cells, strict=True))} if self._keep else {}
-            line = show.dumps({"row": self.rows, **copied, "label": label, "probabilities": by_class})
+            shown = {"probabilities": by_class} if self._classes else {}
+            value = round(label, 6) if isinstance(label, float) else label
+            line = show.dumps({"row": self.rows, **copied, self._name: value, **shown})
             self._file.write((self.between if self.rows else "") + line)
             self.rows += 1
 
@@ -107,6 +119,10 @@ class JsonWriter(JsonLinesWriter):
     def finish(self, summary: dict[str, Any]) -> None:
         """Close the list and add the summary."""
         self._file.write("], " + show.dumps(summary)[1:] + "\n")
+
+
+def _label(label: inputs.Label | float) -> str:
+    return f"{label:.6g}" if isinstance(label, float) else ",".join(inputs.parts(label))
 
 
 def _cell(value: Any) -> str:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from ulmus.corpus.labels import Labels
+from ulmus.corpus.numbers import Targets, look_like_numbers
 from ulmus.corpus.saved_lists import looks_saved
 from ulmus.errors import DataError
 
@@ -23,20 +24,38 @@ __all__ = ["doubts"]
 _MANY = 100  # classes; an error if most of so many have one document each
 _SOME = 20  # classes; a warning if most of so many have one document each
 _SHOWN = 5  # names in a message
+REGRESSION = "--task regression (in Python: TextRegressor)"
 
 
-def doubts(texts: Sequence[str], labels: Labels) -> list[str]:
-    """Warning sentences about N texts and their labels.
+def doubts(texts: Sequence[str], labels: Targets) -> list[str]:
+    """Warning sentences about N texts and their labels; none about numbers (regression).
 
     Raises DataError if most documents have a class of their own, if texts and labels are swapped, if the labels are
     lists saved as text, or if all classes are one word but for case and white space.
     """
+    if not isinstance(labels, Labels):
+        return []
     if not labels.counts().any():
         raise DataError("no text has a label: all label columns are 0. Check the label columns.")
-    warnings = [*_saved(labels), *_swapped(texts, labels), *_nearly_unique(labels), *_alike(labels.classes)]
+    warnings = [
+        *_numbers(labels),
+        *_saved(labels),
+        *_swapped(texts, labels),
+        *_nearly_unique(labels),
+        *_alike(labels.classes),
+    ]
     if never := [name for name, n in zip(labels.classes, labels.counts(), strict=True) if n == 0]:
         warnings.append(f"No text has the label {_listed(never)}: it cannot be learned.")
     return warnings
+
+
+def _numbers(labels: Labels) -> Iterable[str]:
+    """Single labels such as 0.25, 0.5 and 0.75."""
+    if not labels.multi_label and look_like_numbers(labels.classes):
+        yield (
+            f"The labels look like numbers: {_listed(labels.classes)}. Each is treated as one class; to predict "
+            f"numbers use {REGRESSION}."
+        )
 
 
 def _saved(labels: Labels) -> Iterable[str]:
@@ -69,8 +88,13 @@ def _nearly_unique(labels: Labels) -> Iterable[str]:
     )
     if len(counts) >= _MANY:
         raise DataError(
-            f"{message} A class cannot be learned from one text. Is this the right label column, or does it hold ids, "
-            "titles or dates? Otherwise remove the rare classes, or give at least two texts of each."
+            f"{message} A class cannot be learned from one text. "
+            + (
+                f"Is this the right label column? It looks like numbers: to predict those use {REGRESSION}."
+                if look_like_numbers(labels.classes)
+                else "Is this the right label column, or does it hold ids, titles or dates? Otherwise remove the rare "
+                "classes, or give at least two texts of each."
+            )
         )
     yield f"{message} Is this the right label column?"
 

@@ -13,7 +13,15 @@ import numpy as np
 
 from ulmus.errors import UsageError
 
-__all__ = ["as_list", "as_texts", "as_weights", "missing", "others", "readable"]
+__all__ = [
+    "as_groups",
+    "as_list",
+    "as_texts",
+    "as_weights",
+    "missing",
+    "others",
+    "readable",
+]
 
 
 def as_list(values: Any, what: str = "texts") -> list[Any]:
@@ -53,6 +61,15 @@ def _shape(values: Any) -> str:
 def as_texts(values: Any, what: str = "texts") -> list[str]:
     """A list of str; a missing value (None, NaN, NA) is an empty text. Raises UsageError for any other type."""
     return [_text(value, what, i) for i, value in enumerate(as_list(values, what))]
+
+
+def as_groups(values: Any, length: int) -> np.ndarray:
+    """A number (length,) for each value of a column; equal values have the same. Raises UsageError: another length."""
+    rows = as_list(values, "groups")
+    if len(rows) != length:
+        raise UsageError(f"groups: expected one value for each of {length} texts, got {len(rows)}.")
+    numbers: dict[Any, int] = {}
+    return np.array([numbers.setdefault(row, len(numbers)) for row in rows], np.int64)
 
 
 def others(texts: list[str], *known: list[str]) -> list[str]:

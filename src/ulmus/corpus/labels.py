@@ -93,6 +93,10 @@ class Labels:
             _check(name)
         return cls(found.names or tuple(range(found.target.shape[1])), found.target, True)
 
+    def like(self, values: Any) -> Labels:
+        """Labels of other documents, with the same classes. Raises as `of`."""
+        return Labels.of(values, self.classes, self.multi_label)
+
     def rows(self, index: np.ndarray) -> Labels:
         """The labels of the documents `index` (n,), with the same classes."""
         return Labels(self.classes, self.target[index], self.multi_label)

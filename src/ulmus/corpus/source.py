@@ -8,7 +8,6 @@ Memory: one block, whatever the size of the file. Does not know what a token is.
 
 from __future__ import annotations
 
-import math
 import re
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from ulmus.corpus.arrow import read_arrow, read_parquet
+from ulmus.corpus.cells import Label, label_of, text_of_cell, weight_of
 from ulmus.corpus.delimited import read_delimited
 from ulmus.corpus.dialect import Dialect, guess
 from ulmus.corpus.documents import guess_documents, texts_of, whole
@@ -25,11 +25,11 @@ from ulmus.corpus.folders import labelled_files
 from ulmus.corpus.indicators import is_set
 from ulmus.corpus.jsonlines import read_jsonl
 from ulmus.corpus.sample import Sample, sample_of
-from ulmus.corpus.saved_lists import saved_list
 from ulmus.corpus.schema import USUAL_TEXT, Cells
 from ulmus.corpus.signatures import table_format
 from ulmus.corpus.streams import existing
 from ulmus.errors import DataError, DataWarning, UsageError
+from ulmus.fields import join_fields, join_pair
 
 __all__ = ["FIRST_WORD", "FIRST_WORD_TO_COLON", "Record", "Source", "read", "read_batches", "resolved"]
 
@@ -41,7 +41,6 @@ _DELIMITED = ("csv", "tsv")
 _FASTTEXT = "__label__"
 _FASTTEXT_LABEL = re.compile(rf"(?<!\S){_FASTTEXT}(\S+)\s?")
 _SPACE = re.compile("[ \\t]")
-Label = str | tuple[str, ...] | None
 
 
 @dataclass(frozen=True)
@@ -60,6 +59,7 @@ class Source:
 
     text: column names, or numbers from "0" if there is no header; none means the common name (`text`, `review` ...) or
     the only column.
+    text_b: with `text`, the columns of the second text of a pair; several columns of one side are joined by spaces.
     label: column name or number; several columns hold 0 or 1, each for the class it is named after (multi-label);
     for plain text "first-word" or "first-word-to-colon"; in folders the label is the folder's name.
     label_delimiter: separates several labels in one cell (multi-label); lists saved as text are parsed.
@@ -86,16 +86,24 @@ class Source:
     encoding: str = "auto"
     documents: str = "auto"
     split: str | None = None
+    text_b: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         _one_of("format", self.format, FORMATS)
         _one_of("header", self.header, ("auto", "yes", "no"))
         _one_of("documents", self.documents, ("auto", "line", "blank"))
+        if self.text_b and not self.text:
+            raise UsageError("pairs need both columns: give --text COL with --text-b COL.")
 
     @property
     def columns(self) -> tuple[str, ...]:
         """The text columns as a tuple, even if given as a single string."""
         return (self.text,) if isinstance(self.text, str) else tuple(self.text)
+
+    @property
+    def pairs(self) -> bool:
+        """Whether every record is a pair of texts, joined into one."""
+        return bool(self.text_b)
 
     @property
     def label_columns(self) -> tuple[str, ...]:
@@ -215,7 +223,7 @@ def _wanted(source: Source) -> list[str]:
     """The requested columns, text first."""
     weight = [] if source.weight is None else [source.weight]
     split = [] if source.split is None else ["split"]
-    return [*source.columns, *source.label_columns, *weight, *source.keep, *split]
+    return [*source.columns, *source.text_b, *source.label_columns, *weight, *source.keep, *split]
 
 
 def _cells(source: Source, path: Path, kind: str, chosen: list[str]) -> Iterator[Cells]:
@@ -261,31 +269,31 @@ def _usual(names: Sequence[str], path: Path) -> str:
 
 def _row_reader(source: Source, path: Path) -> Callable[[tuple[Any, ...]], Record | None]:
     """A function from a row (text columns, label, weight, kept, split; those requested) to its record."""
-    fields = max(1, len(source.columns))
+    first = max(1, len(source.columns))
+    fields = first + len(source.text_b)
     at_weight = fields + len(source.label_columns)
     at_keep = at_weight + (source.weight is not None)
 
     def to_record(row: tuple[Any, ...]) -> Record | None:
         if source.split is not None and str(row[-1]) != source.split:
             return None
-        texts = [_cell(value) for value in row[:fields]]
-        text = texts[0] if fields == 1 else " ".join(f"xxfld {i} {text}" for i, text in enumerate(texts, 1))
+        texts = [text_of_cell(value) for value in row[:fields]]
+        if source.pairs:
+            text = join_pair(" ".join(texts[:first]), " ".join(texts[first:]))
+        else:
+            text = texts[0] if fields == 1 else join_fields(texts)
         label = _labels(row[fields:at_weight], source, path)
-        weight = _weight(row[at_weight], path) if source.weight is not None else 1.0
+        weight = weight_of(row[at_weight], path) if source.weight is not None else 1.0
         return Record(text, label, weight, row[at_keep : at_keep + len(source.keep)])
 
     return to_record
 
 
-def _cell(value: Any) -> str:
-    return value if isinstance(value, str) else "" if value is None else str(value)
-
-
 def _labels(cells: tuple[Any, ...], source: Source, path: Path) -> Label:
     """The label of a row: that of one cell, or the names of the columns that are 1; None if all are empty."""
     if not isinstance(source.label, tuple):
-        return _label(cells[0], source.label_delimiter) if cells else None
-    empty = [name for name, cell in zip(source.label, cells, strict=True) if not _cell(cell).strip()]
+        return label_of(cells[0], source.label_delimiter) if cells else None
+    empty = [name for name, cell in zip(source.label, cells, strict=True) if not text_of_cell(cell).strip()]
     if len(empty) == len(cells):
         return None
     if empty:
@@ -297,29 +305,6 @@ def _labels(cells: tuple[Any, ...], source: Source, path: Path) -> Label:
         return tuple(name for name, cell in zip(source.label, cells, strict=True) if is_set(cell, name))
     except UsageError as error:
         raise UsageError(f"{path}: {error}") from error
-
-
-def _label(value: Any, delimiter: str | None) -> Label:
-    """The label in a cell: empty is None, or () with a delimiter; a list is multi-label; null is None."""
-    if value is None:
-        return None
-    if isinstance(value, list | tuple):
-        return tuple(_cell(item) for item in value)
-    if delimiter is not None and (saved := saved_list(_cell(value))) is not None:
-        return saved
-    if delimiter is not None:
-        return tuple(part.strip() for part in _cell(value).split(delimiter) if part.strip())
-    return _cell(value).strip() or None
-
-
-def _weight(value: Any, path: Path) -> float:
-    try:
-        weight = float(value)
-    except (TypeError, ValueError):
-        weight = math.nan
-    if not 0 <= weight < math.inf:
-        raise DataError(f"weight: expected a number of at least 0, got {value!r} in {path}.")
-    return weight
 
 
 def _read_text(source: Source, path: Path) -> Iterator[Record]:
@@ -346,7 +331,7 @@ def _read_text(source: Source, path: Path) -> Iterator[Record]:
         if source.label == FIRST_WORD_TO_COLON:
             labels = [word.partition(":")[0] for word in labels]
         label = (labels[0] if len(labels) == 1 else labels) if labels else None
-        yield Record(text, _label(label, source.label_delimiter))
+        yield Record(text, label_of(label, source.label_delimiter))
 
 
 def _marked(line: str) -> tuple[list[str], str]:
@@ -385,10 +370,17 @@ def _read_folder(source: Source, path: Path) -> Iterator[Record]:
 
 
 def _no_columns(source: Source, path: Path) -> None:
-    """Raise UsageError if columns are to be kept (--keep)."""
+    """Raise UsageError if columns are to be kept (--keep), or hold the second text of a pair."""
+    if source.pairs:
+        raise UsageError(
+            f"{path} is read as plain text, which has no columns for pairs of texts (--text-b). Give a table, or its "
+            "--format."
+        )
     if source.keep:
         names = ", ".join(map(repr, source.keep))
-        raise UsageError(f"{path} is read as plain text, which has no column {names} to keep (--keep).")
+        raise UsageError(
+            f"{path} is read as plain text, which has no column {names} to keep (--keep) or to group by (--group)."
+        )
 
 
 def _one_of(name: str, value: str | None, allowed: Sequence[str]) -> None:

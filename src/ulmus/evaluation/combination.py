@@ -5,13 +5,15 @@ How: each part's probabilities are first sharpened or flattened by one exponent 
 b log p_counts, normalised. Both steps are convex. A penalty worth the evidence of a few documents pulls the exponents
 towards 1 and the weight towards its prior: ten documents hardly change them, a thousand decide. a or b can be exactly
 0: a part that adds nothing is left out.
+Regression mixes predictions in standard deviations, by squared errors, in the same way.
 Costs: milliseconds. Knows no text and no model: probabilities (N, C) in and out. N documents, C classes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -19,7 +21,7 @@ from scipy.optimize import minimize
 
 from ulmus.config import check_range
 from ulmus.errors import DataError
-from ulmus.evaluation.objectives import MULTI_LABEL, SINGLE_LABEL, Objective, objective_of
+from ulmus.evaluation.objectives import SINGLE_LABEL, Objective, objective_of
 
 __all__ = ["Combination", "counts_alone", "fit_weight"]
 
@@ -33,25 +35,32 @@ FLOOR = 1e-6  # distance that probabilities keep from 0 and 1: one unbounded los
 class Combination:
     """log p = exponent_lm * log p_lm + exponent_counts * log p_counts, normalised over the classes.
 
-    For multi-label targets the same is done with each label's log odds. `weight` is the language model's relative
-    weight, 0 (word counts only) .. 1 (language model only): its part of the spread of the classes' combined scores.
-    Plain numbers: `dataclasses.asdict` stores it, `Combination(**d)` restores it. Raises ConfigError for a number out
-    of range.
+    For multi-label targets the same is done with each label's log odds, for regression with the predictions. `weight`
+    is the language model's relative weight, 0 (word counts only) .. 1 (language model only): its part of the spread of
+    the classes' combined scores. Raises ConfigError for a number out of range.
     """
 
     weight: float = 0.5
     exponent_lm: float = 0.5
     exponent_counts: float = 0.5
-    multi_label: bool = False
+    objective: Objective = SINGLE_LABEL  # whose probabilities are combined
 
     def __post_init__(self) -> None:
         check_range(self, "weight", 0, 1)
         check_range(self, "exponent_lm exponent_counts", 0, LARGEST)
 
-    @property
-    def objective(self) -> Objective:
-        """The objective whose probabilities are combined."""
-        return MULTI_LABEL if self.multi_label else SINGLE_LABEL
+    def stored(self) -> dict[str, Any]:
+        """Plain numbers for a manifest; `restore` reads them."""
+        numbers = {name: getattr(self, name) for name in ("weight", "exponent_lm", "exponent_counts")}
+        return numbers | {"multi_label": self.objective.multi_label}
+
+    @classmethod
+    def restore(cls, entries: Mapping[str, Any], objective: Objective) -> Combination:
+        """The inverse of `stored`. Raises KeyError, TypeError, ValueError: other entries, or another objective."""
+        if entries["multi_label"] is not objective.multi_label:
+            raise ValueError("parts that disagree on multi-label")
+        weight, lm, counts = (float(entries[name]) for name in ("weight", "exponent_lm", "exponent_counts"))
+        return cls(weight, lm, counts, objective)
 
     def combine(self, p_lm: ArrayLike, p_counts: ArrayLike) -> Floats:
         """Combined probabilities (N, C) float64 of two parts (N, C); rows sum to 1 unless multi-label.
@@ -65,7 +74,7 @@ class Combination:
 
 def counts_alone(combination: Combination) -> Combination:
     """The combination without its language model: the word counts' probabilities unchanged."""
-    return Combination(0.0, 0.0, 1.0, combination.multi_label)
+    return Combination(0.0, 0.0, 1.0, combination.objective)
 
 
 def fit_weight(
@@ -85,7 +94,6 @@ def fit_weight(
     """
     target = np.asarray(y)
     objective = objective_of(target)
-    multi = objective.multi_label
     if not 0.0 <= prior <= 1.0:
         raise DataError(f"The prior weight of the language model must be between 0 and 1, got {prior}.")
     lm, counts = _scores(p_lm, p_counts, objective)
@@ -94,7 +102,7 @@ def fit_weight(
             f"Expected one target for each of {len(lm)} documents, got targets of shape {target.shape}."
         )
     if len(target) == 0:
-        return Combination(prior, prior, 1.0 - prior, multi)
+        return Combination(prior, prior, 1.0 - prior, objective)
     s_lm, s_counts = (_sharpness(part, target, objective, prior_strength) for part in (lm, counts))
     a, b = _minimum(
         lambda v: objective.loss(v[0] * s_lm * lm + v[1] * s_counts * counts, target),
@@ -103,13 +111,13 @@ def fit_weight(
     ) * [s_lm, s_counts]
     spread_lm, spread_counts = a * objective.spread(lm), b * objective.spread(counts)
     if spread_lm + spread_counts <= 0:  # neither part is informative: predict a uniform distribution
-        return Combination(prior, 0.0, 0.0, multi)
+        return Combination(prior, 0.0, 0.0, objective)
     weight = spread_lm / (spread_lm + spread_counts)
     if weight < NEGLIGIBLE:
-        return Combination(0.0, 0.0, s_counts, multi)
+        return Combination(0.0, 0.0, s_counts, objective)
     if weight > 1 - NEGLIGIBLE:
-        return Combination(1.0, s_lm, 0.0, multi)
-    return Combination(float(weight), float(a), float(b), multi)
+        return Combination(1.0, s_lm, 0.0, objective)
+    return Combination(float(weight), float(a), float(b), objective)
 
 
 def _sharpness(scores: Floats, target: NDArray[np.generic], objective: Objective, strength: float) -> float:
@@ -131,14 +139,11 @@ def _minimum(loss: Callable[[Floats], float], *, start: Floats, strength: float)
 
 
 def _scores(p_lm: ArrayLike, p_counts: ArrayLike, objective: Objective) -> tuple[Floats, Floats]:
-    """Probabilities (N, C) of both parts -> log probabilities (N, C), or log odds if multi-label.
-
-    Raises DataError when the shapes differ.
-    """
-    parts = [np.clip(np.asarray(p, np.float64), FLOOR, 1 - FLOOR) for p in (p_lm, p_counts)]
+    """Probabilities (N, C) of both parts -> their scores (N, C). Raises DataError when the shapes differ."""
+    parts = [np.asarray(p, np.float64) for p in (p_lm, p_counts)]
     if parts[0].shape != parts[1].shape or parts[0].ndim != 2:
         raise DataError(
             f"Both parts must give probabilities (N, C) for the same documents and classes, got "
             f"{parts[0].shape} and {parts[1].shape}."
         )
-    return objective.scores(parts[0]), objective.scores(parts[1])
+    return objective.scores(parts[0], FLOOR), objective.scores(parts[1], FLOOR)

@@ -1,116 +1,68 @@
-"""The objective of a classifier: exactly one class per document, or any number of labels.
+"""The objective of a model: exactly one class per document, any number of labels, or a number (regression).
 
-One value, `SINGLE_LABEL` or `MULTI_LABEL`, defines everything that depends on it: the activation, the decision, the
-loss and the metrics. No other code distinguishes the two cases.
-Targets are class numbers (N,) or, if multi-label, zeros and ones (N, C).
+One value, `SINGLE_LABEL`, `MULTI_LABEL` or a `Regression`, defines everything that depends on it: the activation, the
+decision, the loss and the metrics. No other code distinguishes the cases.
+Targets are class numbers (N,) int, zeros and ones (N, C) int if multi-label, and for regression (`regression.py`)
+standardised numbers (N, 1) float, whose "probabilities" (N, 1) are predictions in the same units.
 Costs: milliseconds. Knows no text, no model, no tensor. Axes: N documents, C classes, K outputs of a linear model.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, log_softmax, softmax
 
 from ulmus.evaluation import metrics
+from ulmus.evaluation.metrics import Interval, paired_bootstrap
+from ulmus.evaluation.objective import FLOOR, HALF, Floats, Objective, Target
+from ulmus.evaluation.regression import REGRESSION, Regression
 
-__all__ = ["MULTI_LABEL", "SINGLE_LABEL", "Objective", "objective_of"]
+__all__ = ["MULTI_LABEL", "REGRESSION", "SINGLE_LABEL", "Objective", "Regression", "objective_of", "restored"]
 
-Floats = NDArray[np.float64]
-Target = NDArray[Any]
-HALF = 0.5
 THRESHOLDS = np.arange(0.05, 0.96, 0.01)
 CAUTION = 50  # documents: weight of the default threshold, a half, in `best_threshold`
 ROUNDS = 20  # iterations that fit the class weights of soft labels
-FLOOR = 1e-12
 
 
-class Objective(Protocol):
-    """The interface of single-label and multi-label classification; both are stateless values."""
+class _Classes:
+    """What both kinds of classification share."""
 
-    @property
-    def name(self) -> str:
-        """`single-label` or `multi-label`."""
+    numeric: ClassVar[bool] = False
+    multi_label: bool
 
-    @property
-    def multi_label(self) -> bool:
-        """Whether a document may have any number of labels."""
-
-    @property
-    def fewest_classes(self) -> int:
-        """The smallest number of classes with which there is something to decide."""
-
-    # -- targets -------------------------------------------------------------------------------------------------
-
-    def target(self, members: list[list[int]], classes: int) -> NDArray[np.int64]:
-        """Class numbers of each of N documents -> targets (N,) or (N, C) int64."""
-
-    def hot(self, target: Target, classes: int) -> NDArray[np.float32]:
-        """Targets -> (N, C): 1 for the classes of a document, else 0."""
-
-    def counts(self, target: Target, classes: int) -> NDArray[np.int64]:
-        """Number of documents of each class, (C,)."""
-
-    def balanced(self, target: Target, classes: int) -> Floats:
-        """Class weights (C,) that give all classes the same total weight, as scikit-learn's "balanced"."""
-
-    # -- probabilities -------------------------------------------------------------------------------------------
-
-    def probabilities(self, scores: Floats) -> Floats:
-        """Scores (N, K) -> probabilities (N, C); K is 1 if two classes share one score."""
-
-    def scores(self, proba: Floats) -> Floats:
-        """Probabilities (N, C) strictly between 0 and 1 -> scores (N, C): logarithms, or log odds."""
-
-    def loss(self, scores: Floats, target: Target) -> float:
-        """Log loss of scores (N, C) in nats, summed over the documents (and labels)."""
-
-    def spread(self, scores: Floats) -> float:
-        """Mean spread of the scores (N, C): how strongly they separate the classes (multi-label: yes from no)."""
-
-    def confidence(self, proba: Floats) -> Floats:
-        """Confidence (N,) of probabilities (N, C), for ranking documents: only the order is meaningful."""
-
-    def likeliest(self, proba: Floats) -> NDArray[np.int64]:
-        """The most probable class (N,); always 0 if multi-label."""
-
-    def soft_labels(self, proba: Floats, power: float) -> NDArray[np.float32]:
-        """Probabilities (N, C) raised to `power` and normalised over the classes (multi-label: over yes and no).
-
-        Class weights keep each class as frequent as before; without them the most frequent class would absorb the
-        others, because uncertain documents lean towards it (iterative proportional fitting: Deming & Stephan 1940).
-        """
-
-    # -- decisions -----------------------------------------------------------------------------------------------
-
-    def decide(self, proba: Floats, threshold: float = HALF) -> NDArray[np.int64]:
-        """The most probable class (N,); multi-label: zeros and ones (N, C), 1 from a probability of `threshold` on."""
-
-    def best_threshold(self, target: Target, proba: Floats) -> float:
-        """The threshold, 0..1, with the highest micro F1; single-label: 0.5.
-
-        If labels are rare, calibrated probabilities are mostly below a half, and the best F1 requires labels that are
-        more likely wrong than right (Lipton et al. 2014). One number for all labels, closer to a half the fewer
-        documents there are.
-        """
-
-    def right(self, target: Target, decided: Target) -> Floats:
-        """Score of each document, (N,): 0 or 1; multi-label: the F1 of its labels, 1 if none are expected or given."""
+    def gain(self, target: Target, decided: Target, baseline: Target, *, seed: int) -> Interval:
+        return paired_bootstrap(self.right(target, decided), self.right(target, baseline), seed=seed)
 
     def report(self, target: Target, proba: Floats, threshold: float = HALF) -> dict[str, float]:
-        """`metrics.decision_scores`, and log_loss and calibration_error."""
+        return metrics.decision_scores(target, self.decide(proba, threshold)) | {
+            "log_loss": metrics.log_loss(target, proba),
+            "calibration_error": metrics.calibration_error(target, proba),
+        }
+
+    def stored(self) -> dict[str, Any]:
+        return {"multi_label": self.multi_label}
+
+    def right(self, target: Target, decided: Target) -> Floats:
+        raise NotImplementedError
+
+    def decide(self, proba: Floats, threshold: float = HALF) -> NDArray[np.int64]:
+        raise NotImplementedError
 
 
 @dataclass(frozen=True)
-class _SingleLabel:
+class _SingleLabel(_Classes):
     """Each document has exactly one class."""
 
     name: str = "single-label"
     multi_label: bool = False
     fewest_classes: int = 2
+    cost: str = "cross-entropy"
+    measure: str = "accuracy"
 
     def target(self, members: list[list[int]], classes: int) -> NDArray[np.int64]:  # noqa: ARG002
         return np.array([number for (number,) in members], np.int64)
@@ -124,13 +76,25 @@ class _SingleLabel:
     def balanced(self, target: Target, classes: int) -> Floats:
         return np.asarray(len(target) / (classes * np.maximum(self.counts(target, classes), 1)))
 
+    def among(self, target: Target, known: NDArray[np.int64]) -> Target:
+        return np.searchsorted(known, target)
+
+    def outputs(self, classes: int) -> int:
+        return 1 if classes == 2 else classes
+
+    def strata(self, target: Target) -> NDArray[np.int64]:
+        return np.asarray(target)
+
+    def only_there(self, target: Target, held: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        return ~np.isin(target, target[~held])
+
     def probabilities(self, scores: Floats) -> Floats:
         if scores.shape[1] == 1:
             return np.asarray(np.column_stack([expit(-scores[:, 0]), expit(scores[:, 0])]))
         return np.asarray(softmax(scores, axis=1))
 
-    def scores(self, proba: Floats) -> Floats:
-        return np.asarray(np.log(proba))
+    def scores(self, proba: Floats, floor: float = FLOOR) -> Floats:
+        return np.asarray(np.log(np.clip(proba, floor, 1 - floor)))
 
     def loss(self, scores: Floats, target: Target) -> float:
         logp = log_softmax(scores, axis=1)
@@ -162,20 +126,19 @@ class _SingleLabel:
     def right(self, target: Target, decided: Target) -> Floats:
         return np.asarray(target == decided, np.float64)
 
-    def report(self, target: Target, proba: Floats, threshold: float = HALF) -> dict[str, float]:
-        return metrics.decision_scores(target, self.decide(proba, threshold)) | {
-            "log_loss": metrics.log_loss(target, proba),
-            "calibration_error": metrics.calibration_error(target, proba),
-        }
+    def named(self, decided: Target, classes: Sequence[Any]) -> list[Any]:
+        return [classes[k] for k in decided]
 
 
 @dataclass(frozen=True)
-class _MultiLabel:
+class _MultiLabel(_Classes):
     """Each label is a separate yes/no decision; a document may have none."""
 
     name: str = "multi-label"
     multi_label: bool = True
     fewest_classes: int = 1
+    cost: str = "binary-cross-entropy"
+    measure: str = "F1"
 
     def target(self, members: list[list[int]], classes: int) -> NDArray[np.int64]:
         target = np.zeros((len(members), classes), np.int64)
@@ -193,12 +156,28 @@ class _MultiLabel:
         counts = np.maximum(self.counts(target, classes), 1)
         return np.asarray((len(target) - counts) / counts)
 
+    def among(self, target: Target, known: NDArray[np.int64]) -> Target:
+        return np.asarray(target[:, known])
+
+    def outputs(self, classes: int) -> int:
+        return classes
+
+    def strata(self, target: Target) -> NDArray[np.int64]:
+        # the rarest label of a document, so that rare labels are spread evenly too
+        rarity = np.argsort(np.argsort(-target.sum(axis=0), kind="stable"))  # common 0 .. rare C - 1
+        return np.asarray((target * (rarity + 1)).max(axis=1, initial=0))
+
+    def only_there(self, target: Target, held: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        missing = target[~held].sum(axis=0) == 0
+        return np.asarray(target[:, missing].any(axis=1))
+
     def probabilities(self, scores: Floats) -> Floats:
         with np.errstate(over="ignore"):  # exp(1,000) is inf, and 1 / inf is 0, as intended
             return np.asarray(1 / (1 + np.exp(-scores)))
 
-    def scores(self, proba: Floats) -> Floats:
-        return np.asarray(np.log(proba) - np.log1p(-proba))
+    def scores(self, proba: Floats, floor: float = FLOOR) -> Floats:
+        kept = np.clip(proba, floor, 1 - floor)
+        return np.asarray(np.log(kept) - np.log1p(-kept))
 
     def loss(self, scores: Floats, target: Target) -> float:
         return float((np.logaddexp(0.0, scores) - target.astype(np.float64) * scores).sum())
@@ -238,11 +217,8 @@ class _MultiLabel:
         both, either = (decided & target).sum(axis=1), decided.sum(axis=1) + target.sum(axis=1)
         return np.where(either == 0, 1.0, 2 * both / np.maximum(either, 1))
 
-    def report(self, target: Target, proba: Floats, threshold: float = HALF) -> dict[str, float]:
-        return metrics.decision_scores(target, self.decide(proba, threshold)) | {
-            "log_loss": metrics.log_loss(target, proba),
-            "calibration_error": metrics.calibration_error(target, proba),
-        }
+    def named(self, decided: Target, classes: Sequence[Any]) -> list[Any]:
+        return [tuple(classes[int(k)] for k in np.flatnonzero(row)) for row in decided]
 
 
 SINGLE_LABEL: Objective = _SingleLabel()
@@ -250,8 +226,17 @@ MULTI_LABEL: Objective = _MultiLabel()
 
 
 def objective_of(target: Target) -> Objective:
-    """The objective of targets: single-label for class numbers (N,), multi-label for zeros and ones (N, C)."""
+    """The objective of targets: class numbers (N,), zeros and ones (N, C) if multi-label, floats for regression."""
+    if np.issubdtype(target.dtype, np.floating):
+        return REGRESSION
     return MULTI_LABEL if target.ndim == 2 else SINGLE_LABEL
+
+
+def restored(entries: Mapping[str, Any]) -> Objective:
+    """The objective of a manifest. Raises KeyError, TypeError, ValueError: missing or impossible entries."""
+    if "numbers" not in entries:
+        return MULTI_LABEL if entries["multi_label"] else SINGLE_LABEL
+    return Regression.restore(entries["numbers"])
 
 
 def _between(share: Floats) -> Floats:

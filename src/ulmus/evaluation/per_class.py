@@ -91,7 +91,7 @@ def confusion(target: np.ndarray, guess: np.ndarray, classes: int) -> np.ndarray
 
 def unmeasured(target: np.ndarray, names: Sequence[Any]) -> list[Any]:
     """The classes without documents, for which there are no scores; `target` is (N,) or (N, C)."""
-    support = target.sum(axis=0) if target.ndim == 2 else np.bincount(target, minlength=len(names))
+    support = objective_of(target).counts(target, len(names))
     return [name for name, n in zip(names, support, strict=True) if n == 0]
 
 

@@ -9,11 +9,22 @@ import hashlib
 import heapq
 import math
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["held_out", "held_out_for_perplexity", "repeats", "share_seen", "sketch", "spread_folds"]
+from ulmus.evaluation.objectives import objective_of
+
+__all__ = [
+    "held_out",
+    "held_out_for_perplexity",
+    "repeats",
+    "same_texts",
+    "share_seen",
+    "sketch",
+    "spread_folds",
+]
 
 MOST_HELD = 2_000  # documents, at most, in the held-out set of a classifier
 SKETCHED = 256  # hashes in a sketch
@@ -35,34 +46,64 @@ def held_out_for_perplexity(lengths: np.ndarray, seed: int) -> tuple[np.ndarray,
 
 
 def held_out(
-    target: NDArray[np.int64], seed: int, texts: Sequence[str] = ()
+    target: NDArray[Any],
+    seed: int,
+    texts: Sequence[str] = (),
+    *,
+    groups: NDArray[np.int64] | None = None,
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Document numbers of the training and the held-out set: a fifth, at most 2,000; none of fewer than 200.
 
-    `target` holds class numbers (N,) or zeros and ones (N, C). Single-label sets are stratified by class; the only
-    example of a class is never held out. Documents with the same text stay together.
+    `target` holds class numbers (N,), zeros and ones (N, C), or numbers (N, 1). Single-label sets are stratified by
+    class, numbers by their range; the only example of a class is never held out. Documents with the same text stay
+    together, and with `groups` (N,) instead those with the same number in it: whole groups are drawn at random.
     """
     n = len(target)
     everything = np.arange(n)
     if n < FEWEST_LABELS:
         return everything, everything[:0]
     share = min(0.2, MOST_HELD / n)
-    rng = np.random.default_rng(seed)
-    order = rng.permutation(n)
-    held = np.zeros(n, bool)
-    if target.ndim == 2:
-        held[order[: int(share * n)]] = True
+    rng, objective = np.random.default_rng(seed), objective_of(target)
+    if groups is not None:
+        held, same = _whole_groups(groups, share * n, rng), groups
     else:
-        for k in range(int(target.max()) + 1):
-            mine = order[target[order] == k]
-            held[mine[: round(share * len(mine))]] = True
-    numbers: dict[str, int] = {}
-    same = np.array(
-        [numbers.setdefault(text.strip(), i) for i, text in enumerate(texts)] if texts else everything
-    )
-    held = held[same] & ~_only_there(target, held[same])
+        strata = np.zeros(n, np.int64) if objective.multi_label else objective.strata(target)
+        held, same = _spread(strata, share, rng), same_texts(texts) if texts else everything
+        held = held[same]
+    held &= ~objective.only_there(target, held)
     held = ~np.isin(same, same[~held])
     return everything[~held], everything[held]
+
+
+def _spread(strata: NDArray[np.int64], share: float, rng: np.random.Generator) -> NDArray[np.bool_]:
+    """A share of the documents of each stratum (N,), at random: whether each, (N,), is drawn."""
+    order = rng.permutation(len(strata))
+    drawn = np.zeros(len(strata), bool)
+    for k in range(int(strata.max()) + 1):
+        mine = order[strata[order] == k]
+        drawn[mine[: round(share * len(mine))]] = True
+    return drawn
+
+
+def _whole_groups(groups: NDArray[np.int64], wanted: float, rng: np.random.Generator) -> NDArray[np.bool_]:
+    """Whether each document, (N,), is in one of the groups drawn at random: `wanted` documents at most.
+
+    If every group is larger, one that is as small as any is drawn, but never the only group.
+    """
+    numbers, inverse, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    chosen, room = np.zeros(len(numbers), bool), wanted
+    for k in rng.permutation(len(numbers)):
+        if sizes[k] <= room:
+            chosen[k], room = True, room - sizes[k]
+    if not chosen.any() and len(numbers) > 1:
+        chosen[sizes.argmin()] = True
+    return np.asarray(chosen[inverse])
+
+
+def same_texts(texts: Sequence[str]) -> NDArray[np.int64]:
+    """A number (N,) for each text: that of the first one that is equal but for white space at both ends."""
+    numbers: dict[str, int] = {}
+    return np.array([numbers.setdefault(text.strip(), i) for i, text in enumerate(texts)], np.int64)
 
 
 def repeats(texts: Sequence[str], known: Sequence[str]) -> NDArray[np.bool_]:
@@ -96,28 +137,16 @@ def _hash(text: str) -> int:
     return int.from_bytes(hashlib.blake2b(data, digest_size=6).digest(), "big")
 
 
-def _only_there(target: NDArray[np.int64], held: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Whether each document, (N,), has a label that no document outside `held` (N,) has."""
-    if target.ndim == 2:
-        missing = target[~held].sum(axis=0) == 0
-        return np.asarray(target[:, missing].any(axis=1))
-    return ~np.isin(target, target[~held])
-
-
 def spread_folds(
-    target: NDArray[np.int64], *, folds: int, seed: int, same: NDArray[np.int64] | None = None
+    target: NDArray[Any], *, folds: int, seed: int, same: NDArray[np.int64] | None = None
 ) -> NDArray[np.int64]:
-    """Fold number (N,) of each document, at random; every class is spread evenly over the folds.
+    """Fold number (N,) of each document, at random; every class, or range of numbers, is spread evenly.
 
     Documents with equal numbers in `same` (N,) stay together.
     """
     rng = np.random.default_rng(seed)
     order = rng.permutation(len(target))
-    if target.ndim == 2:  # by the document's rarest label, so that rare labels are spread evenly too
-        rarity = np.argsort(np.argsort(-target.sum(axis=0), kind="stable"))  # common 0 .. rare C - 1
-        key = (target * (rarity + 1)).max(axis=1, initial=0)
-    else:
-        key = target
+    key = objective_of(target).strata(target)
     order = order[np.argsort(key[order], kind="stable")]
     fold_of = np.empty(len(target), np.int64)
     fold_of[order] = np.arange(len(target)) % min(folds, len(target))

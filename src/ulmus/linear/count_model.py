@@ -1,10 +1,10 @@
-"""Counted texts and targets -> class probabilities: the word-count classifier in numbers alone.
+"""Counted texts and targets -> class probabilities, or numbers: the word-count model in numbers alone.
 
-How: logistic regression on TF-IDF and its LSA (`features.py`). What is learnt folds into one weight per n-gram and
-output, because LSA is linear: w = w_counts + basis @ w_lsa. Prediction, storing and explaining use the folded weights
-only; `learner.py` chooses the settings.
+How: logistic (for numbers: ridge) regression on TF-IDF and its LSA (`features.py`). What is learnt folds into one
+weight per n-gram and output, because LSA is linear: w = w_counts + basis @ w_lsa. Prediction, storing and explaining
+use the folded weights only; `learner.py` chooses the settings.
 Costs: seconds to fit, thousands of documents a second to predict. Plain arrays, no pickle.
-Knows no class names, no tensor, no files. Targets are class numbers (N,) or zeros and ones (N, C).
+Knows no class names, no tensor, no files. Targets are those of an objective (`evaluation/objectives.py`).
 Legend: N documents, F n-grams, C classes, K outputs (one a known class, or 1 for two of which one is true).
 """
 
@@ -20,10 +20,12 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix, hstack
 
 from ulmus.errors import BundleError, DataError
-from ulmus.evaluation.objectives import MULTI_LABEL, SINGLE_LABEL, Objective, objective_of
+from ulmus.evaluation.objectives import Objective, objective_of, restored
 from ulmus.linear.features import Counted, CountFeatures
-from ulmus.linear.logistic import STEPS, ClassWeight, fit_logistic
+from ulmus.linear.logistic import STEPS, ClassWeight
 from ulmus.linear.ngrams import Ngrams
+from ulmus.linear.pair_features import PairFeatures
+from ulmus.linear.regression import fit_linear
 
 __all__ = ["CountModel", "CountSettings", "known_targets"]
 
@@ -48,13 +50,14 @@ class CountSettings:
 
 @dataclass(frozen=True)
 class CountModel:
-    """A fitted word-count classifier.
+    """A fitted word-count classifier or regressor, of texts or of pairs of texts.
 
     known: the class numbers in order that had an example; the others get probability 0. classes: C, how many there
-    are. weights (F, K) and bias (K,) float32; of two single-label classes the one output K is the score of the second.
+    are. weights (F, K), or one row for each column of pairs, and bias (K,) float32; of two single-label classes the
+    one output K is the score of the second.
     """
 
-    features: CountFeatures
+    features: CountFeatures | PairFeatures
     objective: Objective
     classes: int
     known: Numbers
@@ -64,7 +67,7 @@ class CountModel:
     @classmethod
     def fit(
         cls,
-        features: CountFeatures,
+        features: CountFeatures | PairFeatures,
         counted: Counted,
         target: Numbers,
         *,
@@ -85,7 +88,7 @@ class CountModel:
         weight = np.ones(len(counted)) if sample_weight is None else sample_weight
         used = np.flatnonzero(np.bincount(counted.x.indices, minlength=counted.x.shape[1]))
         design = hstack([counted.x[:, used], csr_matrix(counted.lsa)], format="csr")
-        coef, bias = fit_logistic(
+        coef, bias = fit_linear(
             design,
             shown,
             weight,
@@ -96,6 +99,11 @@ class CountModel:
         weights = features.basis @ coef[:, len(used) :].T.astype(np.float32)  # (F, L) @ (L, K)
         weights[used] += coef[:, : len(used)].T
         return cls(features, objective, classes, known, weights.astype(np.float32), bias.astype(np.float32))
+
+    @property
+    def pairs(self) -> bool:
+        """Whether it takes joined pairs of texts."""
+        return isinstance(self.features, PairFeatures)
 
     def proba(self, x: csr_matrix) -> Proba:
         """Probabilities (N, C) of counted texts: `x` (N, F) of `features.transform` or `Counted.x`."""
@@ -126,21 +134,24 @@ class CountModel:
 
         N-grams that are longer than any with a weight are left out.
         """
-        kept, names = self.features.kept(), self.features.names()
-        encoded = [names[i].encode() for i in np.flatnonzero(np.concatenate(kept))]
+        features = self.features.single if isinstance(self.features, PairFeatures) else self.features
+        kept, names = features.kept_columns(), features.names()
+        encoded = [names[i].encode() for i in np.flatnonzero(kept)]
         arrays: dict[str, NDArray[Any]] = {
             "ngrams": np.frombuffer(b"".join(encoded), np.uint8).copy(),
             "offsets": np.concatenate([[0], np.cumsum([len(e) for e in encoded])]).astype(np.int64),
-            "idf": self.features.idf[np.concatenate(kept)],
-            "weights": np.ascontiguousarray(self.weights[np.concatenate(kept)]),
+            "idf": features.idf[kept],
+            "weights": np.ascontiguousarray(self.weights[self.features.kept_columns()]),
             "bias": self.bias,
         }
+        if isinstance(self.features, PairFeatures):
+            arrays["basis"] = np.ascontiguousarray(features.basis[kept])
         blocks = [
             {"unit": block.unit, "size": int(mine.sum())}
-            for block, mine in zip(self.features.blocks, kept, strict=True)
+            for block, mine in zip(features.blocks, features.kept(), strict=True)
         ]
         classes = [int(k) for k in self.known]
-        return arrays, {"classes": classes, "multi_label": self.objective.multi_label, "blocks": blocks}
+        return arrays, {"classes": classes, "blocks": blocks} | self.objective.stored()
 
     @classmethod
     def from_arrays(
@@ -153,7 +164,7 @@ class CountModel:
         """
         try:
             known = np.array([int(k) for k in meta["classes"]], np.int64)
-            objective = MULTI_LABEL if meta["multi_label"] else SINGLE_LABEL
+            objective = restored(meta)
             names, start = _decode(arrays["ngrams"], arrays["offsets"]), 0
             features = CountFeatures()
             for block in meta["blocks"]:
@@ -161,25 +172,32 @@ class CountModel:
                 features.blocks.append(Ngrams.from_names(block["unit"], names[start:end]))
                 start = end
             features.idf = np.asarray(arrays["idf"], np.float32)
+            features.basis = np.asarray(arrays.get("basis", features.basis), np.float32)
             weights, bias = (np.asarray(arrays[name], np.float32) for name in ("weights", "bias"))
         except (KeyError, TypeError, ValueError) as error:
             raise BundleError(f"The word counts of the model file are damaged: {error!r}.") from error
-        outputs = 1 if len(known) == 2 and not objective.multi_label else len(known)
+        outputs = objective.outputs(len(known))
+        found = PairFeatures(single=features) if "basis" in arrays else features
+        columns = found.columns if isinstance(found, PairFeatures) else len(names)
         shapes = (features.idf.shape, weights.shape, bias.shape)
-        if shapes != ((len(names),), (len(names), outputs), (outputs,)) or start != len(names):
+        if (
+            shapes != ((len(names),), (columns, outputs), (outputs,))
+            or start != len(names)
+            or len(features.basis) not in (0, len(names))
+        ):
             raise BundleError(
                 f"The word counts of the model file are damaged: {len(names)} n-grams, arrays {shapes}."
             )
         if not len(known) or known[0] < 0 or known[-1] >= classes or np.any(np.diff(known) <= 0):
             raise BundleError("The word counts of the model file are damaged: they are of other classes.")
-        return cls(features, objective, classes, known, weights, bias)
+        return cls(found, objective, classes, known, weights, bias)
 
 
 def known_targets(target: Numbers, classes: int) -> tuple[Numbers, Numbers]:
     """The classes that have an example, and the targets among them alone."""
     objective = objective_of(target)
     known = np.flatnonzero(objective.counts(target, classes))
-    return known, target[:, known] if objective.multi_label else np.searchsorted(known, target)
+    return known, objective.among(target, known)
 
 
 def _decode(ngrams: NDArray[Any], offsets: NDArray[Any]) -> list[str]:

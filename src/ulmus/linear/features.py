@@ -100,6 +100,14 @@ class CountFeatures:
         """The F n-grams in the order of the columns."""
         return [name for block in self.blocks for name in block.names]
 
+    def column_idf(self) -> Floats:
+        """The idf of each column of TF-IDF, (F,)."""
+        return self.idf
+
+    def kept_columns(self) -> NDArray[np.bool_]:
+        """The columns (F,) that a model file needs: those of `kept`."""
+        return np.concatenate(self.kept())
+
     def kept(self) -> list[NDArray[np.bool_]]:
         """Of each unit, the n-grams that are no longer than the longest one with a weight."""
         found, start = [], 0

@@ -18,10 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ulmus.evaluation.objectives import objective_of
-from ulmus.evaluation.splits import spread_folds
+from ulmus.evaluation.splits import same_texts, spread_folds
 from ulmus.linear.count_model import CountModel, CountSettings, known_targets
 from ulmus.linear.features import CountConfig, Counted, CountFeatures
 from ulmus.linear.logistic import out_of_fold
+from ulmus.linear.pair_features import PairFeatures
 from ulmus.linear.selection import Choice, choose
 from ulmus.linear.self_training import ROUNDS, by_topics, joining
 
@@ -37,7 +38,8 @@ STUDENT = 30.0  # C of word counts that learn from texts labelled by topics
 class CountLearner:
     """`texts` (N) are labelled, `unlabeled` ones (M) help to weigh n-grams (idf), to relate them (LSA) and to learn.
 
-    Raises DataError when there are no texts or nothing in them can be counted.
+    With `pairs` each text is a joined pair. Documents with the same number in `groups` (N,) stay in one fold. Raises
+    DataError when there are no texts or nothing in them can be counted.
     """
 
     def __init__(
@@ -47,16 +49,20 @@ class CountLearner:
         *,
         config: CountConfig | None = None,
         settings: CountSettings | None = None,
+        groups: Numbers | None = None,
+        pairs: bool = False,
     ) -> None:
         self.settings = settings or CountSettings()
-        self._n, index = len(texts), CountFeatures(config)
+        index = PairFeatures(config) if pairs else CountFeatures(config)
+        self._n = len(texts)
         self._raw = index.index([*texts, *unlabeled])
-        self.views = index.views(self._raw, more_texts=bool(len(unlabeled)))
+        self.views: Sequence[CountFeatures | PairFeatures] = index.views(
+            self._raw, more_texts=bool(len(unlabeled))
+        )
         self.labelled = [view.prepared(self._raw[: self._n]) for view in self.views]
         rng = np.random.default_rng(index.config.seed)
         self._drawn = self._n + np.sort(rng.permutation(len(unlabeled))[:MOST_MORE])
-        numbers: dict[str, int] = {}
-        self._same = np.array([numbers.setdefault(text.strip(), i) for i, text in enumerate(texts)])
+        self._same = same_texts(texts) if groups is None else groups
 
     def choose(
         self,
@@ -78,8 +84,9 @@ class CountLearner:
             class_weight=self.settings.of_known(known),
             weight=np.ones(len(documents)) if weight is None else weight[documents],
         )
-        several = objective_of(target).multi_label
-        return replace(choice, self_train=choice.self_train and len(self._drawn) > 0 and not several)
+        objective = objective_of(target)
+        teachable = len(self._drawn) > 0 and not (objective.multi_label or objective.numeric)
+        return replace(choice, self_train=choice.self_train and teachable)
 
     def fit(
         self,
@@ -102,7 +109,13 @@ class CountLearner:
         )
 
     def _self_trained(
-        self, features: CountFeatures, counted: Counted, shown: Numbers, *, classes: int, weight: Floats
+        self,
+        features: CountFeatures | PairFeatures,
+        counted: Counted,
+        shown: Numbers,
+        *,
+        classes: int,
+        weight: Floats,
     ) -> CountModel:
         """The classifier of labelled documents (N) and of others that topics, then a student, label."""
         known, numbers = known_targets(shown, classes)

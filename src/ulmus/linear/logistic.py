@@ -87,7 +87,7 @@ def out_of_fold(
     lies in one fold gets 1 / (examples seen + 1) there. `fold_of` (N,): fold numbers from 0 (`spread_folds`).
     """
     objective = objective_of(target)
-    multi = objective.multi_label
+    exclusive = not (objective.multi_label or objective.numeric)
     proba = np.zeros((len(target), classes))
     for fold in np.unique(fold_of):
         train, held = np.flatnonzero(fold_of != fold), np.flatnonzero(fold_of == fold)
@@ -96,9 +96,9 @@ def out_of_fold(
         part = np.full((len(held), classes), rest)
         if seen.sum() >= objective.fewest_classes:
             part[:, seen] = learn(train, held)
-        elif not multi:
+        elif exclusive:
             part[:, seen] = 1.0
-        if not multi:
+        if exclusive:
             part[:, seen] *= 1.0 - rest * (~seen).sum()
         proba[held] = part
     return proba

@@ -22,14 +22,14 @@ from scipy.sparse import csr_matrix, hstack
 from ulmus.evaluation.objectives import objective_of
 from ulmus.evaluation.splits import spread_folds
 from ulmus.linear.features import Counted
-from ulmus.linear.logistic import ClassWeight, fit_logistic, out_of_fold
+from ulmus.linear.logistic import ClassWeight, out_of_fold
+from ulmus.linear.regression import fit_linear, penalties
 from ulmus.linear.self_training import topics
 
 __all__ = ["Choice", "choose"]
 
 Numbers = NDArray[np.int64]
 Floats = NDArray[np.float64]
-PENALTIES = (10.0, 30.0, 100.0)  # C, the inverse of a penalty
 FEWEST = 20  # documents; with fewer nothing is compared
 MOST = 1_500  # documents that are compared on
 FEW = 500
@@ -42,7 +42,7 @@ class Choice:
     """What suits the labels at hand: the number of a view, C, and whether more texts may be labelled by topics."""
 
     view: int = 0
-    C: float = PENALTIES[0]
+    C: float = 10.0
     self_train: bool = False
 
 
@@ -61,8 +61,9 @@ def choose(
     `target`: class numbers (N,) or zeros and ones (N, C), each of the `classes` with an example. `same` (N,): equal
     numbers for equal texts. `C`, where it is given, is not chosen. `weight` (N,): how much each document counts.
     """
-    penalties = (C,) if C is not None else PENALTIES if len(target) <= FEW else PENALTIES[:2]
-    fallback = Choice(C=penalties[0])
+    every = penalties(target)
+    compared = (C,) if C is not None else every if len(target) <= FEW or len(every) > 3 else every[:2]
+    fallback = Choice(C=compared[0])
     shown = _some(len(target))
     if len(np.unique(same[shown])) < FEWEST:
         return fallback
@@ -73,11 +74,9 @@ def choose(
         def learn(train: Numbers, held: Numbers) -> Floats:
             objective = objective_of(target)
             known = np.flatnonzero(objective.counts(target[train], classes))
-            answers = (
-                target[train][:, known] if objective.multi_label else np.searchsorted(known, target[train])
-            )
+            answers = objective.among(target[train], known)
             of_known = class_weight[known] if isinstance(class_weight, np.ndarray) else class_weight
-            coef, bias = fit_logistic(
+            coef, bias = fit_linear(
                 x[train], answers, weight[train], C=penalty, class_weight=of_known, steps=100
             )
             return objective.probabilities(x[held] @ coef.T + bias)
@@ -90,9 +89,9 @@ def choose(
     for number, view in enumerate(views):
         part = view.rows(shown)
         x, z = _axes(part), topics(part.lsa)
-        for penalty in penalties:
+        for penalty in compared:
             words[number, penalty] = loss(x, penalty)
-        for penalty in PENALTIES[:2] if z.shape[1] else ():
+        for penalty in every[:2] if z.shape[1] else ():
             themes[number, penalty] = loss(z, penalty)
     return _best(words, themes, len(views))
 
@@ -146,5 +145,5 @@ def _axes(counted: Counted) -> csr_matrix | Floats:
 def _losses(target: Numbers, proba: Floats) -> Floats:
     """Log loss of each document (N,)."""
     objective = objective_of(target)
-    scores = objective.scores(np.clip(proba, FLOOR, 1 - FLOOR))
+    scores = objective.scores(proba, FLOOR)
     return np.array([objective.loss(scores[i : i + 1], target[i : i + 1]) for i in range(len(target))])

@@ -64,6 +64,11 @@ class EncoderConfig:
         if self.cell not in CELLS:
             raise ConfigError(f"cell: expected one of {', '.join(CELLS)}, got {self.cell!r}.")
 
+    @property
+    def joint_pairs(self) -> bool:
+        """Whether the encoder takes the two texts of a pair as one document; if not, they are encoded one by one."""
+        return False
+
     def widths(self) -> list[int]:
         """Output width of each layer."""
         return [self.hidden] * (self.layers - 1) + [self.embedding]
@@ -92,6 +97,10 @@ class Encoded(NamedTuple):
 
 class EncoderShape(Protocol):
     """What is known of an encoder without its weights."""
+
+    @property
+    def joint_pairs(self) -> bool:
+        """Whether it takes the two texts of a pair as one document; if not, they are encoded one by one."""
 
     def pooled(self) -> int:
         """F, the number of features of a document."""

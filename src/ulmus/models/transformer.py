@@ -87,6 +87,11 @@ class TransformerConfig:
         """D, the number of features of a token."""
         return self.width
 
+    @property
+    def joint_pairs(self) -> bool:
+        """The two texts of a pair are one document to a transformer: its tokenizer separates the fields."""
+        return True
+
     def pooled(self) -> int:
         """F, the number of features of a document."""
         return (MEANS + 1) * self.width

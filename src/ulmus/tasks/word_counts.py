@@ -13,8 +13,9 @@ from typing import Any, Literal, cast
 
 import numpy as np
 
-from ulmus.corpus.columns import as_texts, as_weights
+from ulmus.corpus.columns import as_weights
 from ulmus.corpus.labels import Labels
+from ulmus.corpus.pairs import as_documents
 from ulmus.errors import DataError, UsageError
 from ulmus.linear.count_model import CountModel, CountSettings
 from ulmus.linear.features import CountConfig
@@ -54,11 +55,13 @@ class WordCounts(Estimator):
         """Learn from labelled texts; `unlabeled` ones improve the weights of n-grams (idf) and relate them (LSA),
         and, if there are few labels, serve as training texts too (self-training).
 
-        Texts are lists, pandas or polars columns, numpy or Arrow arrays of str; labels one value each, or a list of
-        values each (multi-label; may be empty). sample_weight: (N,) weight of each text, 0 or more.
+        Texts are lists, pandas or polars columns, numpy or Arrow arrays of str, or pairs of texts: a list of (a, b), or
+        a table of two columns. Labels are one value each, or a list of values each (multi-label; may be empty).
+        sample_weight: (N,) weight of each text, 0 or more.
         Raises UsageError, DataError: unusable texts, labels or settings.
         """
-        given, more = as_texts(texts), as_texts([] if unlabeled is None else unlabeled, "unlabeled")
+        given, pairs = as_documents(texts)
+        more = as_documents([] if unlabeled is None else unlabeled, "unlabeled", pairs=pairs).texts
         known = Labels.of(labels)
         _check_lengths(given, known)
         if not given:
@@ -68,7 +71,7 @@ class WordCounts(Estimator):
         )
         weight = None if sample_weight is None else as_weights(sample_weight, len(given))
         learner, classes = (
-            CountLearner(given, more, config=self.config, settings=settings),
+            CountLearner(given, more, config=self.config, settings=settings, pairs=pairs),
             len(known.classes),
         )
         choice = learner.choose(known.target, classes=classes, weight=weight)
@@ -96,7 +99,7 @@ class WordCounts(Estimator):
         Raises UsageError: unusable texts, or not fitted.
         """
         self._check_fitted()
-        return self.model_.proba_of(as_texts(texts))
+        return self.model_.proba_of(as_documents(texts, pairs=self.model_.pairs).texts)
 
     @sklearn_names
     def predict(self, texts: Any) -> np.ndarray | list[tuple[Any, ...]]:
@@ -119,15 +122,15 @@ class WordCounts(Estimator):
             raise DataError("expected labelled texts to score on, got none.")
         return self.model_.objective.report(known.target, proba)["accuracy"]
 
-    def explain(self, text: str, *, top: int = 10) -> dict[Any, list[tuple[str, float]]]:
+    def explain(self, text: Any, *, top: int = 10) -> dict[Any, list[tuple[str, float]]]:
         """For each class the `top` n-grams of the text by their contribution to its score (may be negative).
 
         Raises UsageError: `text` is not one str, or the model is not fitted.
         """
         self._check_fitted()
-        if not isinstance(text, str):
+        if not isinstance(text, str) and not self.model_.pairs:
             raise UsageError(f"text: expected one str, got {type(text).__name__}.")
-        x = self.model_.features.transform([text])
+        x = self.model_.features.transform(as_documents([text], pairs=self.model_.pairs).texts)
         added, names = self.model_.contributions(x), self.model_.features.names()
         order = np.argsort(-np.abs(added), axis=0)[:top]
         return {
@@ -146,7 +149,7 @@ class WordCounts(Estimator):
                 f"{label!r} is not a class of this model ({', '.join(map(str, self.class_names_))})."
             )
         k = self.class_names_.index(label)
-        weights = self.model_.weights_per_class()[:, k] * self.model_.features.idf
+        weights = self.model_.weights_per_class()[:, k] * self.model_.features.column_idf()
         names = self.model_.features.names()
         return [
             (names[i], float(weights[i])) for i in np.argsort(-weights, kind="stable")[:top] if weights[i] > 0
@@ -155,7 +158,9 @@ class WordCounts(Estimator):
     def _state(self) -> str:
         if not hasattr(self, "model_"):
             return "not fitted"
-        return f"fitted: {len(self.class_names_):,} classes, {len(self.model_.features.idf):,} n-grams"
+        return (
+            f"fitted: {len(self.class_names_):,} classes, {len(self.model_.features.column_idf()):,} n-grams"
+        )
 
     def _check_fitted(self) -> None:
         if not hasattr(self, "model_"):

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ulmus import TextClassifier
+from ulmus import TextClassifier, TextRegressor
 from ulmus.errors import BundleError, ConfigError
 from ulmus.tasks.classifier import transfer, tuning
 from ulmus.tasks.classifier.config import ClassifierConfig, transformer_config
@@ -156,3 +156,32 @@ def test_a_file_with_a_config_that_was_changed_is_refused(make: Make, tmp_path: 
         )
         with pytest.raises(BundleError, match="inconsistent"):
             TextClassifier.load(tmp_path / "changed.ulmus")
+
+
+def test_pairs_are_encoded_together(make: Make, tmp_path: Path) -> None:
+    """A pair of texts is one document with a separator; the loaded model predicts the same for pairs."""
+    some = texts(24)[0]
+    pairs = [(text, some[i - i % 2]) for i, text in enumerate(some)]
+    classifier = make().fit(pairs, ["same" if a == b else "other" for a, b in pairs])
+    assert classifier.network_.head.linear.in_features == classifier.network_.encoder.config.pooled()
+    classifier.save(tmp_path / "pairs.ulmus")
+    loaded = TextClassifier.load(tmp_path / "pairs.ulmus", device="cpu")
+    np.testing.assert_allclose(loaded.predict_proba(pairs), classifier.predict_proba(pairs), atol=1e-6)
+    turned = [(b, a) for a, b in pairs]
+    assert not np.allclose(loaded.predict_proba(turned, part="lm"), loaded.predict_proba(pairs, part="lm"))
+
+
+@pytest.mark.parametrize("n", [40, 240])
+def test_numbers(
+    n: int, folder: Path, small: ClassifierConfig, quiet: dict[str, Any], tmp_path: Path
+) -> None:
+    """A regressor on a transformer, with and without a held-out set: within the range of what it learnt from."""
+    some, labels = texts(n)
+    values = [1.0 if label == "pos" else -1.0 for label in labels]
+    values = [value + 0.1 * (len(text) % 3) for value, text in zip(values, some, strict=True)]
+    model = TextRegressor(encoder=folder, config=small, **quiet).fit(some, values)
+    model.save(tmp_path / "numbers.ulmus")
+    found = TextRegressor.load(tmp_path / "numbers.ulmus", device="cpu").predict(some)
+    np.testing.assert_allclose(found, model.predict(some), atol=1e-5)
+    assert min(values) <= found.min() <= found.max() <= max(values)
+    assert np.corrcoef(found, values)[0, 1] > 0.8

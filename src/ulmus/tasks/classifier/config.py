@@ -64,6 +64,7 @@ class ClassifierConfig:
     give_back_taught: float = 0.5  # after teaching
     give_back: float = 0.1  # without teaching: one epoch
     give_back_most: int = 5_000  # not with more labels: the held-out ones are a fifth or less and not missed
+    regression_loss: str = "squared-error"  # or "huber", for numbers with outliers
     tune: str = "auto"  # auto | always | none: fine-tune a given language model on the texts
 
     def __post_init__(self) -> None:
@@ -78,6 +79,10 @@ class ClassifierConfig:
         check_range(self, "teach_first teach_confident", MIN_POSITIVE, 1)
         if not all(0 <= p < 1 for p in self.head_dropouts):
             raise ConfigError(f"head_dropouts: expected 0 <= p < 1, got {self.head_dropouts}.")
+        if self.regression_loss not in ("squared-error", "huber"):
+            raise ConfigError(
+                f"regression_loss: expected squared-error or huber, got {self.regression_loss!r}."
+            )
         if self.tune not in ("auto", "always", "none"):
             raise ConfigError(f"tune: expected auto, always or none, got {self.tune!r}.")
 

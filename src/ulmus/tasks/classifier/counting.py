@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ulmus.corpus.labels import Labels
+from ulmus.corpus.numbers import Targets
 from ulmus.linear.count_model import CountModel, CountSettings
 from ulmus.linear.learner import CountLearner
 from ulmus.linear.selection import Choice
@@ -23,24 +23,32 @@ class Counts:
     """Counted texts: labelled ones (N), and unlabelled ones (M) that help to weigh and to relate words."""
 
     def __init__(
-        self, texts: Sequence[str], unlabeled: Sequence[str], class_weight: Any, weights: Any = None
+        self,
+        texts: Sequence[str],
+        unlabeled: Sequence[str],
+        *,
+        class_weight: Any = None,
+        weights: Any = None,
+        groups: Any = None,
+        pairs: bool = False,
     ) -> None:
         self._weights = weights  # (N,) how much each labelled text counts; None: all the same
-        self._learner = CountLearner(texts, unlabeled, settings=CountSettings(class_weight=class_weight))
+        settings = CountSettings(class_weight=class_weight)
+        self._learner = CountLearner(texts, unlabeled, settings=settings, groups=groups, pairs=pairs)
 
-    def choose(self, labels: Labels, documents: np.ndarray) -> Choice:
+    def choose(self, labels: Targets, documents: np.ndarray) -> Choice:
         """The settings that suit the chosen labelled `documents` (K,)."""
         return self._learner.choose(
             labels.target, documents, classes=len(labels.classes), weight=self._weights
         )
 
-    def fit(self, labels: Labels, documents: np.ndarray, choice: Choice) -> CountModel:
+    def fit(self, labels: Targets, documents: np.ndarray, choice: Choice) -> CountModel:
         """The word-count classifier of the chosen labelled `documents` (K,)."""
         return self._learner.fit(
             labels.target, choice, documents, classes=len(labels.classes), weight=self._weights
         )
 
-    def out_of_fold(self, labels: Labels, documents: np.ndarray, choice: Choice, seed: int) -> np.ndarray:
+    def out_of_fold(self, labels: Targets, documents: np.ndarray, choice: Choice, seed: int) -> np.ndarray:
         """Probabilities (K, C) of each of the chosen `documents` (K,) by a model that was not shown its label."""
         return self._learner.out_of_fold(
             labels.target, choice, documents, classes=len(labels.classes), seed=seed

@@ -14,10 +14,11 @@ import torch
 from ulmus import bundle, config
 from ulmus.errors import BundleError
 from ulmus.evaluation.combination import Combination
-from ulmus.evaluation.objectives import MULTI_LABEL, SINGLE_LABEL
+from ulmus.evaluation.objectives import Objective, restored
 from ulmus.models.encoder import EncoderShape
 from ulmus.models.encoders import make_encoder
 from ulmus.models.heads import make_head
+from ulmus.models.pairs import document_width
 from ulmus.models.transformer import TransformerConfig
 from ulmus.models.weights import numpy_tensors, torch_tensors
 from ulmus.tasks.classifier.config import ClassifierConfig
@@ -32,7 +33,7 @@ from ulmus.text.tokenizer import Tokenizer
 
 __all__ = ["load", "save"]
 
-KIND = "classifier"
+KINDS = {False: "classifier", True: "regressor"}  # by whether the objective is numeric
 NETWORK, COUNTS = "network.", "counts."
 
 
@@ -46,12 +47,13 @@ def save(model: FittedClassifier, path: str | Path) -> None:
     encoder = model.network.encoder.config
     transformer = {"transformer": encoder.to_dict()} if isinstance(encoder, TransformerConfig) else {}
     manifest = {
-        "kind": KIND,
+        "kind": KINDS[model.objective.numeric],
         "labels": list(model.classes),
-        "multi_label": model.objective.multi_label,
+        **model.objective.stored(),
+        "pairs": model.pairs,
         "config": config.to_dict(settings),
         "combine": "auto" if model.mixed else "none",
-        "combination": dataclasses.asdict(model.combination),
+        "combination": model.combination.stored(),
         "thresholds": model.thresholds,
         "counts": meta,
         "vocabulary": {"size": len(model.tokenizer), "fingerprint": vocabulary_of(model.tokenizer)},
@@ -65,12 +67,18 @@ def save(model: FittedClassifier, path: str | Path) -> None:
     bundle.write(path, manifest=manifest, tokenizer_json=model.tokenizer.to_json(), tensors=tensors)
 
 
-def load(path: str | Path) -> FittedClassifier:
-    """The classifier in a file. Raises BundleError: a damaged file, or one of another kind."""
+def load(path: str | Path, *, numeric: bool | None = None) -> FittedClassifier:
+    """The classifier or regressor in a file; `numeric` says which of them is expected (None: either).
+
+    Raises BundleError: a damaged file, or one of another kind.
+    """
     opened = bundle.read(path)
     manifest = opened.manifest
-    if manifest.get("kind") != KIND:
-        raise BundleError(f"{path} holds a {manifest.get('kind')}, expected a {KIND}. See `ulmus info`.")
+    expected = list(KINDS.values()) if numeric is None else [KINDS[numeric]]
+    if manifest.get("kind") not in expected:
+        raise BundleError(
+            f"{path} holds a {manifest.get('kind')}, expected a {' or '.join(expected)}. See `ulmus info`."
+        )
     try:
         return _parts(manifest, opened.tokenizer_json, opened.tensors)
     except (KeyError, TypeError, ValueError, RuntimeError, BundleError) as error:
@@ -94,13 +102,16 @@ def _parts(manifest: dict[str, Any], tokenizer_json: str, tensors: dict[str, Any
     tokenizer = (PretrainedTokenizer if transformer else Tokenizer).from_json(tokenizer_json)
     check_vocabulary(tokenizer, manifest["vocabulary"])
     counts = load_counts(tensors, manifest["counts"], COUNTS, classes=len(classes))
-    combination = config.from_dict(manifest["combination"], Combination)
+    objective = restored(manifest)
+    combination = Combination.restore(manifest["combination"], objective)
     thresholds = {name: float(manifest["thresholds"][name]) for name in PARTS}
-    multi_label = {combination.multi_label, counts.objective.multi_label, manifest["multi_label"]}
-    if multi_label not in ({True}, {False}) or not all(0 <= t <= 1 for t in thresholds.values()):
-        raise ValueError("parts that disagree on multi-label, or thresholds outside 0 to 1")
+    if manifest["kind"] != KINDS[objective.numeric] or counts.objective.name != objective.name:
+        raise ValueError("parts that disagree on multi-label or regression")
+    if not all(0 <= t <= 1 for t in thresholds.values()):
+        raise ValueError("thresholds outside 0 to 1")
+    pairs = manifest.get("pairs", False) is True
     lm, shape = _encoder(settings, transformer, len(tokenizer))
-    network = _network(settings, shape, len(classes), multi_label=manifest["multi_label"])
+    network = _network(settings, shape, len(classes), objective=objective, pairs=pairs)
     torch_tensors(network, tensors, NETWORK)
     network.encoder.restore_buffers()
     return FittedClassifier(
@@ -131,13 +142,11 @@ def _encoder(
 
 
 def _network(
-    settings: ClassifierConfig, shape: EncoderShape, classes: int, *, multi_label: bool
+    settings: ClassifierConfig, shape: EncoderShape, classes: int, *, objective: Objective, pairs: bool
 ) -> ClassifierNetwork:
     """A network of this shape on the meta device, without weights."""
     with torch.device("meta"):
         encoder = make_encoder(shape, settings.dropouts)
-        head = make_head(
-            encoder.config.pooled(), classes, hidden=settings.head_hidden, drops=settings.head_dropouts
-        )
-    objective = MULTI_LABEL if multi_label else SINGLE_LABEL
-    return ClassifierNetwork(encoder, head, max_len=settings.max_len, objective=objective)
+        width = document_width(encoder.config, pairs=pairs)
+        head = make_head(width, classes, hidden=settings.head_hidden, drops=settings.head_dropouts)
+    return ClassifierNetwork(encoder, head, max_len=settings.max_len, objective=objective, pairs=pairs)

@@ -49,8 +49,13 @@ class FittedClassifier:
 
     @property
     def objective(self) -> Objective:
-        """Single-label or multi-label."""
+        """Single-label, multi-label or regression."""
         return self.network.objective
+
+    @property
+    def pairs(self) -> bool:
+        """Whether each text is a pair of texts, joined into one."""
+        return self.network.pairs
 
     @property
     def parts(self) -> tuple[str, ...]:
@@ -76,7 +81,7 @@ class FittedClassifier:
         if mixes or "lm" in parts:
             proba["lm"] = inference.probabilities(tokenized(texts, self.tokenizer))
         if set(parts) & {"combined", "counts"}:
-            proba["counts"] = self.counts.predict_proba(texts)
+            proba["counts"] = self.counts.model_.proba_of(texts)
         if "combined" in parts:
             counts = proba["counts"]
             proba["combined"] = self.combination.combine(proba["lm"] if mixes else counts, counts)
@@ -84,9 +89,7 @@ class FittedClassifier:
 
     def labels_of(self, proba: np.ndarray, *, part: str | None = None) -> list[Any]:
         """The class of each row of a part's probabilities (N, C); multi-label: a tuple of those that reach the
-        threshold.
+        threshold; regression: the number.
         """
-        chosen = self.objective.decide(proba, self.thresholds[part or self.parts[0]])
-        if self.objective.multi_label:
-            return [tuple(self.classes[k] for k in np.flatnonzero(row)) for row in chosen]
-        return [self.classes[k] for k in chosen]
+        decided = self.objective.decide(proba, self.thresholds[part or self.parts[0]])
+        return self.objective.named(decided, self.classes)

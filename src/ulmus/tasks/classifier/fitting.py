@@ -21,9 +21,10 @@ import numpy as np
 import torch
 
 from ulmus.corpus.checks import doubts
-from ulmus.corpus.labels import Labels
+from ulmus.corpus.numbers import Targets
 from ulmus.evaluation.splits import sketch
 from ulmus.models.heads import LinearHead, make_head
+from ulmus.models.pairs import document_width
 from ulmus.tasks.budget import SHARES, Budget
 from ulmus.tasks.classifier.counting import Counts
 from ulmus.tasks.classifier.fitted import FittedClassifier
@@ -48,9 +49,7 @@ def fit(material: Material, recipe: Recipe, settings: RunSettings) -> FittedClas
     """All steps, within the time budget of the settings. Raises UsageError, DataError, ConfigError, BundleError."""
     budget = Budget(settings.minutes)
     m, labels = material, material.labels
-    settings.say(
-        f"{len(m.texts):,} labelled texts, {len(labels.classes):,} classes, {len(m.unlabeled):,} unlabelled texts."
-    )
+    settings.say(m.summary)
     for doubt in doubts(m.texts, labels):
         settings.say(f"Warning: {doubt}")
     settings.say("Counting words.")
@@ -91,7 +90,14 @@ def count(material: Material, recipe: Recipe) -> Counted:
     Raises UsageError: an unusable class_weight.
     """
     weights = named_weights(recipe.class_weight, material.labels.classes)
-    counts = Counts(material.texts, material.unlabeled, weights, material.weights)
+    counts = Counts(
+        material.texts,
+        material.unlabeled,
+        class_weight=weights,
+        weights=material.weights,
+        groups=material.groups,
+        pairs=material.pairs,
+    )
     choice = counts.choose(material.labels, material.train)
     return Counted(counts, choice, counts.fit(material.labels, material.train, choice))
 
@@ -123,17 +129,17 @@ def start(
     c, labels = recipe.config, material.labels
     encoder = copy.deepcopy(pretrained.encoder)
     encoder.set_dropouts(c.dropouts)
+    width = document_width(encoder.config, pairs=material.pairs)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed)
-        head = make_head(
-            encoder.config.pooled(), len(labels.classes), hidden=c.head_hidden, drops=c.head_dropouts
-        )
+        head = make_head(width, len(labels.classes), hidden=c.head_hidden, drops=c.head_dropouts)
     network = ClassifierNetwork(
         encoder,
         head,
         max_len=c.max_len,
         objective=labels.objective,
         class_weight=_class_weights(labels, recipe.class_weight),
+        pairs=material.pairs,
     )
     training = Training(network, c, settings, backwards=pretrained.backwards)
     steps = TransferFitting if isinstance(head, LinearHead) else Fitting
@@ -142,7 +148,7 @@ def start(
     return dataclasses.replace(fitting, probed=fitting.probe())
 
 
-def _class_weights(labels: Labels, class_weight: Any) -> torch.Tensor | None:
+def _class_weights(labels: Targets, class_weight: Any) -> torch.Tensor | None:
     """Weights of the classes (C,): given by name, or inverse to their frequency, as scikit-learn's "balanced"."""
     weights = named_weights(class_weight, labels.classes)
     if weights is None:

@@ -16,6 +16,7 @@ from ulmus.data.label_batches import LabelBatches
 from ulmus.data.store import IdStore
 from ulmus.models.encoder import EncoderInference
 from ulmus.models.encoders import for_inference
+from ulmus.models.pairs import document_width, pair_features, taken_apart
 from ulmus.tasks.classifier.network import ClassifierNetwork
 from ulmus.train.device import resolve_device, resolve_precision, reuse_memory
 from ulmus.train.evaluate import evaluate
@@ -105,12 +106,19 @@ class Inference:
         """Pooled encoder features (N, F) of documents of the store in their order, computed on the CPU."""
         batches = self.batches(store, documents, most_tokens=most_tokens)
         if batches is None:
-            return np.zeros((0, self.network.encoder.config.pooled()), np.float32)
+            width = document_width(self.network.encoder.config, pairs=self.network.pairs)
+            return np.zeros((0, width), np.float32)
         return _in_order(*self._forward(batches, torch.nn.Identity()), documents)
 
     @property
     def _on_cpu(self) -> bool:
         return resolve_device(self.device).type == "cpu"
+
+    def _features(self, ids: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+        """Features (B, F) of documents (B, T) of `lengths` (B,), from the packed encoder."""
+        if taken_apart(self.network.encoder.config, pairs=self.network.pairs):
+            return pair_features(self.encoder.features, ids, lengths)
+        return self.encoder.features(ids, lengths)
 
     @torch.no_grad()
     def _forward(self, batches: LabelBatches, head: torch.nn.Module) -> tuple[np.ndarray, np.ndarray]:
@@ -120,7 +128,7 @@ class Inference:
         outputs, index = [], []
         for batch in batches:
             own = self.together.part(batch)
-            features = self.encoder.features(torch.from_numpy(own.ids), torch.from_numpy(own.lengths))
+            features = self._features(torch.from_numpy(own.ids), torch.from_numpy(own.lengths))
             outputs.append(self.together.gathered(head(features)).numpy())
             index.append(batch.index)
         return np.concatenate(outputs), np.concatenate(index)

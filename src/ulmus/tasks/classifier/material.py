@@ -6,19 +6,30 @@ K selected ones, C classes.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from ulmus.corpus.columns import as_list, as_texts, as_weights, missing, others
+from ulmus.corpus.columns import as_groups, as_list, as_weights, missing, others
 from ulmus.corpus.labels import Labels
+from ulmus.corpus.numbers import Targets
+from ulmus.corpus.pairs import as_documents
 from ulmus.errors import DataError, UsageError
 from ulmus.evaluation.splits import held_out, repeats
 
-__all__ = ["Material", "SoftLabels"]
+__all__ = ["Beside", "Material", "SoftLabels"]
+
+
+@dataclass(frozen=True)
+class Beside:
+    """What a user may give beside each labelled text, as it came."""
+
+    sample_weight: Any = None  # (N,) how much it counts
+    groups: Any = None  # (N,) texts with the same value stay on one side of a split
 
 
 @dataclass(frozen=True)
@@ -26,13 +37,24 @@ class Material:
     """Texts and labels, and which of them are held out."""
 
     texts: list[str]  # N labelled texts
-    labels: Labels  # N labels
+    labels: Targets  # N labels, or numbers
     unlabeled: list[str]  # M unlabelled texts
     held_out: np.ndarray  # numbers of the labelled documents in the held-out set; empty if there is none
     valid_texts: list[str] = field(default_factory=list)  # given for measuring, instead of a held-out set
-    valid_labels: Labels | None = None
+    valid_labels: Targets | None = None
     weights: np.ndarray | None = None  # (N,) weight of each labelled text; None: all the same
     repeated: int = 0  # texts of `valid` left out because they are also among the labelled ones
+    groups: np.ndarray | None = (
+        None  # (N,) labelled documents with the same number stay on one side of a split
+    )
+    pairs: bool = False  # each text is a pair, joined into one
+
+    @property
+    def summary(self) -> str:
+        """One sentence: how many texts there are, of what kind, and what is to be learnt."""
+        kind = "pairs of texts" if self.pairs else "texts"
+        what = "numbers" if self.labels.objective.numeric else f"{len(self.labels.classes):,} classes"
+        return f"{len(self.texts):,} labelled {kind}, {what}, {len(self.unlabeled):,} unlabelled {kind}."
 
     @property
     def described(self) -> dict[str, Any]:
@@ -52,35 +74,51 @@ class Material:
         unlabeled: Any = None,
         valid: Any = None,
         *,
-        sample_weight: Any = None,
+        beside: Beside,
         seed: int,
+        read: Callable[[Any], Targets] = Labels.of,
     ) -> Material:
         """Check texts and labels, and choose a held-out set if no `valid` (texts, labels) is given.
 
-        `sample_weight` is (N,). Raises UsageError, DataError: unusable texts, labels or weights.
+        `read` turns labels into targets. Raises UsageError, DataError: unusable texts, labels, weights or groups.
         """
-        given = as_texts(texts)
-        more = as_texts([] if unlabeled is None else unlabeled, "unlabeled")
-        weights = None if sample_weight is None else as_weights(sample_weight, len(given))
+        given, pairs = as_documents(texts)
+        more = as_documents([] if unlabeled is None else unlabeled, "unlabeled", pairs=pairs).texts
+        weights = beside.sample_weight
+        weights = None if weights is None else as_weights(weights, len(given))
+        numbers = None if beside.groups is None else as_groups(beside.groups, len(given))
         labels, without = _known(labels, len(given))
         if len(without):
             more = [*(given[i] for i in without), *more]
             given = [given[i] for i in np.setdiff1d(np.arange(len(given)), without)]
             weights = None if weights is None else np.delete(weights, without)
-        known = Labels.of(labels)
+            numbers = None if numbers is None else np.delete(numbers, without)
+        known = read(labels)
         if len(given) != len(known):
             raise UsageError(f"each text needs a label: got {len(given)} texts and {len(known)} labels.")
         if len(given) < 2:
             raise DataError("expected at least two labelled texts, got one.")
         if not any(text.strip() for text in given):
             raise DataError("expected texts, got only empty ones. Check the text column.")
+        made = cls(
+            given,
+            known,
+            others(more, given),
+            np.arange(0),
+            weights=weights,
+            groups=numbers,
+            pairs=pairs,
+        )
         if valid is None:
-            return cls(
-                given, known, others(more, given), held_out(known.target, seed, given)[1], weights=weights
-            )
-        fresh, truth, repeated = _measuring(valid, given, known)
-        more = others(more, given, fresh)
-        return cls(given, known, more, np.arange(0), fresh, truth, repeated=repeated, weights=weights)
+            return replace(made, held_out=held_out(known.target, seed, given, groups=numbers)[1])
+        fresh, truth, repeated = _measuring(valid, given, known, pairs=pairs)
+        return replace(
+            made,
+            unlabeled=others(more, given, fresh),
+            valid_texts=fresh,
+            valid_labels=truth,
+            repeated=repeated,
+        )
 
     @property
     def everything(self) -> list[str]:
@@ -105,7 +143,7 @@ class Material:
         return np.arange(self.learnt, self.learnt + len(self.valid_texts))
 
     @property
-    def truth(self) -> Labels:
+    def truth(self) -> Targets:
         """Their labels."""
         return self.labels.rows(self.held_out) if self.valid_labels is None else self.valid_labels
 
@@ -137,12 +175,14 @@ def _known(labels: Any, texts: int) -> tuple[Any, np.ndarray]:
     return [row for row in rows if not missing(row)], without
 
 
-def _measuring(valid: Any, given: list[str], known: Labels) -> tuple[list[str], Labels, int]:
+def _measuring(
+    valid: Any, given: list[str], known: Targets, *, pairs: bool
+) -> tuple[list[str], Targets, int]:
     """The texts of `valid` that are not among the `given` ones, their labels, and the number of those left out.
 
     Raises UsageError, DataError: unusable texts or labels, or none left.
     """
-    texts, labels = as_texts(valid[0], "valid"), Labels.of(valid[1], known.classes, known.multi_label)
+    texts, labels = as_documents(valid[0], "valid", pairs=pairs).texts, known.like(valid[1])
     if len(texts) != len(labels):
         raise UsageError(f"valid: got {len(texts)} texts and {len(labels)} labels.")
     fresh = np.flatnonzero(~repeats(texts, given))

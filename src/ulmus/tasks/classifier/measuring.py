@@ -41,7 +41,7 @@ def measure(p_lm: np.ndarray, p_counts: np.ndarray, m: Material, *, mix: bool, s
         parts["combined"] = combination.combine(p_lm, p_counts)
     thresholds = dict.fromkeys(PARTS, 0.5)
     thresholds |= {name: objective.best_threshold(target, p) for name, p in parts.items()}
-    report = compare(target, parts, thresholds, seed)
+    report = compare(target, parts, thresholds, seed, objective=objective)
     if mix and report["gain"]["difference"] < 0:
         combination, thresholds["combined"] = counts_alone(combination), thresholds["counts"]
         report |= {"mixed": report["combined"], "combined": report["counts"]}

@@ -12,9 +12,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ulmus.evaluation.objectives import MULTI_LABEL, SINGLE_LABEL, Objective
+from ulmus.evaluation.objectives import SINGLE_LABEL, Objective
 from ulmus.models.encoder import Encoder
 from ulmus.models.heads import Head
+from ulmus.models.pairs import pair_features, taken_apart
 from ulmus.train.protocol import Step
 
 __all__ = ["ClassifierNetwork", "HeadNetwork"]
@@ -56,14 +57,50 @@ def binary_cross_entropy(
     return (each * rows).sum() / total.clamp(min=LEAST), total
 
 
-LOSSES = {SINGLE_LABEL: cross_entropy, MULTI_LABEL: binary_cross_entropy}
+def squared_error(
+    predicted: Tensor,
+    targets: Tensor,
+    weight: Tensor | None = None,  # noqa: ARG001 - numbers have no classes
+    rows: Tensor | None = None,
+) -> tuple[Tensor, Tensor | None]:
+    """Half the mean squared error of predictions (B, 1) and targets (B, 1) in standard deviations; `rows` (B,).
+
+    Also the sum of `rows`; None: B.
+    """
+    return _weighed(F.mse_loss(predicted, targets, reduction="none").sum(1) / 2, rows)
+
+
+def huber(
+    predicted: Tensor,
+    targets: Tensor,
+    weight: Tensor | None = None,  # noqa: ARG001
+    rows: Tensor | None = None,
+) -> tuple[Tensor, Tensor | None]:
+    """The same, but errors beyond one standard deviation count linearly (Huber 1964): outliers pull less."""
+    return _weighed(F.huber_loss(predicted, targets, reduction="none").sum(1), rows)
+
+
+def _weighed(each: Tensor, rows: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    if rows is None:
+        return each.mean(), None
+    total = rows.sum()
+    return (each * rows).sum() / total.clamp(min=LEAST), total
+
+
+LOSSES = {
+    "cross-entropy": cross_entropy,
+    "binary-cross-entropy": binary_cross_entropy,
+    "squared-error": squared_error,
+    "huber": huber,
+}
 
 
 class ClassifierNetwork(nn.Module):
     """Classifier: `Batch(ids, lengths, targets, index)` -> Step with logits (B, C).
 
     Targets are class numbers (B,) or soft labels (B, C): class probabilities, or independent ones if the `objective` is
-    multi-label. `class_weight` (C,) weights the loss that is minimised, never the one that is reported.
+    multi-label; for regression, numbers (B, 1). With `pairs` each document is a pair of texts. `class_weight` (C,)
+    weights the loss that is minimised, never the one that is reported.
     """
 
     class_weight: Tensor | None
@@ -76,9 +113,10 @@ class ClassifierNetwork(nn.Module):
         max_len: int = 400,
         objective: Objective = SINGLE_LABEL,
         class_weight: Tensor | None = None,
+        pairs: bool = False,
     ) -> None:
         super().__init__()
-        self.encoder, self.head = encoder, head
+        self.encoder, self.head, self.pairs = encoder, head, pairs
         self.max_len, self.objective = max_len, objective
         self.register_buffer("class_weight", class_weight, persistent=False)
 
@@ -92,7 +130,7 @@ class ClassifierNetwork(nn.Module):
         if targets is None:
             nothing = logits.new_zeros(())
             return Step(nothing, nothing, len(logits), logits)
-        cost, weight = LOSSES[self.objective], self.class_weight
+        cost, weight = LOSSES[self.objective.cost], self.class_weight
         nll, over = cost(logits, targets)
         loss = nll
         if weight is not None or rows is not None:
@@ -101,7 +139,12 @@ class ClassifierNetwork(nn.Module):
         return Step(loss, nll.detach(), len(logits), logits, targets, over)
 
     def features(self, ids: Tensor, lengths: Tensor) -> Tensor:
-        """Features (B, F) of documents (B, T) of `lengths` (B,)."""
+        """Features (B, F) of documents (B, T) of `lengths` (B,), or (B, 4 F) of pairs that are taken apart."""
+        if taken_apart(self.encoder.config, pairs=self.pairs):
+            return pair_features(self._features, ids, lengths)
+        return self._features(ids, lengths)
+
+    def _features(self, ids: Tensor, lengths: Tensor) -> Tensor:
         return self.encoder.features(ids, lengths, max_len=self.max_len)
 
     @property

@@ -14,10 +14,11 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from ulmus.corpus.labels import Labels
+from ulmus.corpus.numbers import Targets
 from ulmus.evaluation.combination import Combination, fit_weight
 from ulmus.evaluation.splits import spread_folds
-from ulmus.linear.logistic import fit_logistic, out_of_fold
+from ulmus.linear.logistic import out_of_fold
+from ulmus.linear.regression import fit_linear
 from ulmus.models.heads import MAX_DEVIATION, LinearHead
 
 __all__ = ["PENALTIES", "PENALTY", "Probe"]
@@ -38,7 +39,13 @@ class Probe:
     """
 
     def __init__(
-        self, features: np.ndarray, labels: Labels, *, seed: int, penalties: Sequence[float] = (PENALTY,)
+        self,
+        features: np.ndarray,
+        labels: Targets,
+        *,
+        seed: int,
+        penalties: Sequence[float] = (PENALTY,),
+        groups: np.ndarray | None = None,
     ) -> None:
         spread = features.std(axis=0, dtype=np.float64)
         self._mean, self._scale = features.mean(axis=0), np.where(spread > 0, spread, 1)
@@ -47,7 +54,7 @@ class Probe:
         self._axes = np.linalg.qr(x.T)[0] if len(x) < x.shape[1] else None
         self.objective, self.classes = labels.objective, len(labels.classes)
         x, target = self._turned(x), labels.target
-        fold_of = spread_folds(target, folds=5, seed=seed)
+        fold_of = spread_folds(target, folds=5, seed=seed, same=groups)
 
         def cross_validated(penalty: float) -> np.ndarray:
             def learn(train: np.ndarray, held: np.ndarray) -> np.ndarray:
@@ -95,8 +102,8 @@ class Probe:
 
     def _fit(self, x: np.ndarray, target: np.ndarray, penalty: float) -> tuple[np.ndarray, np.ndarray]:
         """Coefficients (K, F) and bias (K,) of a regression on those classes that occur in `target`."""
-        known = target[:, target.any(axis=0)] if self.objective.multi_label else target
-        return fit_logistic(x, known, np.ones(len(x)), C=penalty)
+        known = np.flatnonzero(self.objective.counts(target, self.classes))
+        return fit_linear(x, self.objective.among(target, known), np.ones(len(x)), C=penalty)
 
     def _proba(self, x: np.ndarray, regression: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
         """Probabilities of the regression's classes from scaled features (M, F)."""
@@ -105,4 +112,4 @@ class Probe:
 
     def _loss(self, proba: np.ndarray, target: np.ndarray) -> float:
         """Log loss of probabilities (N, C)."""
-        return self.objective.loss(self.objective.scores(np.clip(proba, FLOOR, 1 - FLOOR)), target)
+        return self.objective.loss(self.objective.scores(proba, FLOOR), target)

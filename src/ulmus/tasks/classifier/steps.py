@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ulmus.corpus.labels import Labels
+from ulmus.corpus.numbers import Targets
 from ulmus.data.label_batches import LabelBatches
 from ulmus.data.store import IdStore
 from ulmus.evaluation.combination import Combination
@@ -64,7 +64,7 @@ class Probed(NamedTuple):
     """A probe of the encoder beside word counts, on labelled documents that are not held out."""
 
     documents: np.ndarray  # (N,)
-    labels: Labels
+    labels: Targets
     probe: Probe
     p_counts: np.ndarray  # (N, C) out-of-fold probabilities of the word counts
     mix: Combination  # of the two
@@ -128,9 +128,13 @@ class Fitting:
         whole = self.store.lengths[documents].sum() <= self.tokens(SHARES.head_features)
         most = None if whole else self.training.most_tokens
         features = self.training.inference().features(self.store, documents, most_tokens=most)
-        probe = Probe(features, labels, seed=seed, penalties=penalties)
+        probe = Probe(features, labels, seed=seed, penalties=penalties, groups=self.groups_of(documents))
         p_counts = self.counts.out_of_fold(self.material.labels, documents, self.choice, seed)
         return Probed(documents, labels, probe, p_counts, probe.mix_with(p_counts, labels.target))
+
+    def groups_of(self, documents: np.ndarray) -> np.ndarray | None:
+        """Numbers of the groups of these labelled documents (N,), if there are groups."""
+        return None if self.material.groups is None else self.material.groups[documents]
 
     # -- the steps -------------------------------------------------------------------------------------------------
 
@@ -157,7 +161,7 @@ class Fitting:
         """The mix of the two parts and the report, from documents that neither part was trained on."""
         m, mix = self.material, self.recipe.mix
         if not len(m.measured):
-            return not_measured(learnt.mix or Combination(multi_label=m.labels.multi_label), mix=mix)
+            return not_measured(learnt.mix or Combination(objective=m.labels.objective), mix=mix)
         p_lm = self.training.inference().probabilities(self.store, m.measured)
         return measure(p_lm, self.counts_measured(), m, mix=mix, seed=self.training.settings.seed)
 

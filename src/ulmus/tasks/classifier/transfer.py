@@ -54,9 +54,9 @@ class TransferFitting(Fitting):
         own = score(self._probed.labels, self._probed.probe.out_of_fold)
         if tuned is not None:
             own = max(tuned.frozen, tuned.tuned)
-            say(tuned.verdict)
+            say(tuned.verdict(m.labels.objective))
         if teaches and counts > own:
-            say(f"Word counts teach: {100 * counts:.1f} % right, the encoder {100 * own:.1f} %.")
+            say("Word counts teach: they are better than what the encoder learns from the labels alone.")
             return super().learn()
         return self._learnt(tuned, training_set)
 
@@ -96,7 +96,8 @@ class TransferFitting(Fitting):
         minutes = self.budget.of_left(SHARES.trial)
         trial = replace(training_set, minutes=None if minutes is None else minutes / FOLDS)
         training.settings.say("Trying fine-tuning, by cross-validation.")
-        return cross_validated(training, trial, probed.labels, probed.probe)
+        groups = self.groups_of(probed.documents)
+        return cross_validated(training, trial, probed.labels, probed.probe, groups=groups)
 
     def _probed_on(self, documents: np.ndarray) -> Probed:
         drawn = np.random.default_rng(self.training.settings.seed).permutation(documents)

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from ulmus.corpus.labels import Labels
+from ulmus.corpus.numbers import Targets
+from ulmus.evaluation.objective import Objective
 from ulmus.evaluation.splits import spread_folds
 from ulmus.linear.logistic import out_of_fold
 from ulmus.models.heads import LinearHead
@@ -29,7 +30,7 @@ FOLDS = 3
 
 @dataclass(frozen=True)
 class Tuned:
-    """How good frozen features and fine-tuning are: the mean score of a document, 0..1, that neither was trained on."""
+    """How good frozen features and fine-tuning are: the mean score of documents that neither was trained on."""
 
     frozen: float
     tuned: float
@@ -40,14 +41,13 @@ class Tuned:
         """Whether fine-tuning is better."""
         return self.tuned > self.frozen
 
-    @property
-    def verdict(self) -> str:
+    def verdict(self, objective: Objective) -> str:
         """The comparison in words."""
-        numbers = (
-            f"{100 * self.tuned:.1f} % after fine-tuning, {100 * self.frozen:.1f} % with frozen features"
-        )
         how = "in cross-validation" if self.out_of_fold is not None else "on the held-out set"
-        return f"Accuracy {how}: {numbers}."
+        what, tuned, frozen = "Accuracy", f"{100 * self.tuned:.1f} %", f"{100 * self.frozen:.1f} %"
+        if objective.numeric:
+            what, tuned, frozen = "Mean squared error", f"{-self.tuned:.3g}", f"{-self.frozen:.3g}"
+        return f"{what} {how}: {tuned} after fine-tuning, {frozen} with frozen features."
 
 
 def start_from(training: Training, probe: Probe) -> None:
@@ -66,10 +66,18 @@ def fine_tune(training: Training, training_set: TrainingSet) -> None:
     train_on_labels(training, training_set, taught=False)
 
 
-def cross_validated(training: Training, training_set: TrainingSet, labels: Labels, probe: Probe) -> Tuned:
+def cross_validated(
+    training: Training,
+    training_set: TrainingSet,
+    labels: Targets,
+    probe: Probe,
+    *,
+    groups: np.ndarray | None = None,
+) -> Tuned:
     """Fine-tune copies of the network on all but one fold of the documents, each predicting that fold.
 
-    `labels` (N,) are those of the documents of the training set, in its order.
+    `labels` (N,) are those of the documents of the training set, in its order; documents with equal numbers in `groups`
+    (N,) stay in one fold.
     """
     seed, target = training.settings.seed, labels.target
     settings = dataclasses.replace(training.settings, callbacks=(), folder=None)
@@ -86,13 +94,13 @@ def cross_validated(training: Training, training_set: TrainingSet, labels: Label
         return proba[:, labels.objective.counts(target[train], len(labels.classes)) > 0]
 
     proba = out_of_fold(
-        target, len(labels.classes), learn, fold_of=spread_folds(target, folds=FOLDS, seed=seed)
+        target, len(labels.classes), learn, fold_of=spread_folds(target, folds=FOLDS, seed=seed, same=groups)
     )
     return Tuned(score(labels, probe.out_of_fold), score(labels, proba), proba)
 
 
 def tuned_or_frozen(
-    training: Training, training_set: TrainingSet, probe: Probe, truth: Labels, measured: np.ndarray
+    training: Training, training_set: TrainingSet, probe: Probe, truth: Targets, measured: np.ndarray
 ) -> Tuned:
     """Fine-tune, and go back to the probe unless the documents `measured` (N,), with labels `truth`, gain."""
     start_from(training, probe)
@@ -108,7 +116,7 @@ def tuned_or_frozen(
     return result
 
 
-def score(labels: Labels, proba: np.ndarray) -> float:
-    """Mean score, 0..1, of the decisions by probabilities (N, C) of documents with `labels` (N,)."""
+def score(labels: Targets, proba: np.ndarray) -> float:
+    """Mean score of the decisions by probabilities (N, C) of documents with `labels` (N,), see `Objective.right`."""
     objective = labels.objective
     return float(objective.right(labels.target, objective.decide(proba)).mean())

@@ -1,0 +1,242 @@
+"""What a text classifier and a text regressor share: fitting, files, the parts of the fitted model.
+
+Knows no class and no number. Axis: N documents.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, ClassVar, Self, cast
+
+import numpy as np
+
+from ulmus.corpus.numbers import Targets
+from ulmus.corpus.pairs import as_documents
+from ulmus.errors import ConfigError, DataError, UsageError
+from ulmus.evaluation.combination import Combination
+from ulmus.evaluation.splits import share_seen
+from ulmus.models.checkpoint_folder import check_folder
+from ulmus.models.inference import PRECISIONS
+from ulmus.tasks.classifier import file
+from ulmus.tasks.classifier.config import ClassifierConfig, transformer_config
+from ulmus.tasks.classifier.fitted import FittedClassifier
+from ulmus.tasks.classifier.fitting import Recipe, fit
+from ulmus.tasks.classifier.inference import Inference
+from ulmus.tasks.classifier.material import Material
+from ulmus.tasks.classifier.network import ClassifierNetwork
+from ulmus.tasks.estimator import Estimator, not_fitted
+from ulmus.tasks.ids import AnyTokenizer
+from ulmus.tasks.language_model.start import check_given
+from ulmus.tasks.settings import RunSettings, check_minutes
+from ulmus.tasks.word_counts import WordCounts
+from ulmus.train.callbacks import Callback
+
+__all__ = ["TextEstimator"]
+
+MAX_TEACHING_LABELS = 5_000  # with more, word counts teach nothing that the labels do not
+
+
+class TextEstimator(Estimator):
+    """Base class of `TextClassifier` and `TextRegressor`, whose parameters it explains."""
+
+    SETTINGS = ClassifierConfig
+    NUMERIC: ClassVar[bool] = False  # whether it predicts numbers
+
+    size: str | None
+    tokenizer: str | None
+    language_model: Any
+    encoder: str | Path | None
+    teach: str
+    combine: str
+    minutes: float | None
+    seed: int
+    device: str
+    precision: str
+    config: ClassifierConfig | None
+    work_dir: str | Path | None
+    verbose: bool
+    class_weight: Any = None
+    callbacks: list[Callback]
+    _kept: tuple[FittedClassifier, tuple[str, str], Inference] | None
+
+    def fit(
+        self,
+        texts: Any,
+        labels: Any,
+        unlabeled: Any = None,
+        valid: Any = None,
+        *,
+        sample_weight: Any = None,
+        groups: Any = None,
+    ) -> TextEstimator:
+        """Learn from labelled texts: see the subclasses."""
+        raise NotImplementedError
+
+    # -- training ------------------------------------------------------------------------------------------------
+
+    def _fit(self, texts: Any, labels: Any, read: Callable[[Any], Targets], **given: Any) -> Self:
+        """`fit` with labels that `read` turns into targets; `given` are the other arguments of `Material.of`."""
+        self._check_settings()
+        settings = RunSettings.of(self)
+        material = Material.of(texts, labels, **given, seed=self.seed, read=read)
+        recipe = Recipe(
+            self._config(),
+            language_model=self.language_model,
+            encoder=self.encoder,
+            size=self.size,
+            tokenizer=self.tokenizer,
+            class_weight=self.class_weight,
+            teach=self._wants_teaching(material),
+            mix=self.combine == "auto",
+        )
+        self.fitted_ = fit(material, recipe, settings)
+        return self
+
+    def _wants_teaching(self, material: Material) -> bool:
+        """Whether word counts teach: few labels, and at least twice as many unlabelled texts."""
+        labelled, more = len(material.texts), len(material.unlabeled)
+        return self.teach == "auto" and more >= max(2 * labelled, 100) and labelled <= MAX_TEACHING_LABELS
+
+    # -- prediction ----------------------------------------------------------------------------------------------
+
+    def outputs(self, texts: Any, *, part: str | None = None) -> np.ndarray:
+        """Outputs (N, C) of a part (None: the default): probabilities, or numbers in standard deviations."""
+        model = self._fitted()
+        part = part or model.parts[0]
+        return model.probabilities(self._documents(texts), (part,), self._inference())[part]
+
+    def labels_of(self, outputs: np.ndarray, *, part: str | None = None) -> list[Any]:
+        """The class of each row of a part's outputs (N, C); multi-label: a tuple of all classes that reach the part's
+        threshold; regression: the number.
+        """
+        return self._fitted().labels_of(outputs, part=part)
+
+    def _documents(self, texts: Any) -> list[str]:
+        """Texts, or pairs of them, as the model was trained on. Raises UsageError: the other kind."""
+        return as_documents(texts, pairs=self._fitted().pairs).texts
+
+    def _measured(self, texts: Any, labels: Targets) -> tuple[dict[str, np.ndarray], float | None]:
+        """Outputs (N, C) of all parts for labelled texts, and the estimated fraction of them that were trained on.
+
+        Raises UsageError, DataError: unusable texts, or another number of labels.
+        """
+        model, given = self._fitted(), self._documents(texts)
+        if len(given) != len(labels):
+            raise UsageError(f"each text needs a label: got {len(given)} texts and {len(labels)} labels.")
+        if not given:
+            raise DataError("expected labelled texts to evaluate on, got none.")
+        return model.probabilities(given, model.parts, self._inference()), share_seen(given, model.sketch)
+
+    # -- files ---------------------------------------------------------------------------------------------------
+
+    def describe(self, *, columns: dict[str, Any]) -> Self:
+        """Record in the model file which columns the texts and labels came from. Raises UsageError: not fitted."""
+        self.fitted_ = dataclasses.replace(self._fitted(), columns=columns)
+        return self
+
+    def save(self, path: str | Path) -> None:
+        """Write the model to one `.ulmus` file. Raises StorageError, and UsageError: not fitted."""
+        file.save(self._fitted(), path)
+
+    @classmethod
+    def load(cls, path: str | Path, *, device: str = "auto", precision: str = "auto") -> Self:
+        """The model in a `.ulmus` file, to predict in float32, bf16 or int8; auto: bf16 where that is fast.
+
+        Raises BundleError: a damaged file or one of another kind. ConfigError: an unknown precision.
+        """
+        if precision not in ("auto", *PRECISIONS):
+            raise ConfigError(f"precision: expected one of auto, {', '.join(PRECISIONS)}, got {precision!r}.")
+        return cls.of(file.load(path, numeric=cls.NUMERIC), device=device, precision=precision)
+
+    @classmethod
+    def of(cls, fitted: FittedClassifier, **settings: Any) -> Self:
+        """A model from a fitted value: from a file, or made step by step; `settings` as for `__init__`."""
+        create: Any = cls  # the parameters are those of the subclasses
+        made = create(config=fitted.config, combine="auto" if fitted.mixed else "none", **settings)
+        made.fitted_ = fitted
+        return cast(Self, made)
+
+    # -- learned state -----------------------------------------------------------------------------------------------
+
+    fitted_: FittedClassifier
+
+    @property
+    def network_(self) -> ClassifierNetwork:
+        """Encoder and head."""
+        return self._fitted().network
+
+    @property
+    def tokenizer_(self) -> AnyTokenizer:
+        """The tokenizer."""
+        return self._fitted().tokenizer
+
+    @property
+    def counts_(self) -> WordCounts:
+        """The word counts."""
+        return self._fitted().counts
+
+    @property
+    def combination_(self) -> Combination:
+        """How network and word counts are mixed."""
+        return self._fitted().combination
+
+    @property
+    def report_(self) -> dict[str, Any]:
+        """Scores of all parts on the held-out set, the verdict, minutes of training."""
+        return self._fitted().report
+
+    @property
+    def history_(self) -> list[dict[str, Any]]:
+        """Rows of the training log, one per epoch."""
+        return self._fitted().history
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The parts that can predict on their own; the first one is the default."""
+        return self._fitted().parts
+
+    def _fitted(self) -> FittedClassifier:
+        if "fitted_" not in self.__dict__:
+            raise not_fitted(
+                f"this {self._noun()} is not fitted: call fit(texts, labels), or {type(self).__name__}.load(path)."
+            )
+        return self.fitted_
+
+    def _inference(self) -> Inference:
+        """The fitted network prepared for inference, kept for the next call."""
+        model, how = self._fitted(), (self.device, self.precision)
+        if self._kept is None or self._kept[0] is not model or self._kept[1] != how:
+            self._kept = (model, how, model.inference(*how))
+        return self._kept[2]
+
+    def __getstate__(self) -> dict[str, Any]:
+        """The state to copy or pickle: without the packed weights, which are packed again on demand."""
+        return self.__dict__ | {"_kept": None}
+
+    # -- helpers -----------------------------------------------------------------------------------------------------
+
+    def _config(self) -> ClassifierConfig:
+        default = ClassifierConfig if self.encoder is None else transformer_config
+        return self.config or default()
+
+    def _check_settings(self) -> None:
+        for name, choices in (("teach", ("auto", "none")), ("combine", ("auto", "none"))):
+            if getattr(self, name) not in choices:
+                raise ConfigError(
+                    f"{name}: expected one of {', '.join(choices)}, got {getattr(self, name)!r}."
+                )
+        if self.precision == "int8":
+            raise ConfigError(
+                "precision: int8 is for inference only. Train with auto, then load(path, precision='int8')."
+            )
+        check_minutes(self.minutes)
+        check_given(self.language_model)
+        if self.encoder is not None:
+            check_folder(self.encoder)
+            if self.language_model is not None:
+                raise ConfigError("encoder and language_model: give one of them, not both.")
+
+    def _noun(self) -> str:
+        return "regressor" if self.NUMERIC else "classifier"
