@@ -63,7 +63,7 @@ class Objective(Protocol):
         """Class weights (C,) that give all classes the same total weight, as scikit-learn's "balanced"."""
 
     def among(self, target: Target, known: NDArray[np.int64]) -> Target:
-        """Targets in terms of the `known` classes (in order) alone, which must include those of every document."""
+        """Targets (N,) or (N, C) in terms of the `known` classes (K,) alone, which include those of every document."""
 
     def outputs(self, classes: int) -> int:
         """K, the number of outputs of a linear model of so many classes."""

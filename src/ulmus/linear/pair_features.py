@@ -75,7 +75,7 @@ class PairFeatures:
         return np.concatenate([idf, idf, idf, np.ones(self.columns - 3 * len(idf), np.float32)])
 
     def kept_columns(self) -> NDArray[np.bool_]:
-        """The columns that a model file needs: those of n-grams no longer than the longest one with a weight."""
+        """The columns (F,) that a model file needs: those of n-grams no longer than the longest one with a weight."""
         kept = self.single.kept_columns()
         return np.concatenate([kept, kept, kept, np.ones(self.columns - 3 * len(kept), bool)])
 

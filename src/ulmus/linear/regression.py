@@ -37,7 +37,7 @@ def fit_linear(
 
 
 def penalties(target: NDArray[Any]) -> tuple[float, ...]:
-    """The values of C worth a comparison for these targets."""
+    """The values of C worth a comparison for these targets, (N,) or (N, C)."""
     return OF_NUMBERS if objective_of(target).numeric else OF_CLASSES
 
 

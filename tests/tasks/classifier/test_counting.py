@@ -15,7 +15,7 @@ from ulmus.tasks.classifier.counting import Counts, load_counts, named_arrays
 @pytest.fixture(scope="module")
 def counts(corpus: Any) -> Counts:
     """Of the shared corpus."""
-    return Counts(corpus.texts, corpus.unlabeled, None)
+    return Counts(corpus.texts, corpus.unlabeled)
 
 
 def test_columns_stand_in_the_order_of_the_classes(counts: Counts, corpus: Any) -> None:

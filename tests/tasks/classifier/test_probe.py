@@ -39,7 +39,7 @@ def labels(multi: bool) -> Labels:
 
 def weighed(texts: list[str], seen: np.ndarray, y: Labels) -> Combination:
     """The relative weights of probe and word counts."""
-    p_counts = Counts(texts, [], None).out_of_fold(y, np.arange(len(y)), Choice(), 0)
+    p_counts = Counts(texts, []).out_of_fold(y, np.arange(len(y)), Choice(), 0)
     return Probe(seen, y, seed=0).mix_with(p_counts, y.target)
 
 

@@ -31,6 +31,9 @@ class ClassifierConfig:
     max_len: int = 256  # gradients reach the last so many tokens of a document
     longest: int = 2_000  # tokens of a document used in training, from its head and its tail
     batch_size: int = 64  # documents; fewer if there are few labels
+    epoch_steps: int = (
+        20  # steps that an epoch has at least, unless batches would have fewer than 8 documents
+    )
     token_budget: int = 24_000  # ids in a batch, padding included
     factor: float = 2.6  # each lower layer group trains at 1/factor of the rate above it
     frozen_groups: int = 0  # lowest layer groups that never train: 1 is the embeddings
@@ -45,9 +48,7 @@ class ClassifierConfig:
     top_epochs: int = 1
     all_epochs: int | None = None  # None: 3 for 10,000 labels or more, up to `most_epochs` for few
     most_epochs: int = 12
-    steps: int | None = (
-        None  # with it, as many epochs, at least 2, as make about so many steps of `batch_size`
-    )
+    steps: int | None = None  # with it, as many epochs, at least 2, as make about so many steps
     # teaching
     start_epochs: int = 20  # of the head alone, on precomputed features
     teach_texts: int = 20_000  # unlabelled documents with soft labels, repeated if there are fewer
@@ -69,7 +70,7 @@ class ClassifierConfig:
 
     def __post_init__(self) -> None:
         check_range(self, "head_hidden head_epochs top_epochs frozen_groups", 0)
-        check_range(self, "max_len longest batch_size token_budget", 1)
+        check_range(self, "max_len longest batch_size epoch_steps token_budget", 1)
         check_range(
             self, "all_epochs most_epochs steps start_epochs teach_epochs teach_texts teach_repeat", 1
         )
@@ -95,12 +96,16 @@ class ClassifierConfig:
         wanted = self.teach_texts * (self.teach_first if first else 1)
         return min(max(1, round(wanted / max(documents, 1))), self.teach_epochs)
 
+    def batch_for(self, documents: int) -> int:
+        """Documents in a batch, if there are so many to train on."""
+        return min(max(documents // self.epoch_steps, 8), self.batch_size)
+
     def epochs_for(self, labels: int) -> int:
         """Epochs of the last stage on true labels, for so many labelled documents."""
         if self.all_epochs is not None:
             return self.all_epochs
         if self.steps is not None:
-            return min(max(2, round(self.steps * self.batch_size / max(labels, 1))), self.most_epochs)
+            return min(max(2, round(self.steps * self.batch_for(labels) / max(labels, 1))), self.most_epochs)
         few = 3 if labels >= 10_000 else 5 if labels >= 3_000 else 8 if labels >= 800 else self.most_epochs
         return min(few, self.most_epochs)
 
@@ -111,7 +116,7 @@ def transformer_config() -> ClassifierConfig:
         head_hidden=0,
         head_dropouts=(0.0, 0.1),
         longest=253,  # one window of 256 places
-        batch_size=16,
+        epoch_steps=64,
         token_budget=4_096,
         factor=1.1,
         frozen_groups=1,  # half of the weights of a small transformer, most of the time of a step on short texts
@@ -120,7 +125,7 @@ def transformer_config() -> ClassifierConfig:
         top_epochs=0,
         all_peak=1e-4,
         most_epochs=25,
-        steps=350,
+        steps=300,
         teach_peak=5e-5,
         give_back=1.0,
     )

@@ -76,7 +76,7 @@ def huber(
     weight: Tensor | None = None,  # noqa: ARG001
     rows: Tensor | None = None,
 ) -> tuple[Tensor, Tensor | None]:
-    """The same, but errors beyond one standard deviation count linearly (Huber 1964): outliers pull less."""
+    """The same of (B, 1), but errors beyond a standard deviation count linearly (Huber 1964): outliers pull less."""
     return _weighed(F.huber_loss(predicted, targets, reduction="none").sum(1), rows)
 
 

@@ -94,12 +94,11 @@ class Training:
 
     def batches(self, training_set: TrainingSet) -> LabelBatches:
         """Shuffled training batches; small if there are few documents, so that an epoch has several steps."""
-        size = int(np.clip(len(training_set.documents) // 20, 8, self.config.batch_size))
         return LabelBatches(
             training_set.store,
             training_set.targets,
             weights=training_set.weights,
-            batch_size=size,
+            batch_size=self.config.batch_for(len(training_set.documents)),
             token_budget=self.config.token_budget,
             shuffle=True,
             seed=self.settings.seed,
