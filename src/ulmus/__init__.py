@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ulmus.data.lm_batches import LMBatches
     from ulmus.data.store import IdStore
     from ulmus.errors import UlmusError
+    from ulmus.tasks.adaptation.model import TransformerEncoder
     from ulmus.tasks.classifier.model import TextClassifier
     from ulmus.tasks.language_model.model import LanguageModel
     from ulmus.tasks.word_counts import WordCounts
@@ -25,6 +26,7 @@ __version__ = "0.1.0"
 __all__ = [
     "TextClassifier",
     "LanguageModel",
+    "TransformerEncoder",
     "WordCounts",
     "read",
     "Source",
@@ -41,6 +43,7 @@ __all__ = [
 _HOMES = {
     "TextClassifier": "tasks.classifier.model",
     "LanguageModel": "tasks.language_model.model",
+    "TransformerEncoder": "tasks.adaptation.model",
     "WordCounts": "tasks.word_counts",
     "read": "corpus.source",
     "Source": "corpus.source",

@@ -18,7 +18,7 @@ from typing import Any
 from ulmus.errors import BundleError, MissingExtra, VocabMismatch
 from ulmus.storage import open_file
 
-__all__ = ["check_folder", "open_model", "open_tokenizer", "quiet"]
+__all__ = ["check_folder", "open_config", "open_model", "open_tokenizer", "quiet", "weight_names"]
 
 CONFIG, WEIGHTS, INDEX = "config.json", "model.safetensors", "model.safetensors.index.json"
 # files of which a tokenizer has at least one; transformers makes up an empty vocabulary where there is none
@@ -93,6 +93,18 @@ def open_model(path: str | Path, kind: str, *, optional: Iterable[str] = ()) -> 
         if not bool(weight.isfinite().all()):
             raise BundleError(f"{folder}: the weights {name} contain NaN or infinite numbers.")
     return model.eval()
+
+
+def open_config(path: str | Path) -> Any:
+    """The config, as `transformers` has it, of a folder that `check_folder` accepts. Raises BundleError, MissingExtra."""
+    transformers = _transformers()
+    with quiet(), _readable(Path(path), "config"):
+        return transformers.AutoConfig.from_pretrained(path, local_files_only=True, trust_remote_code=False)
+
+
+def weight_names(path: str | Path) -> set[str]:
+    """Names of the weights in a folder that `check_folder` accepts. Raises BundleError: they are damaged."""
+    return {name for file in _weights(Path(path)) for name in _check_weights(file)}
 
 
 def open_tokenizer(path: str | Path, model: Any = None) -> Any:
@@ -180,13 +192,13 @@ def _weights(folder: Path) -> list[Path]:
     )
 
 
-def _check_weights(file: Path) -> None:
-    """Raise BundleError unless the header of the safetensors file agrees with its size."""
+def _check_weights(file: Path) -> list[str]:
+    """The names of the weights. Raises BundleError unless the header of the safetensors file agrees with its size."""
     from safetensors import SafetensorError, safe_open
 
     try:
         with safe_open(file, framework="numpy") as weights:
-            weights.keys()
+            return list(weights.keys())
     except (SafetensorError, OSError) as error:
         raise BundleError(f"{file} is damaged ({error}). Copy it again.") from error
 

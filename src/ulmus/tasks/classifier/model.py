@@ -23,7 +23,6 @@ from ulmus.errors import ConfigError, DataError, UsageError
 from ulmus.evaluation.combination import Combination
 from ulmus.evaluation.per_class import evaluation_report
 from ulmus.evaluation.splits import share_seen
-from ulmus.models.checkpoint_folder import check_folder
 from ulmus.models.inference import PRECISIONS
 from ulmus.tasks.classifier import file
 from ulmus.tasks.classifier.config import ClassifierConfig, transformer_config
@@ -35,6 +34,7 @@ from ulmus.tasks.classifier.network import ClassifierNetwork
 from ulmus.tasks.estimator import Estimator, not_fitted, sklearn_names
 from ulmus.tasks.ids import AnyTokenizer
 from ulmus.tasks.language_model.start import check_given
+from ulmus.tasks.pretrained import check_encoder
 from ulmus.tasks.settings import RunSettings, check_minutes
 from ulmus.tasks.word_counts import WordCounts
 from ulmus.train.callbacks import Callback
@@ -51,7 +51,8 @@ class TextClassifier(Estimator):
     language_model: a `LanguageModel`, or its path or name. None chooses the installed one that matches the language of
     the texts and reports which, or trains one on the texts if none matches; "new" always trains one; "none" trains
     none, and the encoder starts from random weights. encoder: instead, the folder of a transformer on this disk, in the
-    format of `transformers` (config.json, tokenizer.json, safetensors weights; needs the extra `transformers`).
+    format of `transformers` (config.json, tokenizer.json, safetensors weights; needs the extra `transformers`), or the
+    file of a `TransformerEncoder` that was adapted to texts.
     size, tokenizer: those of a language model to train (default: small, word), or those that an installed one must
     have. teach: "auto" pretrains on soft labels of the word counts for unlabelled texts if there are enough of them,
     "none" does not. combine: "auto" predicts with the mix of network and word counts, "none" with the network alone.
@@ -317,7 +318,7 @@ class TextClassifier(Estimator):
         check_minutes(self.minutes)
         check_given(self.language_model)
         if self.encoder is not None:
-            check_folder(self.encoder)
+            check_encoder(self.encoder)
             if self.language_model is not None:
                 raise ConfigError("encoder and language_model: give one of them, not both.")
 
