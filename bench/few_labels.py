@@ -17,7 +17,6 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
-import os
 import statistics
 import time
 from collections.abc import Iterable, Iterator
@@ -26,17 +25,9 @@ from typing import Any, NamedTuple
 
 import jobs
 import numpy as np
+import splits
 
-DATA = Path(os.environ.get("ULMUS_DATA", "../shared/data"))
 MODELS = {"imdb": "en-small", "trec": "en-small", "20newsgroups": "en-small", "chnsenticorp": "zh-small"}
-FILES: dict[str, dict[str, Any]] = {
-    "imdb": {"path": "imdb/train.csv.zst", "text": ("text",), "label": "label"},
-    "trec": {
-        "path": "trec/train.txt", "format": "text", "label": "first-word-to-colon", "encoding": "latin-1",
-    },
-    "20newsgroups": {"path": "20newsgroups/train.csv.xz", "text": ("text",), "label": "label"},
-    "chnsenticorp": {"path": "chnsenticorp/train.csv", "text": ("review",), "label": "label"},
-}  # fmt: skip
 MINUTES = {100: 5.0, 1_000: 6.0, 0: 12.0}  # of a training on so many labels
 TUNING = 20.0  # minutes of fine-tuning a language model on all texts of a set, once
 TRAININGS = ("counts", "counter", "nothing", "pretrained", "tuned", "taught")
@@ -73,8 +64,8 @@ def load(name: str) -> Texts:
     """Judged texts, the pool that labels are drawn from, and texts that have none."""
     from ulmus import Source, read
 
-    settings = dict(FILES[name])
-    records = list(read(Source(DATA / settings.pop("path"), **settings)))
+    settings = dict(splits.SETS[name].source)
+    records = list(read(Source(splits.DATA / settings.pop("path"), **settings)))
     order = np.random.default_rng(0).permutation(len(records))
     judged = order[: min(5_000, 3 * len(records) // 10)]
     pool = order[len(judged) :]
@@ -83,7 +74,7 @@ def load(name: str) -> Texts:
     ]
     known, more = set(parts[1][0]), []
     if name == "imdb":
-        unsup = read(Source(DATA / "imdb/unsup.csv.zst", text=("text",)))
+        unsup = read(Source(splits.DATA / "imdb/unsup.csv.zst", text=("text",)))
         more = [record.text for record in unsup if record.text not in known]
     return Texts(parts[0], parts[1], more)
 

@@ -19,6 +19,7 @@ from typing import Any
 CORE = {
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
+    "RAYON_NUM_THREADS": "1",
     "OMP_WAIT_POLICY": "PASSIVE",
 }
 Children = list[tuple[list[str], "subprocess.Popen[str]"]]

@@ -25,8 +25,9 @@ from typing import Any, NamedTuple
 import few_labels
 import jobs
 import numpy as np
+import splits
 
-CORPUS = few_labels.DATA / "lm" / "enwiki2015.txt.zst"
+CORPUS = splits.DATA / "lm" / "enwiki2015.txt.zst"
 
 
 class Size(NamedTuple):

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import settings
+from pytest_socket import disable_socket, enable_socket
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # tiny models: threads would only wait for each other
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -103,3 +107,29 @@ def make_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., P
         return folder
 
     return make
+
+
+@pytest.fixture(scope="session")
+def launch_two() -> Callable[..., list[subprocess.CompletedProcess[str]]]:
+    """`launch_two(script, *arguments, **environment)`: run a script in two processes, as torchrun starts them."""
+
+    def launch(script: str, *arguments: object, **more: str) -> list[subprocess.CompletedProcess[str]]:
+        enable_socket()
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = str(free.getsockname()[1])
+        disable_socket(allow_unix_socket=True)
+        command = [sys.executable, "-c", script, *map(str, arguments)]
+        started = []
+        for rank in "01":
+            own = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": "2"}
+            own |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+            pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+            started.append(subprocess.Popen(command, env=os.environ | own | more, **pipes))
+        outputs = [process.communicate(timeout=900) for process in started]
+        return [
+            subprocess.CompletedProcess(command, process.returncode, *output)
+            for process, output in zip(started, outputs, strict=True)
+        ]
+
+    return launch

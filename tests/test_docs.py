@@ -75,8 +75,10 @@ def test_every_link_target_exists(page: Path) -> None:
         (["few_labels.py", "table"], "docs/results.md"),
         (["pretraining_size.py", "table"], "docs/results.md"),
         (["wikitext2.py", "table"], "docs/results.md"),
+        (["transformers_peers.py", "table"], "docs/results.md"),
+        (["probe.py", "table"], "docs/results.md"),
     ],
-    ids=["speed", "accuracy", "pretraining", "perplexity"],
+    ids=["speed", "accuracy", "pretraining", "perplexity", "peers", "encoders"],
 )
 def test_tables_match_the_measurements(command: list[str], page: str) -> None:
     """A page contains the table exactly as the script in bench prints it."""

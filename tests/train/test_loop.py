@@ -101,7 +101,7 @@ def test_an_epoch_whose_time_is_up_before_its_first_step_tells_the_last_loss(
 ):
     """Not 0.0, which no training reaches."""
     clock = _Clock()
-    monkeypatch.setattr("ulmus.train.stage.time", clock)
+    monkeypatch.setattr("ulmus.train.processes.time", clock)
     watch = _Watch(lambda s: s.loss())
     batches = new_batches(3)
     set_epoch = batches.set_epoch
@@ -186,7 +186,7 @@ class _Clock:
 def test_a_time_budget_is_kept_and_the_schedule_complete(new_model, new_batches, monkeypatch):
     """With minutes for a fraction of the epochs the stage ends in time, its rate down at the end of the schedule."""
     clock, watch = _Clock(), _Watch(lambda s: s.lr)
-    monkeypatch.setattr("ulmus.train.stage.time", clock)
+    monkeypatch.setattr("ulmus.train.processes.time", clock)
     stage = Stage("all", epochs=1000, schedule=FAST, minutes=5)
     history = Trainer(
         new_model(), [stage], train=new_batches(30), valid=new_batches(2), config=CPU, callbacks=[watch]
@@ -208,7 +208,7 @@ def test_an_epoch_that_is_done_before_the_time_ends_the_stage(new_model, new_bat
 def test_evaluations_take_no_more_than_their_share_of_a_time_budget(new_model, new_batches, monkeypatch):
     """Short epochs in a long budget are not each evaluated; the last one is."""
     clock = _Clock()
-    monkeypatch.setattr("ulmus.train.stage.time", clock)
+    monkeypatch.setattr("ulmus.train.processes.time", clock)
     monkeypatch.setattr("ulmus.train.stage.evaluate", lambda *_a, **_k: slow_evaluation(clock))
     stage = Stage("all", epochs=1000, schedule=FAST, minutes=10)
     history = Trainer(new_model(), [stage], train=new_batches(3), valid=new_batches(1), config=CPU).run()
@@ -224,7 +224,7 @@ def test_weights_at_the_end_of_a_time_budget_are_always_evaluated(
 ):
     """Also when the time runs out in the last step of an epoch: the best weights are never those of long before."""
     clock = _Clock()
-    monkeypatch.setattr("ulmus.train.stage.time", clock)
+    monkeypatch.setattr("ulmus.train.processes.time", clock)
     monkeypatch.setattr("ulmus.train.stage.evaluate", lambda *_a, **_k: slow_evaluation(clock))
     stage = Stage("all", epochs=1000, schedule=FAST, minutes=seconds / 60)
     history = Trainer(new_model(), [stage], train=new_batches(8), valid=new_batches(1), config=CPU).run()
@@ -235,7 +235,7 @@ def test_a_stage_ended_by_its_time_budget_stays_ended_when_the_evaluation_took_l
     new_model, new_batches, monkeypatch
 ):
     """The rate is down by then: more steps would teach nothing, and one more evaluation would tell nothing."""
-    monkeypatch.setattr("ulmus.train.stage.time", _Clock())
+    monkeypatch.setattr("ulmus.train.processes.time", _Clock())
     found = {"loss": 1.0, "n": 1, "outputs": None, "targets": None, "index": None}
     monkeypatch.setattr("ulmus.train.stage.evaluate", lambda *_a, **_k: dict(found))
     stage = Stage("all", epochs=1000, schedule=FAST, minutes=5)

@@ -21,13 +21,14 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import typer
 from typer.core import TyperGroup
 
-from ulmus.cli.show import warnings_as_notes
+from ulmus.cli.show import rank, warnings_as_notes
 from ulmus.errors import UlmusError
 from ulmus.terminal import printable, use_utf8
 
@@ -44,8 +45,11 @@ class Group(TyperGroup):
     """The `ulmus` command; turns any exception of a subcommand into a message and an exit code."""
 
     def main(self, *arguments: Any, **settings: Any) -> Any:
-        """Run with UTF-8 on stdout and stderr, whatever the locale."""
+        """Run with UTF-8 on stdout and stderr, whatever the locale; of several processes the first one has a stdout."""
         use_utf8()
+        if rank():
+            with Path(os.devnull).open("w", encoding="utf-8") as nowhere, contextlib.redirect_stdout(nowhere):
+                return super().main(*arguments, **settings)
         return super().main(*arguments, **settings)
 
     def invoke(self, ctx: Any) -> Any:
@@ -55,7 +59,8 @@ class Group(TyperGroup):
             with _sigterm_as_interrupt(), warnings_as_notes():
                 return super().invoke(ctx)
         except KeyboardInterrupt as stop:
-            _print_error(_stopped(stop), debug=False)
+            if not rank():
+                _print_error(_stopped(stop), debug=False)
             raise typer.Exit(TERMINATED if isinstance(stop, Terminated) else INTERRUPTED) from stop
         except UlmusError as error:
             _print_error(f"Error: {printable(str(error))}", debug=debugging(ctx))
@@ -103,7 +108,8 @@ def _stopped(stop: KeyboardInterrupt) -> str:
 def _print_error(message: str, *, debug: bool) -> None:
     if debug:
         typer.echo(printable(traceback.format_exc(), lines=True), err=True, nl=False)
-    typer.echo(printable(message, lines=True), err=True)
+    where = f"Process {rank()}: " if rank() else ""
+    typer.echo(where + printable(message, lines=True), err=True)
 
 
 def _discard_stdout() -> None:

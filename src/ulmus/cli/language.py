@@ -272,6 +272,8 @@ def _finish(model: LanguageModel, options: PretrainOptions | TuneOptions, starte
     """Save the model, with sample texts in its card, and print its scores."""
     from ulmus.tasks.language_model.generation import card_samples
 
+    if show.rank():  # the first process saves and reports
+        return
     model.describe(samples=card_samples(model.fitted_, options.seed))
     model.save(options.out, weights=options.weights)
     report = {"out": str(options.out), **model.metrics_, "seconds": perf_counter() - started}

@@ -16,14 +16,17 @@ import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from ulmus.cli import guard
 from ulmus.cli.failures import advise
 from ulmus.cli.options import RunOptions
 from ulmus.cli.settings import read
-from ulmus.cli.show import note
+from ulmus.cli.show import note, rank, several
 from ulmus.errors import ConfigError, DataError, UsageError
+
+if TYPE_CHECKING:
+    from ulmus.train.processes import Processes
 
 _RUN = "run.json"
 _CHECKPOINTS = ("*.checkpoint*", "*.safetensors", "*.ulmus")
@@ -107,28 +110,46 @@ def writing(path: Path) -> Iterator[TextIO]:
 def work_folder(options: RunOptions, inputs: Sequence[Path]) -> Iterator[Path]:
     """The folder of the run's checkpoints. The default, next to `--out`, is removed when the block succeeds.
 
+    The processes of one run share the folder: the first one locks, creates and removes it.
     Raises ConfigError if the folder holds the checkpoints of a different run, which cannot be resumed as this one,
-    and StorageError if another process is using it.
+    and StorageError if another run is using it.
     """
     from ulmus.storage import locked_folder
 
-    folder = options.work_dir or _beside(options.out, "work")
-    with locked_folder(folder):
-        yield from _kept_folder(folder, options, _identity(options, inputs))
+    own, folder = options.work_dir is None, options.work_dir or _beside(options.out, "work")
+    with contextlib.ExitStack() as until_done:
+        with _first_before_others():
+            if not rank():
+                until_done.enter_context(locked_folder(folder))
+                _enter(folder, _identity(options, inputs), own)
+        advise(lambda: _how_to_resume(folder, own))
+        yield from _kept_folder(folder, own and not rank())
 
 
-def _kept_folder(folder: Path, options: RunOptions, identity: dict[str, Any]) -> Iterator[Path]:
-    own = options.work_dir is None
-    _enter(folder, identity, own)
-    advise(lambda: _how_to_resume(folder, own))
+def _kept_folder(folder: Path, remove: bool) -> Iterator[Path]:
     try:
         yield folder
     except Exception:
-        if own and not _started(folder):
+        if remove and not _started(folder):
             shutil.rmtree(folder, ignore_errors=True)
         raise
-    if own:
+    with _first_before_others():  # the first process has saved the model
+        pass
+    if several():
+        _processes().wait()  # and does not end, with what it holds for the others, before they know it
+    if remove:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _first_before_others() -> contextlib.AbstractContextManager[None]:
+    """A block that the other processes enter when the first one has left it; no torch for one process."""
+    return _processes().first_before_others() if several() else contextlib.nullcontext()
+
+
+def _processes() -> Processes:
+    from ulmus.train.processes import processes
+
+    return processes()
 
 
 def is_device(path: Path) -> bool:

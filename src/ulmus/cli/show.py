@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import sys
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -28,9 +29,20 @@ SCORES = {"accuracy": "accuracy", "micro_f1": "micro F1", "macro_f1": "macro F1"
 _LISTED = 12  # items of a list that are shown
 
 
+def rank() -> int:
+    """The number of this process under torchrun or a compatible launcher; 0 for the first, which alone reports."""
+    return int(os.environ.get("RANK", "0")) if several() else 0
+
+
+def several() -> bool:
+    """Whether a launcher started several processes."""
+    return int(os.environ.get("WORLD_SIZE", "1")) > 1
+
+
 def note(message: str) -> None:
-    """Print a message on stderr."""
-    typer.echo(printable(message, lines=True), err=True)
+    """Print a message on stderr, once if there are several processes."""
+    if not rank():
+        typer.echo(printable(message, lines=True), err=True)
 
 
 @contextmanager

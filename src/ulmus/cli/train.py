@@ -147,7 +147,8 @@ def train(options: TrainOptions) -> None:
         classifier = _classifier(options, settings, folder)
         classifier.fit(given.texts, given.labels, unlabeled=more or None, valid=held_out)
         classifier.describe(columns=remembered.as_manifest(columns))
-        classifier.save(options.out)
+        if not show.rank():
+            classifier.save(options.out)
     report = {"out": str(options.out), **classifier.report_, "seconds": perf_counter() - started}
     if options.json:
         show.as_json(report)

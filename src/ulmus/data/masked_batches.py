@@ -1,7 +1,7 @@
 """Parts of documents with tokens to predict: some masked, for an encoder, or each next one, for a decoder.
 
 Ids come marked: 2 * id, plus 1 for a token that continues the word of the one before. Which tokens are masked is a pure
-function of seed, epoch and batch: another draw in each epoch, the same when a run resumes or the loss is measured again.
+function of seed, epoch and batch: another draw in each epoch, the same when a run resumes or a loss is measured again.
 Masks as `DataCollatorForLanguageModeling` of `transformers` does (Devlin et al. 2019, section 3.1). Costs well below
 1 ms a batch. Knows no strings and no model. Axes: B parts, T tokens, M tokens to predict.
 """
@@ -53,7 +53,7 @@ class Masking:
         begins = ~continues | ~text if self.whole_words else np.ones_like(text)
         begins[:, 0] = True
         word = begins.ravel().cumsum().reshape(ids.shape) - 1
-        chosen = text & (rng.random(word.size)[word] < self.share)
+        chosen: Mask = text & (rng.random(word.size)[word] < self.share)
         places = np.flatnonzero(text)
         if len(places) and not chosen.any():
             chosen |= text & (word == word.flat[rng.choice(places)])

@@ -66,12 +66,13 @@ def check_folder(path: str | Path) -> dict[str, Any]:
     return config
 
 
-def open_model(path: str | Path, kind: str, *, optional: Iterable[str] = ()) -> Any:
+def open_model(path: str | Path, kind: str, *, optional: Iterable[str] = (), config: Any = None) -> Any:
     """The model of a folder, in evaluation mode, float32, on the CPU; `kind` is an Auto class such as `AutoModel`.
 
-    `optional`: beginnings of names of weights that the folder may lack, because their outputs are not used; they are
-    random then. Raises BundleError as `check_folder` does, and where weights are missing, left over, of another shape
-    than the config says, or not finite. MissingExtra: transformers is not installed.
+    `optional`: beginnings of names of weights that the folder may lack, because their outputs are not used, or because
+    the caller sets them; they are random then. `config`: that of `open_config`, with changes; None: the folder's own.
+    Raises BundleError as `check_folder` does, and where weights are missing, left over, of another shape than the config
+    says, or not finite. MissingExtra: transformers is not installed.
     """
     folder = Path(path)
     check_folder(folder)
@@ -85,6 +86,7 @@ def open_model(path: str | Path, kind: str, *, optional: Iterable[str] = ()) -> 
             trust_remote_code=False,
             use_safetensors=True,
             dtype=torch.float32,
+            **({} if config is None else {"config": config}),
             ignore_mismatched_sizes=True,  # they are reported below, by name
             output_loading_info=True,
         )
@@ -96,7 +98,7 @@ def open_model(path: str | Path, kind: str, *, optional: Iterable[str] = ()) -> 
 
 
 def open_config(path: str | Path) -> Any:
-    """The config, as `transformers` has it, of a folder that `check_folder` accepts. Raises BundleError, MissingExtra."""
+    """The config of a folder that `check_folder` accepts, as `transformers` has it. Raises BundleError."""
     transformers = _transformers()
     with quiet(), _readable(Path(path), "config"):
         return transformers.AutoConfig.from_pretrained(path, local_files_only=True, trust_remote_code=False)

@@ -120,7 +120,7 @@ def open_with_head(
         empty = HeadedTransformer(config, _without_weights(kind, own))
     new = bool(empty.head()) and not weight_names(folder) & empty.head().keys()
     with torch.random.fork_rng(devices=[]):
-        model = open_model(folder, kind, optional=empty.outside() if new else ())
+        model = open_model(folder, kind, optional=empty.outside() if new else (), config=own)
     headed = HeadedTransformer(config, model)
     if new:
         headed.start_head()

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from ulmus.errors import BundleError, ConfigError, MissingExtra
-from ulmus.models.checkpoint_folder import open_model
+from ulmus.models.checkpoint_folder import check_folder, open_config, open_model
 from ulmus.models.encoder import Dropouts
 from ulmus.models.windows import GRAIN, Windows, windows
 from ulmus.special_tokens import Layout
@@ -33,6 +33,8 @@ MEANS = 2  # layers, the last ones, whose means over the tokens are features
 DEFAULT_WINDOW, DEFAULT_OVERLAP = 256, 32  # tokens; attention to longer windows costs more than it gives
 LARGEST_ID = 2**31
 LONGEST = 8_192  # tokens of a window, also where a model has no limit
+# 0 here: on CPUs attention has a fused kernel only without dropout, and a training step takes 2.7 times as long with it
+ATTENTION_DROPOUTS = ("attention_probs_dropout_prob", "attention_dropout", "attn_pdrop")
 OFFSET = (
     "camembert",
     "roberta",
@@ -214,8 +216,10 @@ def open_transformer(
 
     Raises BundleError: an unusable folder, or an encoder-decoder; ConfigError: an impossible window; MissingExtra.
     """
-    model = open_model(folder, "AutoModel", optional=("pooler.",))
-    return Transformer(described(model.config, folder, layout, window=window, overlap=overlap), model)
+    check_folder(folder)
+    own = open_config(folder)
+    config = described(own, folder, layout, window=window, overlap=overlap)
+    return Transformer(config, open_model(folder, "AutoModel", optional=("pooler.",), config=own))
 
 
 def described(
@@ -223,7 +227,7 @@ def described(
 ) -> TransformerConfig:
     """What there is to know of a model in `folder` with this config of `transformers`.
 
-    Raises BundleError: an encoder-decoder; ConfigError: an impossible window.
+    The dropout of attention is removed from that config.     Raises BundleError: an encoder-decoder; ConfigError: an impossible window.
     """
     if getattr(config, "is_encoder_decoder", False):
         raise BundleError(
@@ -233,6 +237,9 @@ def described(
     if window is not None and window > most:
         raise ConfigError(f"window: this model has {most} positions, got {window}.")
     size = min(window or DEFAULT_WINDOW, most)
+    for name in ATTENTION_DROPOUTS:
+        if getattr(config, name, None):
+            setattr(config, name, 0.0)
     return TransformerConfig(
         architecture=config.to_diff_dict() | {"model_type": config.model_type},
         layout=layout,

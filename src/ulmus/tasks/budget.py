@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-import time
 from dataclasses import dataclass
+
+from ulmus.train.processes import processes
 
 __all__ = ["SHARES", "TRAINING_COST", "Budget", "Shares"]
 
@@ -47,11 +48,11 @@ class Budget:
 
     def __init__(self, minutes: float | None) -> None:
         self.minutes = minutes
-        self._started = time.perf_counter()
+        self._started = processes().time_s()
 
     def spent(self) -> float:
-        """Minutes since the start."""
-        return (time.perf_counter() - self._started) / 60
+        """Minutes since the start; of several processes, on the clock of the first."""
+        return (processes().time_s() - self._started) / 60
 
     def left(self) -> float | None:
         """Minutes left, at least `MIN_MINUTES`; None: no limit."""

@@ -24,6 +24,7 @@ from ulmus.storage import whole_file
 from ulmus.tasks.progress import ProgressTexts, with_progress
 from ulmus.text.pretrained import MarkedTokenizer, PretrainedTokenizer
 from ulmus.text.tokenizer import Tokenizer, TokenizerConfig
+from ulmus.train.processes import processes
 
 __all__ = ["AnyTokenizer", "RunTexts", "check_vocabulary", "tokenized", "vocabulary_of"]
 
@@ -47,7 +48,7 @@ class RunTexts:
         verbose: bool = False,
     ) -> None:
         self.texts, self.folder, self.learn, self.name = texts, folder, learn, name
-        self._passes = ProgressTexts(texts) if verbose else texts
+        self._passes = ProgressTexts(texts) if verbose and processes().first else texts
         self._stores: dict[str, IdStore] = {}
 
     @cached_property
@@ -65,7 +66,15 @@ class RunTexts:
         )
 
     def tokenizer(self, config: TokenizerConfig) -> Tokenizer:
-        """A tokenizer trained on the training texts, or the cached one. Raises DataError: the texts have no tokens."""
+        """A tokenizer trained on the training texts, or the cached one; all processes get the same.
+
+        Raises DataError: the texts have no tokens.
+        """
+        if processes().count == 1:
+            return self._trained(config)
+        return Tokenizer.from_json(processes().from_first(lambda: self._trained(config).to_json()))
+
+    def _trained(self, config: TokenizerConfig) -> Tokenizer:
         if self.folder is None:
             return Tokenizer.train(self._counting(), config)
         path = self.folder / f"tokenizer-{content_key([config, self.key, self.learn])[:16]}.json"
@@ -107,9 +116,10 @@ class RunTexts:
             store = IdStore.from_arrays([ids for batch in documents() for ids in batch])
         else:
             key = content_key([tokenizer.fingerprint, self.key])
-            store = IdStore.open_or_write(
-                self.folder / self.name, key=key, vocab_size=len(tokenizer), batches=documents
-            )
+            with processes().first_before_others():  # the others find it written
+                store = IdStore.open_or_write(
+                    self.folder / self.name, key=key, vocab_size=len(tokenizer), batches=documents
+                )
         if not len(store):
             raise DataError("expected texts, got none.")
         return store

@@ -14,6 +14,7 @@ from ulmus.errors import ConfigError
 from ulmus.tasks.progress import default_callbacks, tell
 from ulmus.train.callbacks import Callback
 from ulmus.train.loop import LoopConfig
+from ulmus.train.processes import processes
 
 __all__ = ["RunSettings", "check_minutes"]
 
@@ -52,7 +53,7 @@ class RunSettings:
 
     def say(self, text: str) -> None:
         """Print a line on stderr, unless the run is quiet."""
-        if self.verbose:
+        if self.verbose and processes().first:
             tell(text)
 
     def all_callbacks(self, unit: str) -> list[Callback]:

@@ -20,7 +20,7 @@ from torch import Tensor
 from ulmus.errors import ConfigError
 
 __all__ = [
-    "agree", "autocast", "open_accelerator", "resolve_device", "resolve_precision", "reuse_memory", "to_device",
+    "autocast", "open_accelerator", "resolve_device", "resolve_precision", "reuse_memory", "to_device",
 ]  # fmt: skip
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # names of settings in glibc's malloc.h
@@ -71,7 +71,7 @@ def open_accelerator(device: torch.device, precision: str) -> Any:
 
     accelerate keeps one state per process and refuses a different second one; the old one is reset here.
     """
-    from accelerate import Accelerator, DistributedDataParallelKwargs
+    from accelerate import Accelerator
     from accelerate.state import AcceleratorState
 
     cpu, mixed = device.type == "cpu", _MIXED[precision]
@@ -79,21 +79,7 @@ def open_accelerator(device: torch.device, precision: str) -> Any:
         old = AcceleratorState()
         if old.mixed_precision != mixed or (old.device.type == "cpu") != cpu:
             AcceleratorState._reset_state(reset_partial_state=not torch.distributed.is_initialized())
-    # buffers (batch norm, carried state) belong to each process: its batches are its own
-    parallel = DistributedDataParallelKwargs(broadcast_buffers=False)
-    return Accelerator(cpu=cpu, mixed_precision=mixed, kwargs_handlers=[parallel])
-
-
-def agree(accelerator: Any, value: float, *, how: str = "first") -> float:
-    """A number that all processes then share: the first process's, or with `how` the min or max of all of them."""
-    if accelerator.num_processes == 1:
-        return value
-    shared = torch.tensor(value, dtype=torch.float64, device=accelerator.device)
-    if how == "first":
-        torch.distributed.broadcast(shared, src=0)
-    else:
-        torch.distributed.all_reduce(shared, getattr(torch.distributed.ReduceOp, how.upper()))
-    return float(shared)
+    return Accelerator(cpu=cpu, mixed_precision=mixed)
 
 
 def reuse_memory() -> None:

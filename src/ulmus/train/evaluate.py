@@ -15,6 +15,7 @@ from torch import Tensor
 
 from ulmus.errors import DataError
 from ulmus.train.device import autocast, resolve_device, resolve_precision, to_device
+from ulmus.train.processes import ALONE, Processes
 
 __all__ = ["Evaluation", "evaluate"]
 
@@ -40,16 +41,19 @@ def evaluate(
     precision: str = "float32",
     collect: bool = False,
     between: Callable[[], None] | None = None,
+    together: Processes = ALONE,
 ) -> Evaluation:
     """Mean nll of the model (a Trainable) over one pass of the batches; with `collect` also outputs and targets.
 
     `between` is called after each batch and may raise. Afterwards the model's mode and the batches' epoch are restored
-    and the carried state is reset. Raises DataError when there are no batches, ConfigError for a device or precision
-    that is not available.
+    and the carried state is reset. `together` are processes that evaluate the same model on the same batches: each
+    takes a part of every batch, unless outputs are collected. Raises DataError when there are no batches, ConfigError
+    for a device or precision that is not available.
     """
     device = resolve_device(device) if isinstance(device, str) else device
     precision = resolve_precision(precision, device)
     parts: dict[str, list[Tensor]] = {"outputs": [], "targets": [], "index": []}
+    together = ALONE if collect else together
     total, n = torch.zeros((), dtype=torch.float64, device=device), 0
     epoch = batches.epoch
     batches.set_epoch(0)  # start at the first batch, wherever the iterator is
@@ -58,11 +62,12 @@ def evaluate(
     model.reset()
     try:
         for batch in batches:
-            moved = to_device(batch, device)
+            moved = to_device(together.part(batch), device)
             with autocast(device, precision):
                 step = model(moved)
-            total.add_(step.nll, alpha=step.count)
-            n += step.count
+            if not together.idle:
+                total.add_(step.nll, alpha=step.count)
+                n += step.count
             if collect:
                 _keep(parts, step.output, step.target, getattr(moved, "index", None))
             if between is not None:
@@ -71,10 +76,12 @@ def evaluate(
         model.train(was_training)
         model.reset()
         batches.set_epoch(epoch)
+    loss_sum, n_all = together.sum([float(total), n])
+    n = int(n_all)
     if n == 0:
         raise DataError("Nothing to evaluate: expected at least one batch, got none.")
     outputs, targets, index = (_join(tensors) for tensors in parts.values())
-    return Evaluation(loss=float(total) / n, n=n, outputs=outputs, targets=targets, index=index)
+    return Evaluation(loss=loss_sum / n, n=n, outputs=outputs, targets=targets, index=index)
 
 
 def _keep(parts: dict[str, list[Tensor]], *tensors: Any) -> None:
@@ -89,12 +96,3 @@ def _join(tensors: list[Tensor]) -> Array | None:
         return None
     joined = torch.cat(tensors).cpu()
     return np.asarray((joined.float() if joined.is_floating_point() else joined).numpy())
-
-
-def mean_over_processes(loss: float, n: int, device: torch.device) -> tuple[float, int]:
-    """(mean, count) over the batches of all processes; unchanged when there is one process."""
-    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
-        return loss, n
-    sums = torch.tensor([loss * n, n], dtype=torch.float64, device=device)
-    torch.distributed.all_reduce(sums)
-    return float(sums[0] / sums[1]), int(sums[1])

@@ -4,9 +4,10 @@
 
 `train` and `valid` serve all stages, or are lists with one entry per stage. A run begins at the current epoch of its
 training batches and leaves them at the one after its last: a second `Trainer` with the same batches uses another order
-and other dropout masks. One process or torchrun, CPU or cuda, float32, bf16 or fp16: the same code. With a `checkpoint`
-path a run that was stopped or killed resumes from there and ends with the same weights to the last bit (on a CPU,
-without a time budget). Knows no text and no model class: `protocol` states what it requires of them.
+and other dropout masks. One process or several (`processes`), CPU or cuda, float32, bf16 or fp16: the same code. With a
+`checkpoint` path a run that was stopped or killed resumes from there and ends with the same weights to the last bit (on
+a CPU, without a time budget, in as many processes as before). Knows no text and no model class: `protocol` states what
+it requires of them.
 """
 
 from __future__ import annotations
@@ -25,11 +26,12 @@ import torch
 from ulmus.errors import ConfigError
 from ulmus.train.callbacks import Callback
 from ulmus.train.checkpoint import CheckpointFile, Saved, load_model, model_tensors
-from ulmus.train.device import agree, open_accelerator, resolve_device, resolve_precision, reuse_memory
+from ulmus.train.device import open_accelerator, resolve_device, resolve_precision, reuse_memory
 from ulmus.train.evaluate import Evaluation, evaluate
 from ulmus.train.interrupt import Interrupted, graceful
+from ulmus.train.processes import processes
 from ulmus.train.protocol import Batches, Carries, LoopConfig, Stage, Step, Trainable
-from ulmus.train.stage import AGREE_EVERY, StageRun
+from ulmus.train.stage import StageRun
 from ulmus.train.state import RunState
 
 __all__ = [
@@ -91,12 +93,16 @@ class Trainer:
         nothing to train on, StorageError when it cannot be written.
         """
         reuse_memory()
+        self._processes = processes()
         device = resolve_device(self.config.device)
         self._accelerator = open_accelerator(device, resolve_precision(self.config.precision, device))
         self.model.to(self._accelerator.device)
-        self._callbacks = self.callbacks if self._accelerator.is_main_process else []
+        self._callbacks = self.callbacks if self._processes.first else []
+        own = self._identity()
+        self._processes.check_same(self._processes.from_first(lambda: own) == own, "model, batches or stages")
+        self._processes.copy_first(list(model_tensors(self.model).values()))
         self._file = self._checkpoint_file()
-        saved = self._file.read(self._identity()) if self._file else None
+        saved = self._file.read(own) if self._file else None
         # the epoch of each stage's batches at the start
         self._epochs = [batches.epoch for batches in self.train]
         first = self._resume(saved) if saved else 0
@@ -110,15 +116,16 @@ class Trainer:
             finally:
                 for callback in self._callbacks:
                     callback.run_ended()
+        self._processes.wait()  # all have read the checkpoint
         for batches, epoch in zip(self.train, self._epochs, strict=True):
             batches.set_epoch(epoch + sum(stage.epochs for stage in self.stages))
-        if self._file and not self.config.keep_checkpoint:
+        if self._file and not self.config.keep_checkpoint and self._processes.first:
             self._file.remove()
         return self.history
 
     def _run_stage(self, index: int, saved: Saved | None) -> None:
         seed = 1000 * self.config.seed + index + EPOCH_SEED * self._epochs[index]
-        torch.manual_seed(seed + PROCESS_SEED * self._accelerator.process_index)
+        torch.manual_seed(seed + PROCESS_SEED * self._processes.rank)
         run = StageRun(
             self.model,
             RunState(self.stages[index], index, len(self.stages)),
@@ -162,15 +169,11 @@ class Trainer:
             callback.step_ended(run.state)
         if self._file is None:
             return
-        parallel = self._accelerator.num_processes > 1
-        if parallel and run.state.total_steps % AGREE_EVERY:
-            return
-        wish = 2.0 * self._stop.wanted or float(self._file.due())
-        wish = agree(self._accelerator, wish, how="max")
-        if wish == 1:
-            self._save(run, stage=run.state.stage_index)
-        elif wish == 2:
+        stop, due = self._processes.sum([self._stop.wanted, self._processes.first and self._file.due()])
+        if stop:
             self._interrupt(run)
+        elif due:
+            self._save(run, stage=run.state.stage_index)
 
     def _finish_epoch(self, run: StageRun) -> dict[str, Any]:
         """Evaluate if that is due; returns the row of the epoch that ended."""
@@ -195,21 +198,22 @@ class Trainer:
 
     def _evaluate(self, run: StageRun) -> dict[str, Any]:
         """Validate: the columns that this adds to the row. The best weights are kept if the config asks for it."""
-        collect = any(type(c).measure is not Callback.measure for c in self._callbacks)
+        measures = any(type(c).measure is not Callback.measure for c in self._callbacks)
+        collect = self._processes.from_first(lambda: measures)
         evaluation = run.validate(collect=collect, between=self._stop_evaluating)
         columns: dict[str, Any] = {"loss": evaluation["loss"], "n": evaluation["n"]}
         for callback in self._callbacks if collect else ():
             measured = callback.measure(evaluation["outputs"], evaluation["targets"])
             columns |= {name: float(value) for name, value in measured.items()}
         monitor = self.config.monitor
-        if self._accelerator.is_main_process and monitor not in columns:
+        columns = self._processes.from_first(lambda: columns)
+        if monitor not in columns:
             raise ConfigError(f"monitor: expected one of {', '.join(columns)}, got {monitor!r}.")
-        value = agree(self._accelerator, float(columns.get(monitor, "nan")))
-        run.best.update(value, self.model)
+        run.best.update(columns[monitor], self.model)
         return columns
 
     def _stop_evaluating(self) -> None:
-        if self._stop.wanted and self._accelerator.num_processes == 1:
+        if self._processes.sum([self._stop.wanted])[0]:
             raise Interrupted
 
     def _interrupt(self, run: StageRun) -> NoReturn:
@@ -225,6 +229,8 @@ class Trainer:
             return
         tensors, position = run.save() if run else (_named_model(self.model), None)
         history = {"rows": self.history.rows, "best": self.history.best}
+        if not self._processes.first:
+            return
         write = self._file.write if must else self._file.try_write
         where = {"identity": self._identity(), "stage": stage, "history": history, "stage_run": position}
         write(tensors, where | {"epochs": self._epochs})
@@ -236,13 +242,13 @@ class Trainer:
         return int(saved.run["stage"])
 
     def _checkpoint_file(self) -> CheckpointFile | None:
-        """The checkpoint file of this process, known to be writable; the first process's has the given name."""
-        if self.checkpoint is None:
+        """The checkpoint file, known to be writable; all processes read it, the first one writes it."""
+        path = self._processes.from_first(lambda: None if self.checkpoint is None else str(self.checkpoint))
+        if path is None:
             return None
-        rank = self._accelerator.process_index
-        path = self.checkpoint.with_name(f"{self.checkpoint.name}.{rank}") if rank else self.checkpoint
-        file = CheckpointFile(path, every_s=self.config.checkpoint_every_s)
-        file.check()
+        file = CheckpointFile(Path(path), every_s=self.config.checkpoint_every_s)
+        if self._processes.first:
+            file.check()
         return file
 
     def _identity(self) -> dict[str, str]:
@@ -257,7 +263,6 @@ class Trainer:
             "the settings of the loop": config,
             "the model": model,
             "the training batches": batches,
-            "the number of processes": self._accelerator.num_processes,
         }
         return {
             name: hashlib.sha256(json.dumps(p, default=str).encode()).hexdigest()[:16]

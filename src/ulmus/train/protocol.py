@@ -29,6 +29,7 @@ class Step(NamedTuple):
     count: int  # type: ignore[assignment]  # hides tuple.count; tokens or documents: the weight of nll
     output: Tensor | None = None  # (B, C) logits or probabilities, for callers that collect them
     target: Tensor | None = None  # (B,) or (B, C)
+    weight: Tensor | None = None  # () what `loss` is a mean over, if that is not `count`: a sum of weights
 
 
 class Trainable(Protocol):
@@ -46,7 +47,10 @@ class Trainable(Protocol):
 
 @runtime_checkable
 class Carries(Protocol):
-    """A model that carries state from batch to batch exposes it here, so that resuming within an epoch is exact."""
+    """A model that carries state from batch to batch exposes it here, so that resuming within an epoch is exact.
+
+    Under torchrun the tensors have one row per row of the batch.
+    """
 
     def carried(self) -> dict[str, Tensor]:
         """The carried tensors, of any shape, by name; empty after reset()."""
@@ -60,8 +64,8 @@ class Batches(Protocol):
 
     A random-BPTT iterator also has `bptt`, the reference length: the rate of a batch is scaled by T / bptt, with T the
     length of the batch's first array, as in Merity et al. 2017, section 5. An optional `settings()` returns, as plain
-    JSON, all that the position depends on: a checkpoint with other settings is refused. Under torchrun each process has
-    batches of its own part of the data.
+    JSON, all that the position depends on: a checkpoint with other settings is refused. Under torchrun every process
+    has the same batches, of arrays with one row per example: the loop takes the rows of its process.
     """
 
     epoch: int  # last argument of `set_epoch`, 0 at first

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import math
-import time
 from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
@@ -18,8 +17,8 @@ from torch import Tensor
 from ulmus.errors import DataError, UlmusError
 from ulmus.train.best import Best
 from ulmus.train.checkpoint import Saved, load_model, model_tensors
-from ulmus.train.device import agree, autocast, resolve_precision, to_device
-from ulmus.train.evaluate import Evaluation, evaluate, mean_over_processes
+from ulmus.train.device import autocast, resolve_precision, to_device
+from ulmus.train.evaluate import Evaluation, evaluate
 from ulmus.train.optim import (
     WeightAverage,
     check_groups,
@@ -29,6 +28,7 @@ from ulmus.train.optim import (
     optimizer_tensors,
     set_rates,
 )
+from ulmus.train.processes import processes
 from ulmus.train.protocol import Carries, LoopConfig
 from ulmus.train.schedules import cooldown
 from ulmus.train.state import RunState
@@ -37,7 +37,6 @@ __all__ = ["StageRun"]
 
 CHECK_EVERY = 50  # steps between two checks that the loss is finite
 SETTLED = 20  # steps after which the time per step is known well enough for planning
-AGREE_EVERY = 10  # steps between two synchronisations of the clocks of several processes
 EVALUATION_SHARE = 0.1  # largest fraction of a time budget spent on evaluations between epochs
 FORWARD_SHARE = 0.4  # estimated fraction of a step taken by the forward pass, until an evaluation is measured
 
@@ -58,6 +57,7 @@ class StageRun:
         self.model, self.state, self.train, self.valid = model, state, train, valid
         self.config, self.accelerator = config, accelerator
         self.device = accelerator.device
+        self.processes = processes()
         self.precision = resolve_precision(config.precision, self.device)
         stage = state.stage
         groups = check_groups(model, model.layer_groups())
@@ -75,9 +75,7 @@ class StageRun:
         self._reserve_s = 0.0  # seconds of the time budget reserved for the next evaluation
         self._evaluated_s = 0.0  # seconds spent on evaluations
         self._before_s = 0.0  # seconds spent by interrupted runs
-        self._started = time.perf_counter()
-        self._parallel = accelerator.num_processes > 1
-        self._forward = accelerator.prepare_model(model) if self._parallel else model
+        self._started = self.processes.time_s()
 
     def epoch(self, after_step: Callable[[], None]) -> None:
         """Train for the rest of the current epoch or until the time is up; `after_step` may raise to stop.
@@ -85,7 +83,7 @@ class StageRun:
         Raises DataError when there are no batches, UlmusError when the loss is no longer finite.
         """
         state = self.state
-        state.steps = int(agree(self.accelerator, len(self.train), how="min"))
+        state.steps = len(self.train)
         if state.steps == 0:
             raise DataError(f"Stage {state.stage.name!r} has nothing to train on: it has no batches.")
         if state.stage.decay_steps is not None and state.decay_from is None:
@@ -115,10 +113,11 @@ class StageRun:
         state.lr, state.beta1 = schedule(state.pct), schedule.momentum(state.pct)
         state.lr *= schedule.warmup(state.total_steps) * cooldown(self._decayed())
         set_rates(self.optimizer, state.lr * scale, state.beta1)
-        moved = to_device(batch, self.device)
-        with autocast(self.device, self.precision):
-            step = self._forward(moved)
+        moved = to_device(self.processes.part(batch), self.device)
+        with autocast(self.device, self.precision), self.processes.shared_norms(self.model):
+            step = self.processes.whole(self.model(moved))
         self.accelerator.backward(step.loss)
+        self.processes.sum_gradients(self.params)
         if self.config.clip is not None:
             self.accelerator.unscale_gradients(self.optimizer)
             torch.nn.utils.clip_grad_norm_(self.params, self.config.clip, foreach=True)
@@ -160,19 +159,15 @@ class StageRun:
         return state.step == 0 and (state.epoch >= state.stage.epochs or by_clock or self.best.stop)
 
     def _look_at_clock(self) -> None:
-        """Update `elapsed_s`; several processes synchronise with the first one's clock every `AGREE_EVERY` steps."""
+        """Update `elapsed_s`, and plan for the next evaluation once the time per step is known."""
         state = self.state
-        if self._parallel and state.total_steps % AGREE_EVERY:
-            return
-        elapsed_s = self.elapsed_s()
+        state.elapsed_s = self.elapsed_s()
         if state.total_steps == SETTLED and self.valid is not None:
-            self._reserve_s = FORWARD_SHARE * elapsed_s / SETTLED * len(self.valid)
-            self._reserve_s = agree(self.accelerator, self._reserve_s)
-        state.elapsed_s = agree(self.accelerator, elapsed_s)
+            self._reserve_s = FORWARD_SHARE * state.elapsed_s / SETTLED * len(self.valid)
 
     def elapsed_s(self) -> float:
-        """Seconds spent in this stage, including interrupted runs."""
-        return self._before_s + time.perf_counter() - self._started
+        """Seconds spent in this stage, including interrupted runs, by the clock of the first process."""
+        return self._before_s + self.processes.time_s() - self._started
 
     def check_finite(self, loss: float | None = None) -> None:
         """Raise UlmusError when the loss (default: that of the last batches) is not finite."""
@@ -194,7 +189,7 @@ class StageRun:
 
     def validate(self, *, collect: bool, between: Callable[[], None]) -> Evaluation:
         """Evaluate on the validation batches and record the time it takes. Raises UlmusError for a loss not finite."""
-        began = time.perf_counter()
+        began = self.processes.time_s()
         result = evaluate(
             self.model,
             self.valid,
@@ -202,10 +197,10 @@ class StageRun:
             precision=self.precision,
             collect=collect,
             between=between,
+            together=self.processes,
         )
         self.check_finite(result["loss"])
-        result["loss"], result["n"] = mean_over_processes(result["loss"], result["n"], self.device)
-        self._reserve_s = agree(self.accelerator, 1.05 * (time.perf_counter() - began))
+        self._reserve_s = 1.05 * (self.processes.time_s() - began)
         self._evaluated_s += self._reserve_s
         self._start_averaging(result["loss"])
         return result
@@ -224,12 +219,12 @@ class StageRun:
         state = self.state
         if self.valid is None or state.stage.minutes is None:
             return self.valid is not None
-        state.elapsed_s = agree(self.accelerator, self.elapsed_s())
+        state.elapsed_s = self.elapsed_s()
         last = state.epoch + 1 >= state.stage.epochs or self.time_is_up()
         return last or self._evaluated_s + self._reserve_s <= EVALUATION_SHARE * state.elapsed_s
 
     def close(self) -> None:
-        """End the stage: load the best or averaged weights into the model and release it from accelerate.
+        """End the stage: load the best or averaged weights into the model.
 
         Raises UlmusError when a weight is not finite.
         """
@@ -239,22 +234,24 @@ class StageRun:
             bool(p.isfinite().all()) for p in self.params
         ):  # the last loss does not cover the last step
             self._diverged("Weights became infinite or NaN")
-        if self._parallel:
-            self.accelerator.unwrap_model(self._forward, keep_fp32_wrapper=False)
         self.optimizer.zero_grad(set_to_none=True)
 
     def save(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """All that is needed to resume the stage at exactly this point: tensors of any shape by name, and JSON."""
+        """All that is needed to resume the stage at exactly this point: tensors of any shape by name, and JSON.
+
+        Of several processes each has a random state of its own, and the carried rows of its part.
+        """
+        carried = self.model.carried() if isinstance(self.model, Carries) else {}
         parts: dict[str, dict[Any, Tensor]] = {
             "model": model_tensors(self.model),
             "optim": optimizer_tensors(self.optimizer),
             "average": {} if self.average is None else dict(enumerate(self.average.average)),
             "best": self.best.weights,
-            "carried": self.model.carried() if isinstance(self.model, Carries) else {},
-            "rng": {"cpu": torch.get_rng_state()},
+            "carried": self.processes.gathered_all(carried),
+            "rng": self.processes.named("cpu", torch.get_rng_state()),
         }
         if self.device.type == "cuda":
-            parts["rng"]["cuda"] = torch.cuda.get_rng_state(self.device)
+            parts["rng"] |= self.processes.named("cuda", torch.cuda.get_rng_state(self.device))
         scaler = self.accelerator.scaler
         run = {
             "state": self.state.to_dict() | {"elapsed_s": self.elapsed_s()},
@@ -284,9 +281,12 @@ class StageRun:
         self.best.value, self.best.since = run["best"]["value"], run["best"]["since"]
         self.best.weights = {name: t.to(self.device) for name, t in saved.part("best").items()}
         if isinstance(self.model, Carries):
-            self.model.carry({name: t.to(self.device) for name, t in saved.part("carried").items()})
-        torch.set_rng_state(saved.tensors["rng.cpu"])
-        if "rng.cuda" in saved.tensors:
-            torch.cuda.set_rng_state(saved.tensors["rng.cuda"], self.device)
+            carried = {name: self.processes.part(t) for name, t in saved.part("carried").items()}
+            self.model.carry({name: t.to(self.device) for name, t in carried.items()})
+        cpu, cuda = (saved.tensors.get(f"rng.{self.processes.name(kind)}") for kind in ("cpu", "cuda"))
+        if cpu is not None:  # missing in a process that the run did not have before: it keeps its seed
+            torch.set_rng_state(cpu)
+        if cuda is not None:
+            torch.cuda.set_rng_state(cuda, self.device)
         if run["scaler"] is not None:
             self.accelerator.scaler.load_state_dict(run["scaler"])

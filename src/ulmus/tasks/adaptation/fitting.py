@@ -1,7 +1,7 @@
 """Masked or causal training of a transformer on unlabelled texts: the second of ULMFiT's three stages.
 
-Documents are cut evenly into parts that fit a window; nothing is left out. A new head trains alone first. The perplexity
-of a held-out set is measured before and after, on the same masks. Source: Gururangan et al. 2020, "Don't Stop
+Documents are split evenly into parts that fit a window; nothing is left out. A new head trains alone first. Perplexity
+on a held-out set is measured before and after, with the same masks. Source: Gururangan et al. 2020, "Don't Stop
 Pretraining"; Howard & Ruder 2018, section 3.2.
 """
 

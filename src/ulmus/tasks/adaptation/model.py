@@ -1,4 +1,4 @@
-"""`TransformerEncoder`: a transformer from a local folder, adapted to texts without labels, for a classifier to start from.
+"""`TransformerEncoder`: a transformer from a local folder, adapted to texts without labels.
 
     encoder = TransformerEncoder.load("all-MiniLM-L6-v2", minutes=10).fine_tune(texts)
     encoder.perplexity(held_out); encoder.save("adapted.ulmus")

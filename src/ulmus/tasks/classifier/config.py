@@ -45,6 +45,9 @@ class ClassifierConfig:
     top_epochs: int = 1
     all_epochs: int | None = None  # None: 3 for 10,000 labels or more, up to `most_epochs` for few
     most_epochs: int = 12
+    steps: int | None = (
+        None  # with it, as many epochs, at least 2, as make about so many steps of `batch_size`
+    )
     # teaching
     start_epochs: int = 20  # of the head alone, on precomputed features
     teach_texts: int = 20_000  # unlabelled documents with soft labels, repeated if there are fewer
@@ -66,7 +69,9 @@ class ClassifierConfig:
     def __post_init__(self) -> None:
         check_range(self, "head_hidden head_epochs top_epochs frozen_groups", 0)
         check_range(self, "max_len longest batch_size token_budget", 1)
-        check_range(self, "all_epochs most_epochs start_epochs teach_epochs teach_texts teach_repeat", 1)
+        check_range(
+            self, "all_epochs most_epochs steps start_epochs teach_epochs teach_texts teach_repeat", 1
+        )
         check_range(self, "weight_decay", 0)
         check_range(self, "factor clip head_peak top_peak all_peak teach_peak teach_power", MIN_POSITIVE)
         check_range(self, "after_teaching give_back give_back_taught", MIN_POSITIVE)
@@ -89,6 +94,8 @@ class ClassifierConfig:
         """Epochs of the last stage on true labels, for so many labelled documents."""
         if self.all_epochs is not None:
             return self.all_epochs
+        if self.steps is not None:
+            return min(max(2, round(self.steps * self.batch_size / max(labels, 1))), self.most_epochs)
         few = 3 if labels >= 10_000 else 5 if labels >= 3_000 else 8 if labels >= 800 else self.most_epochs
         return min(few, self.most_epochs)
 
@@ -98,7 +105,7 @@ def transformer_config() -> ClassifierConfig:
     return ClassifierConfig(
         head_hidden=0,
         head_dropouts=(0.0, 0.1),
-        longest=512,
+        longest=253,  # one window of 256 places
         batch_size=16,
         token_budget=4_096,
         factor=1.1,
@@ -108,5 +115,6 @@ def transformer_config() -> ClassifierConfig:
         top_epochs=0,
         all_peak=1e-4,
         most_epochs=25,
+        steps=350,
         teach_peak=5e-5,
     )

@@ -19,6 +19,7 @@ from ulmus.models.encoders import for_inference
 from ulmus.tasks.classifier.network import ClassifierNetwork
 from ulmus.train.device import resolve_device, resolve_precision, reuse_memory
 from ulmus.train.evaluate import evaluate
+from ulmus.train.processes import ALONE, Processes
 
 __all__ = ["Inference"]
 
@@ -38,6 +39,9 @@ class Inference:
     precision: str = "auto"
     backwards: bool = False  # process documents from their end
     token_budget: int = 24_000  # ids in a batch on a GPU, padding included
+    together: Processes = (
+        ALONE  # those that call the methods with the same documents: on a CPU each takes a part
+    )
 
     @cached_property
     def encoder(self) -> EncoderInference:
@@ -115,8 +119,9 @@ class Inference:
         batches.set_epoch(0)
         outputs, index = [], []
         for batch in batches:
-            features = self.encoder.features(torch.from_numpy(batch.ids), torch.from_numpy(batch.lengths))
-            outputs.append(head(features).numpy())
+            own = self.together.part(batch)
+            features = self.encoder.features(torch.from_numpy(own.ids), torch.from_numpy(own.lengths))
+            outputs.append(self.together.gathered(head(features)).numpy())
             index.append(batch.index)
         return np.concatenate(outputs), np.concatenate(index)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -18,34 +19,41 @@ from ulmus.train.protocol import Step
 
 __all__ = ["ClassifierNetwork", "HeadNetwork"]
 
+LEAST = torch.finfo(
+    torch.float32
+).tiny  # least sum of weights to divide by: documents of weight 0 lose nothing
+
 
 def cross_entropy(
     logits: Tensor, targets: Tensor, weight: Tensor | None = None, rows: Tensor | None = None
-) -> Tensor:
+) -> tuple[Tensor, Tensor | None]:
     """Mean loss in nats of logits (B, C): targets are class numbers (B,) or probabilities (B, C).
 
-    `weight` (C,) weighs the classes, `rows` (B,) the documents.
+    `weight` (C,) weighs the classes, `rows` (B,) the documents. Also the sum of the weights; None: B.
     """
-    if rows is None and (targets.ndim == 1 or weight is None):
-        return F.cross_entropy(logits, targets, weight)
+    if rows is None and weight is None:
+        return F.cross_entropy(logits, targets), None
     if targets.ndim == 1:
         targets = F.one_hot(targets, logits.shape[1]).to(logits.dtype)
     for factor in (weight, None if rows is None else rows[:, None]):
         targets = targets if factor is None else targets * factor
-    return -(targets * logits.log_softmax(1)).sum() / targets.sum()
+    total = targets.sum()
+    return -(targets * logits.log_softmax(1)).sum() / total.clamp(min=LEAST), total
 
 
 def binary_cross_entropy(
     logits: Tensor, targets: Tensor, weight: Tensor | None = None, rows: Tensor | None = None
-) -> Tensor:
+) -> tuple[Tensor, Tensor | None]:
     """Mean loss in nats of logits (B, C), summed over the labels; targets (B, C) are probabilities.
 
-    `weight` (C,) weighs the presence of labels, `rows` (B,) the documents.
+    `weight` (C,) weighs the presence of labels, `rows` (B,) the documents. Also the sum of `rows`; None: B.
     """
     if rows is None:
-        return F.binary_cross_entropy_with_logits(logits, targets, pos_weight=weight) * logits.shape[1]
+        loss = F.binary_cross_entropy_with_logits(logits, targets, pos_weight=weight)
+        return loss * logits.shape[1], None
     each = F.binary_cross_entropy_with_logits(logits, targets, pos_weight=weight, reduction="none").sum(1)
-    return (each * rows).sum() / rows.sum()
+    total = rows.sum()
+    return (each * rows).sum() / total.clamp(min=LEAST), total
 
 
 LOSSES = {SINGLE_LABEL: cross_entropy, MULTI_LABEL: binary_cross_entropy}
@@ -85,11 +93,12 @@ class ClassifierNetwork(nn.Module):
             nothing = logits.new_zeros(())
             return Step(nothing, nothing, len(logits), logits)
         cost, weight = LOSSES[self.objective], self.class_weight
-        nll = cost(logits, targets)
-        if weight is not None:
-            weight = weight.to(logits.device)
-        loss = nll if weight is None and rows is None else cost(logits, targets, weight, rows)
-        return Step(loss, nll.detach(), len(logits), logits, targets)
+        nll, over = cost(logits, targets)
+        loss = nll
+        if weight is not None or rows is not None:
+            weight = None if weight is None else weight.to(logits.device)
+            loss, over = cost(logits, targets, weight, rows)
+        return Step(loss, nll.detach(), len(logits), logits, targets, over)
 
     def features(self, ids: Tensor, lengths: Tensor) -> Tensor:
         """Features (B, F) of documents (B, T) of `lengths` (B,)."""
@@ -109,7 +118,7 @@ class ClassifierNetwork(nn.Module):
 
 
 class HeadNetwork(nn.Module):
-    """The head of a classifier alone, on precomputed features: `FeatureBatch(features, targets)` -> Step."""
+    """The head of a classifier alone, on precomputed features: `(features, targets)` -> Step."""
 
     def __init__(self, network: ClassifierNetwork) -> None:
         super().__init__()
@@ -118,7 +127,8 @@ class HeadNetwork(nn.Module):
 
     def forward(self, batch: Any) -> Step:
         """Loss in nats and logits (B, C)."""
-        return self._whole[0].step(batch.features, batch.targets)
+        features, targets = batch
+        return self._whole[0].step(features, targets)
 
     def reset(self) -> None:
         """Nothing is carried from batch to batch."""

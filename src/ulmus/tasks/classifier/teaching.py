@@ -9,12 +9,13 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from ulmus.data.feature_batches import FeatureBatches
+from ulmus.data.array_batches import ArrayBatches
 from ulmus.evaluation.objectives import Objective
 from ulmus.tasks.classifier.network import HeadNetwork
 from ulmus.tasks.classifier.training import Training, TrainingSet
 from ulmus.tasks.settings import RunSettings
 from ulmus.train.loop import Stage, Trainer
+from ulmus.train.processes import processes
 from ulmus.train.schedules import Schedule
 
 __all__ = ["most_confident", "start_head", "teach"]
@@ -64,6 +65,8 @@ def start_head(training: Training, features: np.ndarray, targets: np.ndarray) ->
         schedule=Schedule("one_cycle", peak=c.head_peak),
         weight_decay=c.weight_decay,
     )
+    same = processes().same
+    features = same(features)
     training.network.head.fit_scale(torch.from_numpy(features))
-    batches = FeatureBatches(features, targets, batch_size=c.batch_size, seed=settings.seed)
+    batches = ArrayBatches(features, same(targets), batch_size=c.batch_size, seed=settings.seed)
     Trainer(HeadNetwork(training.network), [stage], train=batches, config=settings.loop(clip=c.clip)).run()

@@ -5,7 +5,7 @@ Knows no strings. Axes: N documents, C classes.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from ulmus.tasks.classifier.inference import Inference
 from ulmus.tasks.classifier.network import ClassifierNetwork
 from ulmus.tasks.settings import RunSettings
 from ulmus.train.loop import Stage, Trainer
+from ulmus.train.processes import processes
 
 __all__ = ["Training", "TrainingSet", "padded"]
 
@@ -33,6 +34,12 @@ class TrainingSet:
     documents: np.ndarray  # (K,) numbers of those to train on; may repeat
     minutes: float | None = None
     weights: np.ndarray | None = None  # (documents of the store,) weight of each; None: all the same
+
+    def shared(self) -> TrainingSet:
+        """The set as the first of several processes has it: rounding could make soft labels differ."""
+        same = processes().same
+        weights = None if self.weights is None else same(self.weights)
+        return replace(self, targets=same(self.targets), documents=same(self.documents), weights=weights)
 
 
 @dataclass(frozen=True)
@@ -50,7 +57,7 @@ class Training:
         self, training_set: TrainingSet, stages: list[Stage], valid: LabelBatches | None = None
     ) -> float | None:
         """Run the stages, or resume them; return the best loss on `valid` (nats) in the last stage, None without it."""
-        weights, batches = self.network.class_weight, self.batches(training_set)
+        weights, batches = self.network.class_weight, self.batches(training_set.shared())
         trainer = Trainer(
             self.network,
             stages,
@@ -75,13 +82,14 @@ class Training:
         return history.best
 
     def inference(self) -> Inference:
-        """The network with its present weights, for inference."""
+        """The network with its present weights, for inference by all processes together."""
         return Inference(
             self.network,
             self.settings.device,
             self.settings.precision,
             self.backwards,
             self.config.token_budget,
+            together=processes(),
         )
 
     def batches(self, training_set: TrainingSet) -> LabelBatches:

@@ -11,6 +11,7 @@ from ulmus.tasks.classifier.config import ClassifierConfig
 from ulmus.tasks.classifier.training import Training, TrainingSet
 from ulmus.train.evaluate import evaluate
 from ulmus.train.loop import Stage
+from ulmus.train.processes import processes
 from ulmus.train.schedules import Schedule
 
 __all__ = ["label_stages", "train_on_labels"]
@@ -60,9 +61,13 @@ def train_on_labels(
     before, weights = None, {}
     if taught and valid is not None:
         settings = training.settings
-        before = evaluate(training.network, valid, device=settings.device, precision=settings.precision)[
-            "loss"
-        ]
+        before = evaluate(
+            training.network,
+            valid,
+            device=settings.device,
+            precision=settings.precision,
+            together=processes(),
+        )["loss"]
         weights = {key: t.clone() for key, t in training.network.state_dict().items()}
     best = training.run(training_set, stages, valid)
     if before is None or best is None or best <= before:

@@ -34,6 +34,7 @@ from ulmus.text.vocab import remap
 from ulmus.train.device import resolve_device
 from ulmus.train.evaluate import evaluate
 from ulmus.train.loop import LoopConfig, Stage, Trainer
+from ulmus.train.processes import ALONE, Processes, processes
 from ulmus.train.schedules import Schedule
 
 __all__ = ["fine_tune", "fit", "loop_config", "measure", "stages", "training_batches", "untrained"]
@@ -162,7 +163,8 @@ def _train(start: FittedLanguageModel, job: Job, valid: Iterable[str] | None) ->
     fitted = dataclasses.replace(start, card=described, history=history, metrics=metrics)
     if evaluated is None:
         return fitted
-    scores = _scores(fitted, evaluated, texts.rows(held) if valid is None else valid, settings.device)
+    measured = texts.rows(held) if valid is None else valid
+    scores = _scores(fitted, evaluated, measured, settings.device, together=processes())
     return dataclasses.replace(fitted, metrics=metrics | scores)
 
 
@@ -175,10 +177,15 @@ def measure(model: FittedLanguageModel, texts: Iterable[str], *, device: str = "
 
 
 def _scores(
-    model: FittedLanguageModel, batches: LMBatches, texts: Iterable[str], device: str
+    model: FittedLanguageModel,
+    batches: LMBatches,
+    texts: Iterable[str],
+    device: str,
+    *,
+    together: Processes = ALONE,
 ) -> dict[str, float]:
     """Scores on the batches of `texts`; the bits include the spelling of unknown words."""
-    result = evaluate(model.network, batches, device=device, precision="float32")
+    result = evaluate(model.network, batches, device=device, precision="float32", together=together)
     characters = max(sum(map(len, texts)), 1)
     bits = bits_per_char(result["loss"] * result["n"], characters)
     return {
