@@ -92,12 +92,12 @@ def check_work_folder(folder: Path, marker: str, *, force: bool) -> None:
 
 
 def model(kind: str) -> Kind:
-    """Model files of this kind: "classifier" or "language-model"."""
+    """Model files of this kind: "classifier", "language-model" or "transformer"."""
     return Kind(kind.replace("-", " "), partial(is_model, kind=kind))
 
 
 def is_model(path: Path, kind: str | None = None) -> bool:
-    """Whether the file is a model; if `kind` is given, one of that kind ("classifier", "language-model")."""
+    """Whether the file is a model; if `kind` is given, one of that kind."""
     from ulmus.bundle import read_manifest
 
     try:

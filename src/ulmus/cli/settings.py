@@ -92,12 +92,15 @@ def meant(wrong: str, known: Sequence[str], command: str, *, prefix: str = "") -
 
 def _model_settings(word: str, command: str) -> list[str]:
     """The model settings whose name is or contains `word`, as `[table] key`, exact matches first."""
+    from ulmus.tasks.adaptation.config import AdaptationConfig
     from ulmus.tasks.classifier.config import ClassifierConfig
     from ulmus.tasks.language_model.config import LMConfig
 
-    tables_ = {"lm": LMConfig, "classifier": ClassifierConfig}
-    if command != "train":
-        del tables_["classifier"]
+    more: dict[str, dict[str, Any]] = {
+        "train": {"classifier": ClassifierConfig},
+        "tune": {"adaptation": AdaptationConfig},
+    }
+    tables_: dict[str, Any] = {"lm": LMConfig} | more.get(command, {})
     key = word.replace("-", "_")
     every = [(table, item.name) for table, config in tables_.items() for item in fields(config)]
     matches = [one for one in every if one[1] == key or f"_{key}" in f"_{one[1]}_".replace("__", "_")]

@@ -71,8 +71,8 @@ def open_model(path: str | Path, kind: str, *, optional: Iterable[str] = (), con
 
     `optional`: beginnings of names of weights that the folder may lack, because their outputs are not used, or because
     the caller sets them; they are random then. `config`: that of `open_config`, with changes; None: the folder's own.
-    Raises BundleError as `check_folder` does, and where weights are missing, left over, of another shape than the config
-    says, or not finite. MissingExtra: transformers is not installed.
+    Raises BundleError as `check_folder` does, and where weights are missing, left over, of another shape than the
+    config says, or not finite. MissingExtra: transformers is not installed.
     """
     folder = Path(path)
     check_folder(folder)

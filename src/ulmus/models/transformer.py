@@ -227,7 +227,8 @@ def described(
 ) -> TransformerConfig:
     """What there is to know of a model in `folder` with this config of `transformers`.
 
-    The dropout of attention is removed from that config.     Raises BundleError: an encoder-decoder; ConfigError: an impossible window.
+    The dropout of attention is removed from that config.
+    Raises BundleError: an encoder-decoder; ConfigError: an impossible window.
     """
     if getattr(config, "is_encoder_decoder", False):
         raise BundleError(

@@ -145,7 +145,7 @@ def _marked(encoding: Encoding) -> list[int]:
     """2 * id, plus 1 if the token continues a word of at most `LONGEST_WORD` tokens."""
     words = encoding.word_ids
     lengths = Counter(words)
-    before = [None, *words[:-1]]
+    before = [None, *words][: len(words)]
     return [
         2 * number + (word is not None and word == last and lengths[word] <= LONGEST_WORD)
         for number, word, last in zip(encoding.ids, words, before, strict=True)
