@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ulmus.data.lm_batches import LMBatches
     from ulmus.data.store import IdStore
     from ulmus.errors import UlmusError
+    from ulmus.tasks.adaptation.model import TransformerEncoder
     from ulmus.tasks.classifier.model import TextClassifier
     from ulmus.tasks.classifier.regressor import TextRegressor
     from ulmus.tasks.language_model.model import LanguageModel
@@ -29,6 +30,7 @@ __all__ = [
     "TextRegressor",
     "TextTagger",
     "LanguageModel",
+    "TransformerEncoder",
     "WordCounts",
     "read",
     "Source",
@@ -47,6 +49,7 @@ _HOMES = {
     "TextRegressor": "tasks.classifier.regressor",
     "TextTagger": "tasks.tagger.model",
     "LanguageModel": "tasks.language_model.model",
+    "TransformerEncoder": "tasks.adaptation.model",
     "WordCounts": "tasks.word_counts",
     "read": "corpus.source",
     "Source": "corpus.source",

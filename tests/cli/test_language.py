@@ -248,3 +248,34 @@ def test_installed_models_are_listed_and_used_by_name(
     missing = run("generate", "xx-tinny")
     assert missing.exit_code == 1
     assert "xx-tiny" in missing.stderr
+
+
+def test_a_transformer_is_adapted_and_starts_a_classifier(
+    corpus: Path, make_checkpoint: Callable[..., Path], tmp_path: Path, run: Run
+) -> None:
+    """`tune` takes a folder; `info` shows the perplexity before and after; `train --encoder` takes the file."""
+    out, model = tmp_path / "adapted.ulmus", tmp_path / "model.ulmus"
+    (tmp_path / "tune.toml").write_text("[adaptation]\nepochs = 1\n")
+    folder = make_checkpoint("BertModel")
+    done = run(
+        *("tune", folder, corpus / "unlabeled.csv", "--text", "text", "--out", out),
+        *("--config", tmp_path / "tune.toml", "--corpus", "films", "--device", "cpu", "--json"),
+    )
+    assert done.exit_code == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert report["perplexity"] < report["perplexity_before"]
+    assert "tied to the embeddings" in done.stderr
+    shown = run("info", out).stdout
+    assert "perplexity of masked tokens" in shown
+    assert folder.name in shown
+    again = run(
+        "tune", out, corpus / "unlabeled.csv", "--text", "text", "--out", tmp_path / "more.ulmus", "--quiet"
+    )
+    assert again.exit_code == 0, again.stderr
+    (tmp_path / "train.toml").write_text("[classifier]\nmost_epochs = 1\n")
+    trained = run(
+        *("train", corpus / "train.csv", "--encoder", out, "--out", model, "--device", "cpu", "--quiet"),
+        *("--config", tmp_path / "train.toml"),
+    )
+    assert trained.exit_code == 0, trained.stderr
+    assert bundle.read_manifest(model)["transformer"] == bundle.read_manifest(out)["transformer"]

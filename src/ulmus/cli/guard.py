@@ -92,7 +92,7 @@ def check_work_folder(folder: Path, marker: str, *, force: bool) -> None:
 
 
 def model(kind: str) -> Kind:
-    """Model files of this kind: "classifier", "regressor", "language-model" or "tagger"."""
+    """Model files of this kind: "classifier", "regressor", "language-model", "tagger" or "transformer"."""
     return Kind(kind.replace("-", " "), partial(is_model, kind=kind))
 
 

@@ -28,6 +28,7 @@ from ulmus.config import LARGEST_SEED
 from ulmus.errors import UsageError
 
 if TYPE_CHECKING:
+    from ulmus.tasks.adaptation.model import TransformerEncoder
     from ulmus.tasks.language_model.config import LMConfig
     from ulmus.tasks.language_model.model import LanguageModel
 
@@ -39,6 +40,14 @@ Language = Annotated[
     str,
     typer.Argument(
         metavar="LM", help="Language model: a file, or the name of an installed model.", show_default=False
+    ),
+]
+Tunable = Annotated[
+    str,
+    typer.Argument(
+        metavar="LM",
+        help="Language model: a file, or the name of an installed model; or the folder of a transformer.",
+        show_default=False,
     ),
 ]
 Weights = Annotated[
@@ -102,7 +111,7 @@ class PretrainOptions(ModelOptions):
 class TuneOptions(ModelOptions):
     """The options of `ulmus tune`."""
 
-    model: Language
+    model: Tunable
     files: Files
     text: TextCols = field(default_factory=list)
     valid: Valid = None
@@ -187,8 +196,15 @@ def pretrain(options: PretrainOptions) -> None:
 
 
 def tune(options: TuneOptions) -> None:
-    """Fine-tune a language model on other texts."""
+    """Fine-tune a language model on other texts.
+
+    LM may also be a transformer: a local folder in the format of `transformers`, or a file made from one by this
+    command. It then predicts masked words (an encoder) or the next one (a decoder).
+    """
     started = perf_counter()
+    if Path(options.model).is_dir() or guard.is_model(Path(options.model), "transformer"):
+        _adapt(options, started)
+        return
     outputs.claim_model(options, "language-model")
     texts, valid = _texts(options)
     from ulmus.installed import find
@@ -202,6 +218,23 @@ def tune(options: TuneOptions) -> None:
         _log(model, options)
         model.about = {k: v for k, v in model.card_.items() if k == "language"} | _about(options)
         _finish(model.fine_tune(texts, valid=valid), options, started)
+
+
+def _adapt(options: TuneOptions, started: float) -> None:
+    """Fine-tune a transformer on the texts."""
+    outputs.claim_model(options, "transformer")
+    texts, valid = _texts(options)
+    given = Path(options.model)
+    with outputs.work_folder(options, [given, *options.files, *filter(None, [options.valid])]) as folder:
+        from ulmus.tasks.adaptation.model import TransformerEncoder
+
+        model = TransformerEncoder.load(given, **_settings(options, folder))
+        table = tables(options.config, ["adaptation"])["adaptation"]
+        model.config = merged(model.fitted_.config, table, f"{options.config}: [adaptation]")
+        _log(model, options)
+        model.about = {k: v for k, v in model.card_.items() if k == "language"} | _about(options)
+        model.fine_tune(texts, valid=valid).save(options.out, weights=options.weights)
+    _print("transformer", model.metrics_, options, started)
 
 
 def generate(options: GenerateOptions) -> None:
@@ -249,7 +282,7 @@ def _settings(options: RunOptions, folder: Path) -> dict[str, Any]:
     }
 
 
-def _log(model: LanguageModel, options: RunOptions) -> None:
+def _log(model: LanguageModel | TransformerEncoder, options: RunOptions) -> None:
     from ulmus.train.callbacks import JsonLog
 
     model.callbacks += [JsonLog(options.log)] if options.log else []
@@ -276,12 +309,19 @@ def _finish(model: LanguageModel, options: PretrainOptions | TuneOptions, starte
         return
     model.describe(samples=card_samples(model.fitted_, options.seed))
     model.save(options.out, weights=options.weights)
-    report = {"out": str(options.out), **model.metrics_, "seconds": perf_counter() - started}
+    _print("language model", model.metrics_, options, started)
+
+
+def _print(
+    kind: str, metrics: dict[str, Any], options: PretrainOptions | TuneOptions, started: float
+) -> None:
+    """Print the scores of the saved model."""
+    report = {"out": str(options.out), **metrics, "seconds": perf_counter() - started}
     if options.json:
         show.as_json(report)
     else:
         show.table(
-            ["language model", ""],
+            [kind, ""],
             [[key, show.value(item)] for key, item in show.flat(report)],
             numbers=False,
         )

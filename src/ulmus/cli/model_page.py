@@ -29,7 +29,7 @@ def page(path: Path, manifest: Mapping[str, Any]) -> Rows:
     """Names and values of the most important facts."""
     kind = str(manifest.get("kind", "of unknown type"))
     size = f"{path}, {path.stat().st_size / 1e6:.1f} MB"
-    pages = {"classifier": _classifier, "regressor": _classifier, "tagger": _tagger}
+    pages = {"classifier": _classifier, "regressor": _classifier, "tagger": _tagger, "transformer": _adapted}
     about = pages.get(kind, _language_model)(manifest)
     multi = ", multi-label" if manifest.get("multi_label") else ", one label per text"
     what = f"classifier{multi}" if kind == "classifier" else kind.replace("-", " ")
@@ -130,6 +130,24 @@ def _language_model(manifest: Mapping[str, Any]) -> Rows:
         ("scores", _joined(scores)),
         ("command", str(card.get("command", ""))),
         ("sample", str(samples[0]) if isinstance(samples, list) and samples else ""),
+    ]
+
+
+def _adapted(manifest: Mapping[str, Any]) -> Rows:
+    """A transformer that was adapted to texts."""
+    card, metrics = _table(manifest.get("card")), _table(manifest.get("metrics"))
+    texts = f"{_number(metrics.get('documents'))} texts, {_number(metrics.get('tokens'))} tokens"
+    minutes = f"{_number(card.get('minutes'))} minutes" if "minutes" in card else ""
+    what = "tokens" if manifest.get("mask") is None else "masked tokens"
+    names = {"perplexity": "now", "perplexity_before": "before"}
+    scores = [f"{_number(metrics[key])} {name}" for key, name in names.items() if key in metrics]
+    return [
+        ("made from", str(card.get("source") or "")),
+        *((name, str(card.get(name, ""))) for name in ("language", "corpus", "licence")),
+        ("trained", _joined([card.get("date"), texts, minutes, card.get("machine")])),
+        ("encoder", _encoder({}, manifest)),
+        (f"perplexity of {what}", _joined(scores)),
+        ("command", str(card.get("command", ""))),
     ]
 
 

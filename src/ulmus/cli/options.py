@@ -63,10 +63,10 @@ EncoderFolder = Annotated[
     Path | None,
     typer.Option(
         "--encoder",
-        metavar="FOLDER",
+        metavar="FOLDER|FILE",
         rich_help_panel="Model",
         help="Transformer to start from instead of a language model: a local folder with config.json, tokenizer "
-        "and safetensors weights. Needs the extra transformers.",
+        "and safetensors weights, or a file that `ulmus tune` made of one. Needs the extra transformers.",
     ),
 ]
 Device = Annotated[str, typer.Option(metavar="auto|cpu|cuda", help="Device to compute on.")]

@@ -72,8 +72,8 @@ def claim(path: Path, options: Any, kind: guard.Kind) -> Path:
 def claim_model(options: RunOptions, kind: str) -> Path:
     """Check `--out`, `--log` and `--work-dir` of a run that trains a model; the path of `--out`.
 
-    kind: "classifier", "regressor", "language-model" or "tagger". A model file is renamed into place, so `--out` cannot
-    be a pipe or a device. Raises UsageError and StorageError as `claim` does.
+    kind: "classifier", "regressor", "language-model", "tagger" or "transformer". A model file is renamed into place, so
+    `--out` cannot be a pipe or a device. Raises UsageError and StorageError as `claim` does.
     """
     if is_device(options.out):
         raise UsageError(f"--out {options.out} is a device, not a file. Give a file name ending in .ulmus.")

@@ -267,9 +267,9 @@ def _check_language_model(options: TagTrainOptions) -> list[Path]:
     Raises BundleError for an unusable folder of `--encoder`, and UsageError if both are given.
     """
     if options.encoder is not None:
-        from ulmus.models.checkpoint_folder import check_folder
+        from ulmus.tasks.pretrained import check_encoder
 
-        check_folder(options.encoder)
+        check_encoder(options.encoder)
         if options.language_model is not None:
             raise UsageError("--encoder has its own weights. Remove --language-model.")
     if options.language_model in (None, "new", "none"):

@@ -216,12 +216,13 @@ def _validation(
 
 
 def _check_language_model(options: TrainOptions) -> list[Path]:
-    """The file of `--language-model`, if one is given. It determines the tokenizer and the size.
+    """The path of `--language-model` or `--encoder`, if one is given. It determines the tokenizer and the size.
 
     Raises UsageError if it is no language model, or contradicts --size or --tokenizer; for --encoder the same.
     """
     if options.encoder is not None:
         _check_encoder(options)
+        return [options.encoder]
     if options.language_model in (None, "new", "none"):
         return []
     from ulmus import bundle
@@ -247,10 +248,10 @@ def _check_language_model(options: TrainOptions) -> list[Path]:
 
 
 def _check_encoder(options: TrainOptions) -> None:
-    """Raise UsageError if options contradict --encoder, BundleError if its folder is unusable."""
-    from ulmus.models.checkpoint_folder import check_folder
+    """Raise UsageError if options contradict --encoder, BundleError if its folder or file is unusable."""
+    from ulmus.tasks.pretrained import check_encoder
 
-    check_folder(str(options.encoder))
+    check_encoder(str(options.encoder))
     for name in ("language_model", "size", "tokenizer"):
         if getattr(options, name) is not None:
             flag = "--" + name.replace("_", "-")

@@ -81,6 +81,18 @@ class IdStore:
             within = np.where(has_bos & (within == 0), 0, mirrored)
         return self.ids.take(first + within)
 
+    def split(self, most_tokens: int) -> tuple[IdStore, Numbers]:
+        """The same ids as parts of documents, evenly cut, of at most `most_tokens` each; and each part's document (P,).
+
+        A document without tokens has no part.
+        """
+        number = -(-self.lengths // most_tokens)  # (N,) parts
+        document = np.repeat(np.arange(len(self)), number)
+        k = np.arange(len(document)) - np.repeat(np.cumsum(number) - number, number)
+        starts = self.offsets[document] + self.lengths[document] * k // number[document]
+        offsets = np.append(starts, self.offsets[-1])
+        return IdStore(self.ids, offsets, key=f"{self.key} in parts of {most_tokens}"), document
+
     @classmethod
     def from_arrays(cls, documents: Documents) -> IdStore:
         """A store in memory of N arrays (T_i,), for texts that are not worth a file."""

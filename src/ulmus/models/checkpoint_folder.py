@@ -18,7 +18,7 @@ from typing import Any
 from ulmus.errors import BundleError, MissingExtra, VocabMismatch
 from ulmus.storage import open_file
 
-__all__ = ["check_folder", "open_model", "open_tokenizer", "quiet"]
+__all__ = ["check_folder", "open_config", "open_model", "open_tokenizer", "quiet", "weight_names"]
 
 CONFIG, WEIGHTS, INDEX = "config.json", "model.safetensors", "model.safetensors.index.json"
 # files of which a tokenizer has at least one; transformers makes up an empty vocabulary where there is none
@@ -66,12 +66,13 @@ def check_folder(path: str | Path) -> dict[str, Any]:
     return config
 
 
-def open_model(path: str | Path, kind: str, *, optional: Iterable[str] = ()) -> Any:
+def open_model(path: str | Path, kind: str, *, optional: Iterable[str] = (), config: Any = None) -> Any:
     """The model of a folder, in evaluation mode, float32, on the CPU; `kind` is an Auto class such as `AutoModel`.
 
-    `optional`: beginnings of names of weights that the folder may lack, because their outputs are not used; they are
-    random then. Raises BundleError as `check_folder` does, and where weights are missing, left over, of another shape
-    than the config says, or not finite. MissingExtra: transformers is not installed.
+    `optional`: beginnings of names of weights that the folder may lack, because their outputs are not used, or because
+    the caller sets them; they are random then. `config`: that of `open_config`, with changes; None: the folder's own.
+    Raises BundleError as `check_folder` does, and where weights are missing, left over, of another shape than the
+    config says, or not finite. MissingExtra: transformers is not installed.
     """
     folder = Path(path)
     check_folder(folder)
@@ -85,6 +86,7 @@ def open_model(path: str | Path, kind: str, *, optional: Iterable[str] = ()) -> 
             trust_remote_code=False,
             use_safetensors=True,
             dtype=torch.float32,
+            **({} if config is None else {"config": config}),
             ignore_mismatched_sizes=True,  # they are reported below, by name
             output_loading_info=True,
         )
@@ -93,6 +95,18 @@ def open_model(path: str | Path, kind: str, *, optional: Iterable[str] = ()) -> 
         if not bool(weight.isfinite().all()):
             raise BundleError(f"{folder}: the weights {name} contain NaN or infinite numbers.")
     return model.eval()
+
+
+def open_config(path: str | Path) -> Any:
+    """The config of a folder that `check_folder` accepts, as `transformers` has it. Raises BundleError."""
+    transformers = _transformers()
+    with quiet(), _readable(Path(path), "config"):
+        return transformers.AutoConfig.from_pretrained(path, local_files_only=True, trust_remote_code=False)
+
+
+def weight_names(path: str | Path) -> set[str]:
+    """Names of the weights in a folder that `check_folder` accepts. Raises BundleError: they are damaged."""
+    return {name for file in _weights(Path(path)) for name in _check_weights(file)}
 
 
 def open_tokenizer(path: str | Path, model: Any = None) -> Any:
@@ -180,13 +194,13 @@ def _weights(folder: Path) -> list[Path]:
     )
 
 
-def _check_weights(file: Path) -> None:
-    """Raise BundleError unless the header of the safetensors file agrees with its size."""
+def _check_weights(file: Path) -> list[str]:
+    """The names of the weights. Raises BundleError unless the header of the safetensors file agrees with its size."""
     from safetensors import SafetensorError, safe_open
 
     try:
         with safe_open(file, framework="numpy") as weights:
-            weights.keys()
+            return list(weights.keys())
     except (SafetensorError, OSError) as error:
         raise BundleError(f"{file} is damaged ({error}). Copy it again.") from error
 

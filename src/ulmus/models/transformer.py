@@ -19,12 +19,15 @@ import torch
 from torch import Tensor, nn
 
 from ulmus.errors import BundleError, ConfigError, MissingExtra
-from ulmus.models.checkpoint_folder import open_model
+from ulmus.models.checkpoint_folder import check_folder, open_config, open_model
 from ulmus.models.encoder import Dropouts
 from ulmus.models.windows import GRAIN, Windows, windows
 from ulmus.special_tokens import Layout
 
-__all__ = ["Transformer", "TransformerConfig", "TransformerInference", "open_transformer", "skeleton"]
+__all__ = [
+    "Transformer", "TransformerConfig", "TransformerInference", "described", "has_masked_head", "known_config",
+    "open_transformer", "skeleton",
+]  # fmt: skip
 
 MEANS = 2  # layers, the last ones, whose means over the tokens are features
 DEFAULT_WINDOW, DEFAULT_OVERLAP = 256, 32  # tokens; attention to longer windows costs more than it gives
@@ -56,11 +59,15 @@ class TransformerConfig:
     overlap: int = DEFAULT_OVERLAP  # tokens that neighbouring windows share, at least
 
     def __post_init__(self) -> None:
-        room = self.window - len(self.layout.prefix) - len(self.layout.suffix) - 1
-        if not 0 <= self.overlap < room:
+        if not 0 <= self.overlap < self.room:
             raise ConfigError(
-                f"window: expected more than {self.overlap} tokens of text, got room for {room}."
+                f"window: expected more than {self.overlap} tokens of text, got room for {self.room}."
             )
+
+    @property
+    def room(self) -> int:
+        """The most tokens of text in a window."""
+        return self.window - len(self.layout.prefix) - len(self.layout.suffix) - 1
 
     def to_dict(self) -> dict[str, Any]:
         """The config as plain JSON."""
@@ -142,16 +149,14 @@ class Transformer(nn.Module):
 
     def hidden(self, parts: Windows) -> tuple[Tensor, ...]:
         """Outputs (W, K, D) of the last layers, the top one last."""
-        types = {"token_type_ids": parts.types} if self._typed else {}
-        outputs = self.model(
-            input_ids=parts.ids,
-            attention_mask=parts.mask,
-            output_hidden_states=True,
-            return_dict=True,
-            **types,
-            **self._options,
-        )
+        outputs = self.model(**self.inputs(parts), output_hidden_states=True)
         return (*outputs.hidden_states[-MEANS:-1], outputs.last_hidden_state)
+
+    def inputs(self, parts: Windows) -> dict[str, Any]:
+        """The arguments of the model for these windows."""
+        types = {"token_type_ids": parts.types} if self._typed else {}
+        shown = {"input_ids": parts.ids, "attention_mask": parts.mask, "return_dict": True}
+        return shown | types | self._options
 
     def sums(self, parts: Windows, outputs: tuple[Tensor, ...], documents: int) -> Tensor:
         """Outputs (W, K, D) of windows of B documents -> features (B, F) float32, summed over windows and tokens."""
@@ -216,30 +221,39 @@ def open_transformer(
 
     Raises BundleError: an unusable folder, or an encoder-decoder; ConfigError: an impossible window; MissingExtra.
     """
-    model = open_model(folder, "AutoModel", optional=("pooler.",))
-    c = model.config
-    if getattr(c, "is_encoder_decoder", False):
+    check_folder(folder)
+    own = open_config(folder)
+    config = described(own, folder, layout, window=window, overlap=overlap)
+    return Transformer(config, open_model(folder, "AutoModel", optional=("pooler.",), config=own))
+
+
+def described(
+    config: Any, folder: str | Path, layout: Layout, *, window: int | None = None, overlap: int | None = None
+) -> TransformerConfig:
+    """What there is to know of a model in `folder` with this config of `transformers`.
+
+    The dropout of attention is removed from that config.
+    Raises BundleError: an encoder-decoder; ConfigError: an impossible window.
+    """
+    if getattr(config, "is_encoder_decoder", False):
         raise BundleError(
-            f"{folder} holds an encoder-decoder ({c.model_type}); expected an encoder such as BERT, or a decoder."
+            f"{folder} holds an encoder-decoder ({config.model_type}); expected an encoder such as BERT, or a decoder."
         )
-    most = _positions(c)
+    most = _positions(config)
     if window is not None and window > most:
         raise ConfigError(f"window: this model has {most} positions, got {window}.")
     size = min(window or DEFAULT_WINDOW, most)
     for name in ATTENTION_DROPOUTS:
-        if getattr(c, name, None):
-            setattr(c, name, 0.0)
-    config = TransformerConfig(
-        architecture=c.to_diff_dict() | {"model_type": c.model_type},
+        if getattr(config, name, None):
+            setattr(config, name, 0.0)
+    return TransformerConfig(
+        architecture=config.to_diff_dict() | {"model_type": config.model_type},
         layout=layout,
-        width=int(c.hidden_size),
-        causal=_is_causal(c),
+        width=int(config.hidden_size),
+        causal=_is_causal(config),
         window=size,
         overlap=min(DEFAULT_OVERLAP, size // 4) if overlap is None else overlap,
     )
-    encoder = skeleton(config)
-    encoder.load_state_dict(Transformer(config, model).state_dict(), assign=True)
-    return encoder
 
 
 def skeleton(config: TransformerConfig) -> Transformer:
@@ -247,18 +261,25 @@ def skeleton(config: TransformerConfig) -> Transformer:
 
     Raises ConfigError: an architecture that this version of transformers does not know; MissingExtra.
     """
+    own = known_config(config)
+    from transformers import AutoModel
+    from transformers.initialization import no_init_weights
+
+    auto: Any = AutoModel
+    with no_init_weights():
+        return Transformer(config, auto.from_config(own, trust_remote_code=False))
+
+
+def known_config(config: TransformerConfig) -> Any:
+    """The config as `transformers` has it. Raises ConfigError: an architecture unknown to it; MissingExtra."""
     try:
         import transformers
-        from transformers.initialization import no_init_weights
     except ImportError as error:
         raise MissingExtra.of("transformers", "transformers", "This model") from error
     kind = str(config.architecture.get("model_type"))
     if kind not in transformers.CONFIG_MAPPING:
         raise ConfigError(f"transformers {transformers.__version__} knows no architecture {kind!r}.")
-    own = transformers.CONFIG_MAPPING[kind].from_dict(config.architecture)
-    with no_init_weights():
-        auto: Any = transformers.AutoModel
-        return Transformer(config, auto.from_config(own, trust_remote_code=False))
+    return transformers.CONFIG_MAPPING[kind].from_dict(config.architecture)
 
 
 def _positions(config: Any) -> int:
@@ -268,11 +289,18 @@ def _positions(config: Any) -> int:
     return min(int(most) - offset, LONGEST)
 
 
+def has_masked_head(config: Any) -> bool:
+    """Whether `transformers` has a masked language model of this architecture."""
+    from transformers import MODEL_FOR_MASKED_LM_MAPPING
+
+    return type(config) in MODEL_FOR_MASKED_LM_MAPPING
+
+
 def _is_causal(config: Any) -> bool:
     """Whether the architecture is a decoder: `transformers` has a causal language model for it, but no masked one."""
-    from transformers import MODEL_FOR_CAUSAL_LM_MAPPING, MODEL_FOR_MASKED_LM_MAPPING
+    from transformers import MODEL_FOR_CAUSAL_LM_MAPPING
 
-    return type(config) in MODEL_FOR_CAUSAL_LM_MAPPING and type(config) not in MODEL_FOR_MASKED_LM_MAPPING
+    return type(config) in MODEL_FOR_CAUSAL_LM_MAPPING and not has_masked_head(config)
 
 
 class TransformerInference:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from ulmus.bundle import BFloat16
 from ulmus.errors import BundleError, ConfigError
 
-__all__ = ["numpy_tensors", "remapped", "rows_of", "stored", "torch_tensors"]
+__all__ = ["numpy_tensors", "remapped", "rows_of", "stored", "torch_arrays", "torch_tensors"]
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -45,7 +45,7 @@ def torch_tensors(network: nn.Module, tensors: Mapping[str, Any], prefix: str = 
     shapes or values do not match the network.
     """
     own = network.state_dict()
-    given = {name[len(prefix) :]: t for name, t in tensors.items() if name.startswith(prefix)}
+    given = torch_arrays(tensors, prefix)
     if given.keys() != own.keys():
         odd = ", ".join(sorted(given.keys() ^ own.keys())[:3])
         raise BundleError(
@@ -53,16 +53,28 @@ def torch_tensors(network: nn.Module, tensors: Mapping[str, Any], prefix: str = 
         )
     taken = {}
     for name, t in own.items():
-        array = given[name].to_float32() if isinstance(given[name], BFloat16) else np.asarray(given[name])
-        if array.shape != tuple(t.shape):
+        if given[name].shape != t.shape:
             raise BundleError(
-                f"The weight {name} has shape {array.shape}, the model's config expects {tuple(t.shape)}. "
+                f"The weight {name} has shape {tuple(given[name].shape)}, the model's config expects {tuple(t.shape)}. "
                 "Retrain the model."
             )
-        if name.endswith("running_var") and (array < 0).any():
+        if name.endswith("running_var") and (given[name] < 0).any():
             raise BundleError(f"The weight {name} is a variance with values below 0. Retrain the model.")
-        taken[name] = torch.from_numpy(np.require(array, requirements=["C", "A", "W"])).to(t.dtype)
+        taken[name] = given[name].to(t.dtype)
     network.load_state_dict(taken, assign=True)
+
+
+def torch_arrays(tensors: Mapping[str, Any], prefix: str) -> dict[str, Tensor]:
+    """The arrays whose names begin with `prefix`, without it, as tensors of the same shapes; bf16 becomes float32."""
+    arrays = {
+        name[len(prefix) :]: t.to_float32() if isinstance(t, BFloat16) else np.asarray(t)
+        for name, t in tensors.items()
+        if name.startswith(prefix)
+    }
+    return {
+        name: torch.from_numpy(np.require(array, requirements=["C", "A", "W"]))
+        for name, array in arrays.items()
+    }
 
 
 def rows_of(old: Tensor, index: np.ndarray) -> Tensor:

@@ -21,6 +21,7 @@ class Shares:
     # of the time left when the language model starts
     language_model: float = 0.45
     new_words: float = 0.1  # of fine-tuning: the stage that trains the vocabulary's rows alone
+    new_head: float = 0.2  # of adapting a transformer: the stage that trains a new head alone
     # of all minutes, as tokens: the choice of documents must not depend on the clock, so that a run can resume
     head_features: float = 0.1  # one forward pass, for the features that the head starts from
     teaching_tokens: float = 0.2

@@ -22,7 +22,7 @@ from ulmus.data.store import IdStore, content_key
 from ulmus.errors import DataError, VocabMismatch
 from ulmus.storage import whole_file
 from ulmus.tasks.progress import ProgressTexts, with_progress
-from ulmus.text.pretrained import PretrainedTokenizer
+from ulmus.text.pretrained import MarkedTokenizer, PretrainedTokenizer
 from ulmus.text.tokenizer import Tokenizer, TokenizerConfig
 from ulmus.train.processes import processes
 
@@ -91,7 +91,7 @@ class RunTexts:
             file.write(json.dumps({"sha256": _digest(text), "tokenizer": text}).encode())
         return tokenizer
 
-    def ids(self, tokenizer: AnyTokenizer) -> IdStore:
+    def ids(self, tokenizer: AnyTokenizer | MarkedTokenizer) -> IdStore:
         """The ids of all texts, in memory or mapped from the work folder. Raises DataError: there are no texts."""
         if tokenizer.fingerprint not in self._stores:
             # only the latest is needed again
@@ -108,7 +108,7 @@ class RunTexts:
     def _counting(self) -> Iterable[str]:
         return islice(with_progress(self._passes, "Building the vocabulary"), self.learn)
 
-    def _tokenized(self, tokenizer: AnyTokenizer) -> IdStore:
+    def _tokenized(self, tokenizer: AnyTokenizer | MarkedTokenizer) -> IdStore:
         def documents() -> Iterator[list[Any]]:
             return tokenizer.encode_all(with_progress(self._passes, "Tokenizing"))
 

@@ -10,15 +10,16 @@ from pathlib import Path
 from typing import Any
 
 from ulmus.errors import BundleError
-from ulmus.models.checkpoint_folder import check_folder, open_tokenizer
+from ulmus.models.checkpoint_folder import check_folder
 from ulmus.models.encoder import Encoder
-from ulmus.models.transformer import Transformer, open_transformer
+from ulmus.models.transformer import open_transformer
+from ulmus.tasks.adaptation import file
+from ulmus.tasks.folders import folder_tokenizer
 from ulmus.tasks.ids import AnyTokenizer
 from ulmus.tasks.language_model.config import LMConfig
 from ulmus.tasks.language_model.fitted import FittedLanguageModel
-from ulmus.text.pretrained import PretrainedTokenizer
 
-__all__ = ["Pretrained", "open_checkpoint"]
+__all__ = ["Pretrained", "check_encoder", "open_checkpoint"]
 
 
 @dataclass(frozen=True)
@@ -41,32 +42,30 @@ class Pretrained:
         return self.lm_config is not None and self.lm_config.backwards
 
 
-def open_checkpoint(
-    folder: str | Path, *, window: int | None = None, overlap: int | None = None
-) -> Pretrained:
-    """The encoder and tokenizer in a local folder of the `transformers` format. Nothing is downloaded.
+def check_encoder(path: str | Path) -> None:
+    """Raise BundleError unless a transformer's encoder can be opened there: cheap checks of a folder or a file."""
+    if file.is_file(path):
+        file.check_file(path)
+    else:
+        check_folder(path)
 
-    `window`, `overlap`: tokens, see `TransformerConfig`. Raises BundleError: an unusable folder; ConfigError: an
-    impossible window; MissingExtra: the package `transformers` is missing.
+
+def open_checkpoint(path: str | Path) -> Pretrained:
+    """The encoder and tokenizer in a local folder of the `transformers` format, or in a file of `ulmus tune`.
+
+    Nothing is downloaded. Raises BundleError: an unusable folder or file; MissingExtra: the package `transformers` is
+    missing.
     """
-    check_folder(folder)
-    tokenizer = _tokenizer(Path(folder))
-    encoder: Transformer = open_transformer(folder, tokenizer.layout, window=window, overlap=overlap)
+    if file.is_file(path):
+        encoder, tokenizer, metrics = file.load_encoder(path)
+        return Pretrained(encoder, tokenizer, metrics=metrics)
+    check_folder(path)
+    tokenizer = folder_tokenizer(Path(path))
+    encoder = open_transformer(path, tokenizer.layout)
     rows = encoder.vocabulary()
     if len(tokenizer) > rows:
         raise BundleError(
-            f"{folder}: the tokenizer has {len(tokenizer):,} tokens, the model {rows:,}. "
+            f"{path}: the tokenizer has {len(tokenizer):,} tokens, the model {rows:,}. "
             "Copy the tokenizer's files from where the model came from."
         )
     return Pretrained(encoder, tokenizer)
-
-
-def _tokenizer(folder: Path) -> PretrainedTokenizer:
-    """tokenizer.json, or what `transformers` makes of the older files of a tokenizer."""
-    file = folder / "tokenizer.json"
-    if file.is_file():
-        return PretrainedTokenizer(file.read_text(encoding="utf-8"))
-    backend = getattr(open_tokenizer(folder), "backend_tokenizer", None)
-    if backend is None:
-        raise BundleError(f"{folder} has no tokenizer.json, and none can be made of its tokenizer's files.")
-    return PretrainedTokenizer(backend.to_str())

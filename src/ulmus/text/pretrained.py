@@ -10,12 +10,15 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from tokenizers import Encoding
 from tokenizers import Tokenizer as Backend
 
 from ulmus.errors import ConfigError, DataError
@@ -23,10 +26,11 @@ from ulmus.special_tokens import Layout
 from ulmus.text.parallel import batches
 from ulmus.text.words import AlignedIds, Word
 
-__all__ = ["PretrainedTokenizer"]
+__all__ = ["MarkedTokenizer", "PretrainedTokenizer"]
 
 _FIELD = re.compile(r"(?:^|(?<=\s))xxfld \d+ ")
 _FIRST, _SECOND = "one", "two"  # any two texts, to see what is put around them
+LONGEST_WORD = 8  # tokens; what is longer is text written without spaces, or no word
 
 
 class PretrainedTokenizer:
@@ -71,13 +75,39 @@ class PretrainedTokenizer:
 
     def encode_batch(self, texts: Sequence[str]) -> list[NDArray[np.int32]]:
         """The ids of each text, a list of (T_i,) int32. Raises DataError unless all are str."""
+        return self._encoded(texts, lambda encoding: encoding.ids, self.layout.separator)
+
+    def encode_marked(self, texts: Sequence[str]) -> list[NDArray[np.int32]]:
+        """As `encode_batch`, each id as 2 * id, or 2 * id + 1 if it continues the word of the token before.
+
+        No token of a word of more than `LONGEST_WORD` tokens is marked, and none at all unless `knows_words`.
+        """
+        separator = tuple(2 * number for number in self.layout.separator)
+        return self._encoded(texts, _marked if self.knows_words else _unmarked, separator)
+
+    @cached_property
+    def knows_words(self) -> bool:
+        """Whether the tokenizer splits texts into words before it splits words into tokens."""
+        encoding = self._backend.encode(f"{_FIRST} {_SECOND}", add_special_tokens=False)
+        return len(set(encoding.word_ids)) > 1
+
+    @cached_property
+    def special(self) -> tuple[int, ...]:
+        """Ids of all special tokens, the unknown one included, in ascending order."""
+        added = self._backend.get_added_tokens_decoder()
+        return tuple(sorted(number for number, token in added.items() if token.special))
+
+    def _encoded(
+        self, texts: Sequence[str], numbers: Callable[[Encoding], list[int]], separator: tuple[int, ...]
+    ) -> list[NDArray[np.int32]]:
+        """The `numbers` of each text's fields, joined by `separator`."""
         for text in texts:
             if not isinstance(text, str):
                 raise DataError(f"expected a text (str), got {type(text).__name__}.")
         fields = [_FIELD.split(text)[1:] or [text] if _FIELD.match(text) else [text] for text in texts]
         flat = [field.strip() for several in fields for field in several]
-        ids = iter(self._backend.encode_batch_fast(flat, add_special_tokens=False))
-        return [self._joined([next(ids).ids for _ in several]) for several in fields]
+        encodings = iter(self._backend.encode_batch_fast(flat, add_special_tokens=False))
+        return [_joined([numbers(next(encodings)) for _ in several], separator) for several in fields]
 
     def encode_all(self, texts: Iterable[str]) -> Iterator[list[NDArray[Any]]]:
         """As `encode_batch` for any number of texts: lists of (T_i,) int32, one per thousand texts or so.
@@ -126,12 +156,48 @@ class PretrainedTokenizer:
         """Ids (T,) -> text."""
         return str(self._backend.decode(np.asarray(ids).tolist(), skip_special_tokens=True))
 
-    def _joined(self, fields: list[list[int]]) -> NDArray[np.int32]:
-        """The ids of the fields of a text, with the separator between them."""
-        joined = list(fields[0])
-        for field in fields[1:]:
-            joined += [*self.layout.separator, *field]
-        return np.array(joined, np.int32)
+
+@dataclass(frozen=True)
+class MarkedTokenizer:
+    """A tokenizer whose ids say which tokens continue a word: those of `PretrainedTokenizer.encode_marked`."""
+
+    tokenizer: PretrainedTokenizer
+
+    @property
+    def fingerprint(self) -> str:
+        """Differs from that of the tokenizer."""
+        return f"{self.tokenizer.fingerprint}-marked"
+
+    def __len__(self) -> int:
+        return 2 * len(self.tokenizer)
+
+    def encode_all(self, texts: Iterable[str]) -> Iterator[list[NDArray[Any]]]:
+        """Marked ids, lists of (T_i,) int32, one per thousand texts or so. Raises DataError unless all are str."""
+        for batch in batches(texts):
+            yield self.tokenizer.encode_marked(batch)
+
+
+def _marked(encoding: Encoding) -> list[int]:
+    """2 * id, plus 1 if the token continues a word of at most `LONGEST_WORD` tokens."""
+    words = encoding.word_ids
+    lengths = Counter(words)
+    before = [None, *words][: len(words)]
+    return [
+        2 * number + (word is not None and word == last and lengths[word] <= LONGEST_WORD)
+        for number, word, last in zip(encoding.ids, words, before, strict=True)
+    ]
+
+
+def _unmarked(encoding: Encoding) -> list[int]:
+    return [2 * number for number in encoding.ids]
+
+
+def _joined(fields: list[list[int]], separator: tuple[int, ...]) -> NDArray[np.int32]:
+    """The numbers of the fields of a text, with the separator between them."""
+    joined = list(fields[0])
+    for field in fields[1:]:
+        joined += [*separator, *field]
+    return np.array(joined, np.int32)
 
 
 def _layout(backend: Backend, pad: int) -> Layout:

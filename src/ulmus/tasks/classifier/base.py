@@ -17,7 +17,6 @@ from ulmus.corpus.pairs import as_documents
 from ulmus.errors import ConfigError, DataError, UsageError
 from ulmus.evaluation.combination import Combination
 from ulmus.evaluation.splits import share_seen
-from ulmus.models.checkpoint_folder import check_folder
 from ulmus.models.inference import PRECISIONS
 from ulmus.tasks.classifier import file
 from ulmus.tasks.classifier.config import ClassifierConfig, transformer_config
@@ -29,6 +28,7 @@ from ulmus.tasks.classifier.network import ClassifierNetwork
 from ulmus.tasks.estimator import Estimator, not_fitted
 from ulmus.tasks.ids import AnyTokenizer
 from ulmus.tasks.language_model.start import check_given
+from ulmus.tasks.pretrained import check_encoder
 from ulmus.tasks.settings import RunSettings, check_minutes
 from ulmus.tasks.word_counts import WordCounts
 from ulmus.train.callbacks import Callback
@@ -234,7 +234,7 @@ class TextEstimator(Estimator):
         check_minutes(self.minutes)
         check_given(self.language_model)
         if self.encoder is not None:
-            check_folder(self.encoder)
+            check_encoder(self.encoder)
             if self.language_model is not None:
                 raise ConfigError("encoder and language_model: give one of them, not both.")
 

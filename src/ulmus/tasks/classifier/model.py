@@ -38,7 +38,8 @@ class TextClassifier(TextEstimator):
     language_model: a `LanguageModel`, or its path or name. None chooses the installed one that matches the language of
     the texts and reports which, or trains one on the texts if none matches; "new" always trains one; "none" trains
     none, and the encoder starts from random weights. encoder: instead, the folder of a transformer on this disk, in the
-    format of `transformers` (config.json, tokenizer.json, safetensors weights; needs the extra `transformers`).
+    format of `transformers` (config.json, tokenizer.json, safetensors weights; needs the extra `transformers`), or the
+    file of a `TransformerEncoder` that was adapted to texts.
     size, tokenizer: those of a language model to train (default: small, word), or those that an installed one must
     have. teach: "auto" pretrains on soft labels of the word counts for unlabelled texts if there are enough of them,
     "none" does not. combine: "auto" predicts with the mix of network and word counts, "none" with the network alone.

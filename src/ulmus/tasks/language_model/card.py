@@ -21,7 +21,7 @@ from ulmus import __version__
 from ulmus.text.familiar import bits_per_byte
 from ulmus.text.tokenizer import Tokenizer
 
-__all__ = ["card"]
+__all__ = ["card", "circumstances", "last_rows"]
 
 
 def card(
@@ -33,13 +33,23 @@ def card(
     device: torch.device,
 ) -> dict[str, Any]:
     """The card after training, from the user's entries `about` and the rows of the training log, `history`."""
-    last = {row["stage"]: row for row in history}.values()  # the last row of each stage
     bits = bits_per_byte(tokenizer, texts)
-    return {
-        **about,
-        "tokens_read": sum(row["seen"] for row in last),
-        "minutes": round(sum(row["seconds"] for row in last) / 60, 1),
+    measured = {
+        "tokens_read": sum(row["seen"] for row in last_rows(history)),
         "bits_per_byte": bits if math.isfinite(bits) else None,
+    }
+    return {**about, **measured, **circumstances(history, device=device)}
+
+
+def last_rows(history: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The last row of each stage of the training log."""
+    return list({row["stage"]: row for row in history}.values())
+
+
+def circumstances(history: list[dict[str, Any]], *, device: torch.device) -> dict[str, Any]:
+    """How long the training took, where and when, and the command."""
+    return {
+        "minutes": round(sum(row["seconds"] for row in last_rows(history)) / 60, 1),
         "machine": machine(device),
         "versions": {"ulmus": __version__, "torch": torch.__version__, "python": platform.python_version()},
         "date": datetime.now(UTC).date().isoformat(),

@@ -15,9 +15,9 @@ from typing import Any
 from ulmus.corpus.columns import as_texts
 from ulmus.corpus.tagged import Tagged
 from ulmus.errors import ConfigError, DataError
-from ulmus.models.checkpoint_folder import check_folder
 from ulmus.tasks.estimator import Estimator, not_fitted
 from ulmus.tasks.language_model.start import check_given
+from ulmus.tasks.pretrained import check_encoder
 from ulmus.tasks.settings import RunSettings
 from ulmus.tasks.tagger import file
 from ulmus.tasks.tagger.config import TaggerConfig, transformer_config
@@ -161,7 +161,7 @@ class TextTagger(Estimator):
             raise ConfigError(f"precision: expected one of {', '.join(PRECISIONS)}, got {self.precision!r}.")
         check_given(self.language_model)
         if self.encoder is not None:
-            check_folder(self.encoder)
+            check_encoder(self.encoder)
             if self.language_model is not None:
                 raise ConfigError("encoder and language_model: give one of them, not both.")
 
