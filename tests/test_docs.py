@@ -45,6 +45,7 @@ def small_task() -> demo.Task:
         return demo.docstrings(labeled=32, test=16)
 
 
+@pytest.mark.timeout(1200)  # some dozens of commands, each of which starts torch
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_block_runs(
     page: Path, small_task: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
