@@ -274,7 +274,19 @@ def test_a_transformer_is_adapted_and_starts_a_classifier(
     assert again.exit_code == 0, again.stderr
     (tmp_path / "train.toml").write_text("[classifier]\nmost_epochs = 1\n")
     trained = run(
-        *("train", corpus / "train.csv", "--encoder", out, "--out", model, "--device", "cpu", "--quiet"),
+        *(
+            "train",
+            corpus / "train.csv",
+            "--text",
+            "text",
+            "--label",
+            "label",
+            "--encoder",
+            out,
+            "--out",
+            model,
+        ),
+        *("--device", "cpu", "--quiet"),
         *("--config", tmp_path / "train.toml"),
     )
     assert trained.exit_code == 0, trained.stderr

@@ -128,7 +128,7 @@ def open_with_head(
 
 
 def with_head(encoder: Transformer, weights: Mapping[str, Tensor]) -> HeadedTransformer:
-    """An encoder with a head that has these weights, named as by `HeadedTransformer.head`.
+    """An encoder with a head that has these weights, of any shape, named as by `HeadedTransformer.head`.
 
     Raises BundleError: an architecture without such a head, or weights that do not fit it.
     """

@@ -65,7 +65,7 @@ def torch_tensors(network: nn.Module, tensors: Mapping[str, Any], prefix: str = 
 
 
 def torch_arrays(tensors: Mapping[str, Any], prefix: str) -> dict[str, Tensor]:
-    """The arrays whose names begin with `prefix`, without it, as tensors of the same shapes; bf16 becomes float32."""
+    """The arrays whose names begin with `prefix`, without it, as tensors of any shape; bf16 becomes float32."""
     arrays = {
         name[len(prefix) :]: t.to_float32() if isinstance(t, BFloat16) else np.asarray(t)
         for name, t in tensors.items()
