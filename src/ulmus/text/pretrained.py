@@ -78,7 +78,7 @@ class PretrainedTokenizer:
         return self._encoded(texts, lambda encoding: encoding.ids, self.layout.separator)
 
     def encode_marked(self, texts: Sequence[str]) -> list[NDArray[np.int32]]:
-        """As `encode_batch`, (T_i,) int32, each id as 2 * id, or 2 * id + 1 if it continues the word of the token before.
+        """As `encode_batch`, (T_i,) int32, but 2 * id, or 2 * id + 1 if the token continues the word of the one before.
 
         No token of a word of more than `LONGEST_WORD` tokens is marked, and none at all unless `knows_words`.
         """
