@@ -33,7 +33,7 @@ def test_the_stages_share_what_is_left(taught: bool) -> None:
 def test_time_passes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Time spent is not distributed again; an exhausted budget leaves a few seconds, not a negative number."""
     now = [0.0]
-    monkeypatch.setattr("ulmus.tasks.budget.time.perf_counter", lambda: now[0])
+    monkeypatch.setattr("ulmus.train.processes.time.perf_counter", lambda: now[0])
     budget = Budget(10)
     now[0] = 4 * 60
     assert (budget.spent(), budget.left()) == (4, 6)
