@@ -71,7 +71,7 @@ def test_two_processes_train_as_one_stop_at_ctrl_c_and_resume(
     losses = [
         [
             round(row["train_loss"], 4)
-            for row in map(json.loads, (tmp_path / name).open())
+            for row in map(json.loads, (tmp_path / name).read_text().splitlines())
             if row["event"] == "epoch"
         ]
         for name in ("one.jsonl", "two.jsonl")
