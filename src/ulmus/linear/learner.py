@@ -96,13 +96,17 @@ class CountLearner:
         *,
         classes: int,
         weight: Floats | None = None,
+        rounds: int = ROUNDS,
     ) -> CountModel:
-        """The classifier of the chosen documents. Raises DataError where too few classes have an example."""
+        """The classifier of the chosen documents; `rounds` of self-training, if it is chosen.
+
+        Raises DataError where too few classes have an example.
+        """
         documents = np.arange(self._n) if documents is None else documents
         features, counted = self.views[choice.view], self.labelled[choice.view].rows(documents)
         shown, weight = target[documents], np.ones(len(documents)) if weight is None else weight[documents]
         if choice.self_train:
-            return self._self_trained(features, counted, shown, classes=classes, weight=weight)
+            return self._self_trained(features, counted, shown, classes=classes, weight=weight, rounds=rounds)
         settings = replace(self.settings, C=choice.C)
         return CountModel.fit(
             features, counted, shown, classes=classes, settings=settings, sample_weight=weight
@@ -116,6 +120,7 @@ class CountLearner:
         *,
         classes: int,
         weight: Floats,
+        rounds: int,
     ) -> CountModel:
         """The classifier of labelled documents (N) and of others that topics, then a student, label."""
         known, numbers = known_targets(shown, classes)
@@ -123,7 +128,7 @@ class CountLearner:
         more = more.rows(np.flatnonzero(more.lsa.any(axis=1)))  # of an empty text topics say nothing
         of_known = self.settings.of_known(known)
         proba = by_topics(counted.lsa, numbers, more.lsa, weight=weight, class_weight=of_known)
-        for _ in range(ROUNDS):
+        for _ in range(rounds):
             joined = joining(proba, float(weight.sum()))
             model = CountModel.fit(
                 features,
@@ -147,7 +152,8 @@ class CountLearner:
         everything = np.array(target)
 
         def learn(train: Numbers, held: Numbers) -> Floats:
-            model = self.fit(everything, choice, documents[train], classes=classes)
+            # five fits: a second round each would take more of a short time budget than it gives
+            model = self.fit(everything, choice, documents[train], classes=classes, rounds=1)
             x = self.labelled[choice.view].x[documents[held]]
             return model.proba(x)[:, model.known]
 
