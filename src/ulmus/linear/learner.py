@@ -152,7 +152,7 @@ class CountLearner:
         everything = np.array(target)
 
         def learn(train: Numbers, held: Numbers) -> Floats:
-            # five fits: a second round each would take more of a short time budget than it gives
+            # five fits, for relative weights only: one round each, at half the cost
             model = self.fit(everything, choice, documents[train], classes=classes, rounds=1)
             x = self.labelled[choice.view].x[documents[held]]
             return model.proba(x)[:, model.known]
