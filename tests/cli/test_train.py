@@ -38,7 +38,7 @@ def test_a_classifier_is_trained_and_compared_with_its_parts(
         *("--valid", corpus / "test.csv", "--unlabeled", corpus / "unlabeled.csv", "--config", tiny),
     )
     assert done.exit_code == 0, done.stderr
-    assert all(name in done.stdout for name in ("language model", "word counts", "combined", "macro F1"))
+    assert all(name in done.stdout for name in ("network", "word counts", "combined", "macro F1"))
     assert "scores on 30 held-out texts" in done.stdout
     assert f"Saved {out}" in done.stdout
     assert done.stdout.isascii()

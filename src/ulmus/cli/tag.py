@@ -262,7 +262,7 @@ def _tagged(path: Path, options: TaggedOptions) -> Tagged:
 
 
 def _check_language_model(options: TagTrainOptions) -> list[Path]:
-    """The file of `--language-model`, if one is given. Raises UsageError if it is no language model.
+    """The path of `--language-model` or `--encoder`, if one is given. Raises UsageError if it is no language model.
 
     Raises BundleError for an unusable folder of `--encoder`, and UsageError if both are given.
     """
@@ -272,6 +272,7 @@ def _check_language_model(options: TagTrainOptions) -> list[Path]:
         check_encoder(options.encoder)
         if options.language_model is not None:
             raise UsageError("--encoder has its own weights. Remove --language-model.")
+        return [options.encoder]
     if options.language_model in (None, "new", "none"):
         return []
     from ulmus import bundle

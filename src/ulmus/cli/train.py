@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 EXAMPLE = """\
 ulmus train reviews.csv --text text --label label --unlabeled more.csv --minutes 10 \\
   --out reviews.ulmus"""
-PART_NAMES = {"counts": "word counts", "lm": "language model", "combined": "combined"}
+PART_NAMES = {"counts": "word counts", "lm": "network", "combined": "combined"}
 
 
 @dataclass(frozen=True, kw_only=True)
