@@ -12,6 +12,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
+import numpy as np
 from torch import Tensor, nn
 
 from ulmus.config import check_range
@@ -69,6 +70,10 @@ class EncoderConfig:
         """Whether the encoder takes the two texts of a pair as one document; if not, they are encoded one by one."""
         return False
 
+    def windows(self, lengths: np.ndarray) -> np.ndarray:
+        """Windows (N,) that documents of `lengths` (N,) are encoded in: one each, a state is carried through them."""
+        return np.ones_like(lengths)
+
     def widths(self) -> list[int]:
         """Output width of each layer."""
         return [self.hidden] * (self.layers - 1) + [self.embedding]
@@ -101,6 +106,9 @@ class EncoderShape(Protocol):
     @property
     def joint_pairs(self) -> bool:
         """Whether it takes the two texts of a pair as one document; if not, they are encoded one by one."""
+
+    def windows(self, lengths: np.ndarray) -> np.ndarray:
+        """The number of windows (N,) in which documents of `lengths` (N,) are encoded."""
 
     def pooled(self) -> int:
         """F, the number of features of a document."""

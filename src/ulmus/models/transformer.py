@@ -15,13 +15,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from ulmus.errors import BundleError, ConfigError, MissingExtra
 from ulmus.models.checkpoint_folder import check_folder, open_config, open_model
 from ulmus.models.encoder import Dropouts
-from ulmus.models.windows import GRAIN, Windows, windows
+from ulmus.models.windows import GRAIN, Windows, windows, windows_of
 from ulmus.special_tokens import Layout
 
 __all__ = [
@@ -98,6 +99,11 @@ class TransformerConfig:
     def joint_pairs(self) -> bool:
         """The two texts of a pair are one document to a transformer: its tokenizer separates the fields."""
         return True
+
+    def windows(self, lengths: np.ndarray) -> np.ndarray:
+        """The number of windows (N,) in which documents of `lengths` (N,) are encoded."""
+        sizes = torch.from_numpy(np.asarray(lengths, np.int64))
+        return windows_of(sizes, size=self.window, overlap=self.overlap, layout=self.layout).numpy()
 
     def pooled(self) -> int:
         """F, the number of features of a document."""

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ulmus.special_tokens import Layout
 
-__all__ = ["GRAIN", "Windows", "windows"]
+__all__ = ["GRAIN", "Windows", "windows", "windows_of"]
 
 # Padded lengths are multiples of this many tokens, with one token of padding at least, so that the features of a window
 # do not depend on the windows beside it.
@@ -41,6 +41,18 @@ class Windows(NamedTuple):
         )
 
 
+def windows_of(lengths: Tensor, *, size: int, overlap: int, layout: Layout) -> Tensor:
+    """The number of windows (B,) of documents of `lengths` (B,), at least one each; see `windows`."""
+    room = _room(size, layout)
+    step = room - overlap
+    return 1 + ((lengths - room).clamp(min=0) + step - 1) // step
+
+
+def _room(size: int, layout: Layout) -> int:
+    """Tokens of text in a window."""
+    return size - len(layout.prefix) - len(layout.suffix) - 1
+
+
 def windows(ids: Tensor, lengths: Tensor, *, size: int, overlap: int, layout: Layout) -> Windows:
     """Windows of at most `size` places of documents `ids` (B, T) of `lengths` (B,).
 
@@ -48,9 +60,8 @@ def windows(ids: Tensor, lengths: Tensor, *, size: int, overlap: int, layout: La
     those of a document overlap by at least `overlap` tokens. A document without tokens has one window without text.
     """
     device, before, after = ids.device, len(layout.prefix), len(layout.suffix)
-    room = size - before - after - 1
-    step = room - overlap
-    number = 1 + ((lengths - room).clamp(min=0) + step - 1) // step  # (B,) windows
+    room = _room(size, layout)
+    number = windows_of(lengths, size=size, overlap=overlap, layout=layout)
     document = torch.repeat_interleave(torch.arange(len(ids), device=device), number)  # (W,)
     k = torch.arange(len(document), device=device) - torch.repeat_interleave(
         number.cumsum(0) - number, number

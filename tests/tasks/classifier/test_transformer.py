@@ -185,3 +185,14 @@ def test_numbers(
     np.testing.assert_allclose(found, model.predict(some), atol=1e-5)
     assert min(values) <= found.min() <= found.max() <= max(values)
     assert np.corrcoef(found, values)[0, 1] > 0.8
+
+
+def test_texts_longer_than_a_window_are_counted(make: Make, capfd: pytest.CaptureFixture[str]) -> None:
+    """In the report, and in a line that says what training reads of them; short texts are not worth a word."""
+    some, labels = texts(24)
+    assert "windows" not in make().fit(some, labels).report_
+    long = ["the film was good " * 30, *some[1:]]
+    report = make(verbose=True).fit(long, labels).report_
+    assert report["windows"]["texts"] == 1
+    assert report["windows"]["windows"] > 5
+    assert "1 of 24 texts are longer than a window" in capfd.readouterr().err

@@ -60,6 +60,7 @@ def fit(material: Material, recipe: Recipe, settings: RunSettings) -> FittedClas
     else:
         pretrained = open_checkpoint(recipe.encoder)
     fitting = start(m, recipe, pretrained, texts, settings, budget=budget, counted=counted)
+    windows = _windows(fitting)
     learnt = fitting.learn()
     measured = fitting.measure(learnt)
     final = fitting.refit(learnt, measured.combination)
@@ -67,7 +68,7 @@ def fit(material: Material, recipe: Recipe, settings: RunSettings) -> FittedClas
         "language_model": pretrained.metrics,
         "minutes": round(budget.spent(), 2),
         "trained_on": m.described,
-    }
+    } | windows
     return FittedClassifier(
         classes=labels.classes,
         network=fitting.training.network.eval(),
@@ -82,6 +83,22 @@ def fit(material: Material, recipe: Recipe, settings: RunSettings) -> FittedClas
         history=fitting.training.history,
         sketch=sketch(m.texts),
     )
+
+
+def _windows(fitting: Fitting) -> dict[str, Any]:
+    """Of a transformer: how many documents are longer than a window, and how many windows they take. Says so."""
+    lengths = fitting.store.lengths
+    windows = fitting.training.network.encoder.config.windows(lengths)
+    several = windows > 1
+    if not several.any():
+        return {}
+    cut = int((lengths > fitting.training.most_tokens).sum())
+    fitting.training.settings.say(
+        f"{several.sum():,} of {len(lengths):,} texts are longer than a window of the encoder and are encoded in "
+        f"{windows[several].sum():,} overlapping ones; training reads at most {fitting.training.most_tokens:,} tokens "
+        f"of a text, from its head and its tail ({cut:,} are longer)."
+    )
+    return {"windows": {"texts": int(several.sum()), "windows": int(windows[several].sum())}}
 
 
 def count(material: Material, recipe: Recipe) -> Counted:
