@@ -155,7 +155,6 @@ def test_windows_cover_each_token_exactly_once(
     assert torch.equal(
         parts.ids[owned], ids[parts.document[:, None].expand_as(owned)[owned], parts.position[owned]]
     )
-    assert torch.equal(parts.owned, owned.sum(dim=1))
     room = size - 2 * special - 1
     step = room - overlap
     assert len(parts.ids) == sum(1 + -(-max(n - room, 0) // step) for n in lengths)

@@ -182,12 +182,6 @@ class LinearHead(nn.Module):
         self.mean.copy_(features.mean(dim=0))
         self.scale.copy_(torch.where(spread > 0, spread, 1.0))
 
-    @torch.no_grad()
-    def load_regression(self, weight: Tensor, bias: Tensor) -> None:
-        """Take over a regression on standardised features: `weight` (C, F), `bias` (C,)."""
-        self.linear.weight.copy_(weight)
-        self.linear.bias.copy_(bias)
-
 
 class ClassifierHead(nn.Module):
     """(B, F) -> logits (B, C): batch norm, dropout, linear 50, ReLU, batch norm, dropout, linear C.

@@ -29,16 +29,13 @@ class Windows(NamedTuple):
     document: Tensor  # (W,) number of the document
     position: Tensor  # (W, K) of each token in its document, -1 if the window does not own it
     last: Tensor  # (W,) place of the window's last token before the suffix
-    owned: Tensor  # (W,) number of tokens that the window owns
 
     def rows(self, chosen: Tensor) -> Windows:
         """The windows with these indices (W',), without columns that hold only padding."""
         longest = min(_rounded(int(self.mask[chosen].sum(dim=1).max())), self.ids.shape[1])
         wide = (self.ids, self.mask, self.types, self.position)
         ids, mask, types, position = (t[chosen, :longest] for t in wide)
-        return Windows(
-            ids, mask, types, self.document[chosen], position, self.last[chosen], self.owned[chosen]
-        )
+        return Windows(ids, mask, types, self.document[chosen], position, self.last[chosen])
 
 
 def windows_of(lengths: Tensor, *, size: int, overlap: int, layout: Layout) -> Tensor:
@@ -92,7 +89,6 @@ def windows(ids: Tensor, lengths: Tensor, *, size: int, overlap: int, layout: La
         document,
         torch.where(inside & (at >= low[:, None]) & (at < high[:, None]), at, -1),
         (before + held - 1).clamp(min=0),
-        high - low,
     )
 
 
