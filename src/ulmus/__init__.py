@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ulmus.tasks.adaptation.model import TransformerEncoder
     from ulmus.tasks.classifier.model import TextClassifier
     from ulmus.tasks.classifier.regressor import TextRegressor
+    from ulmus.tasks.distillation.model import distil
     from ulmus.tasks.language_model.model import LanguageModel
     from ulmus.tasks.tagger.model import TextTagger
     from ulmus.tasks.word_counts import WordCounts
@@ -31,6 +32,7 @@ __all__ = [
     "TextTagger",
     "LanguageModel",
     "TransformerEncoder",
+    "distil",
     "WordCounts",
     "read",
     "Source",
@@ -50,6 +52,7 @@ _HOMES = {
     "TextTagger": "tasks.tagger.model",
     "LanguageModel": "tasks.language_model.model",
     "TransformerEncoder": "tasks.adaptation.model",
+    "distil": "tasks.distillation.model",
     "WordCounts": "tasks.word_counts",
     "read": "corpus.source",
     "Source": "corpus.source",

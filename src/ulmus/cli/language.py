@@ -1,4 +1,4 @@
-"""`ulmus pretrain`, `ulmus tune`, `ulmus generate`: raw texts -> a language model -> generated text.
+"""`ulmus pretrain`, `ulmus tune`, `ulmus distil`, `ulmus generate`: raw texts -> a language model -> generated text.
 
 Files are streamed, not held in memory. Cost: that of `LanguageModel`; files, columns and the output are checked
 first. Knows no layer and no schedule.
@@ -118,6 +118,23 @@ class TuneOptions(ModelOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
+class DistilOptions(ModelOptions):
+    """The options of `ulmus distil`."""
+
+    model: Language
+    files: Files
+    text: TextCols = field(default_factory=list)
+    teacher: Annotated[
+        Path,
+        typer.Option(
+            metavar="DIR",
+            help="Sentence encoder: a transformer's folder, or a file that `ulmus tune` made from one.",
+            show_default=False,
+        ),
+    ]
+
+
+@dataclass(frozen=True, kw_only=True)
 class GenerateOptions(CommonOptions):
     """The options of `ulmus generate`."""
 
@@ -168,6 +185,11 @@ def register(app: typer.Typer) -> None:
         TuneOptions,
         example="ulmus tune lm.ulmus reviews.csv --text text --minutes 20 --out reviews-lm.ulmus",
     )(tune)
+    command(
+        app,
+        DistilOptions,
+        example="ulmus distil lm.ulmus texts.txt --teacher all-MiniLM-L6-v2 --minutes 60 --out better-lm.ulmus",
+    )(distil)
     command(app, GenerateOptions, example='ulmus generate lm.ulmus "I liked this film because" --words 40')(
         generate
     )
@@ -237,6 +259,31 @@ def _adapt(options: TuneOptions, started: float) -> None:
     _print("transformer", model.metrics_, options, started)
 
 
+def distil(options: DistilOptions) -> None:
+    """Teach a language model what texts mean, by the vectors of a sentence encoder.
+
+    The files are general texts without labels. They are cut into passages; the encoder of the language model learns to
+    predict the vector that the teacher gives to each, and goes on predicting the next token.
+    """
+    started = perf_counter()
+    outputs.claim_model(options, "language-model")
+    texts, _ = _texts(options)
+    from ulmus.installed import find
+
+    given = find(options.model)
+    with outputs.work_folder(options, [given, options.teacher, *options.files]) as folder:
+        from ulmus.tasks.distillation.config import DistillationConfig
+        from ulmus.tasks.distillation.model import distil
+        from ulmus.tasks.language_model.model import LanguageModel
+
+        table = tables(options.config, ["distillation"])["distillation"]
+        config = merged(DistillationConfig(), table, f"{options.config}: [distillation]")
+        model = LanguageModel.load(given, **_settings(options, folder))
+        _log(model, options)
+        model.about = _about(options)
+        _finish(distil(model, texts, teacher=options.teacher, config=config), options, started)
+
+
 def generate(options: GenerateOptions) -> None:
     """Generate text with a language model."""
     from ulmus.tasks.language_model.model import LanguageModel
@@ -263,7 +310,7 @@ def _config(base: LMConfig, options: ComputeOptions) -> LMConfig:
     return merged(base, tables(options.config, ["lm"])["lm"], f"{options.config}: [lm]")
 
 
-def _about(options: PretrainOptions | TuneOptions) -> dict[str, Any]:
+def _about(options: PretrainOptions | TuneOptions | DistilOptions) -> dict[str, Any]:
     """The model card's entries about the texts: those given by the user, and the files with their sizes."""
     given = {"language": options.language, "corpus": options.corpus, "licence": options.licence}
     files = [{"file": path.name, "bytes": path.stat().st_size} for path in options.files if path.is_file()]
@@ -288,12 +335,15 @@ def _log(model: LanguageModel | TransformerEncoder, options: RunOptions) -> None
     model.callbacks += [JsonLog(options.log)] if options.log else []
 
 
-def _texts(options: PretrainOptions | TuneOptions) -> tuple[inputs.Texts, inputs.Texts | None]:
+def _texts(
+    options: PretrainOptions | TuneOptions | DistilOptions,
+) -> tuple[inputs.Texts, inputs.Texts | None]:
     """The training texts and the held-out texts; every file is opened and its columns are checked."""
-    guard.check_held_out(options.valid, options.files)
+    held = None if isinstance(options, DistilOptions) else options.valid
+    guard.check_held_out(held, options.files)
     columns = inputs.Columns(options.text)
     sources = [inputs.source(path, options, columns) for path in options.files]
-    valid = [inputs.source(path, options, columns) for path in filter(None, [options.valid])]
+    valid = [inputs.source(path, options, columns) for path in filter(None, [held])]
     inputs.probe([*sources, *valid])
     if not options.quiet:
         reading.report_texts(sources)
@@ -301,7 +351,9 @@ def _texts(options: PretrainOptions | TuneOptions) -> tuple[inputs.Texts, inputs
     return inputs.Texts(sources), inputs.Texts(valid) if valid else None
 
 
-def _finish(model: LanguageModel, options: PretrainOptions | TuneOptions, started: float) -> None:
+def _finish(
+    model: LanguageModel, options: PretrainOptions | TuneOptions | DistilOptions, started: float
+) -> None:
     """Save the model, with sample texts in its card, and print its scores."""
     from ulmus.tasks.language_model.generation import card_samples
 
@@ -313,7 +365,7 @@ def _finish(model: LanguageModel, options: PretrainOptions | TuneOptions, starte
 
 
 def _print(
-    kind: str, metrics: dict[str, Any], options: PretrainOptions | TuneOptions, started: float
+    kind: str, metrics: dict[str, Any], options: PretrainOptions | TuneOptions | DistilOptions, started: float
 ) -> None:
     """Print the scores of the saved model."""
     report = {"out": str(options.out), **metrics, "seconds": perf_counter() - started}

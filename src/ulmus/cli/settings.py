@@ -100,12 +100,14 @@ def _model_settings(word: str, command: str) -> list[str]:
     """The model settings whose name is or contains `word`, as `[table] key`, exact matches first."""
     from ulmus.tasks.adaptation.config import AdaptationConfig
     from ulmus.tasks.classifier.config import ClassifierConfig
+    from ulmus.tasks.distillation.config import DistillationConfig
     from ulmus.tasks.language_model.config import LMConfig
     from ulmus.tasks.tagger.config import TaggerConfig
 
     own: dict[str, dict[str, Any]] = {
         "train": {"classifier": ClassifierConfig},
         "tune": {"adaptation": AdaptationConfig},
+        "distil": {"distillation": DistillationConfig},
         "tag train": {"tagger": TaggerConfig},
     }
     tables_: dict[str, Any] = {"lm": LMConfig, **own.get(command, {})}

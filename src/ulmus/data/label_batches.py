@@ -93,6 +93,8 @@ class LabelBatches(ResumableBatches[Batch]):
         ids = np.full((len(index), len(within)), self.pad_id, np.int64)  # (B, T)
         ids[row, column] = self.store.gather(index[row], position, backwards=self.backwards)
         targets = None if self.targets is None else self.targets[index]
+        if targets is not None and targets.ndim == 2:
+            targets = targets.astype(np.float32, copy=False)
         weights = None if self.weights is None else self.weights[index]
         return Batch(ids, lengths, targets, index, weights)
 
@@ -162,7 +164,10 @@ def _evenly(documents: NDArray[np.int64], at_most: int, *, at_least: int = 1) ->
 
 
 def _check_targets(targets: Any, documents: int) -> NDArray[Any] | None:
-    """Targets as (N,) int64 or (N, C) float32. Raises UsageError for anything else."""
+    """Targets as (N,) int64, or (N, C) floats as they are: a million vectors may be mapped from a file.
+
+    Raises UsageError for anything else.
+    """
     if targets is None:
         return None
     array = np.asarray(targets)
@@ -171,4 +176,6 @@ def _check_targets(targets: Any, documents: int) -> NDArray[Any] | None:
         raise UsageError(f"{wanted}, got an array of shape {array.shape}.")
     if array.ndim == 1 and not np.issubdtype(array.dtype, np.integer):
         raise UsageError(f"{wanted}, got 1-D {array.dtype}.")
+    if array.ndim == 2 and np.issubdtype(array.dtype, np.floating):
+        return array
     return array.astype(np.int64 if array.ndim == 1 else np.float32, copy=False)

@@ -178,6 +178,19 @@ class Transformer(nn.Module):
         width = self.config.width
         return torch.cat([sums[:, :width] / number, sums[:, width:] / lengths.clamp(min=1)[:, None]], dim=1)
 
+    def sentence_vectors(self, ids: Tensor, lengths: Tensor) -> Tensor:
+        """Unit vectors (B, D) float32 of documents (B, T): means over all tokens of their windows, special ones too.
+
+        That is how sentence encoders such as all-MiniLM-L6-v2 are used (Reimers & Gurevych 2019, section 3).
+        """
+        parts = self.windows(ids, lengths)
+        sums = torch.zeros(len(lengths), self.config.width, device=ids.device)
+        for chosen in _by_length(parts.mask.sum(dim=1)):
+            some = parts.rows(chosen)
+            top = self.hidden(some)[-1].float() * some.mask.unsqueeze(2)
+            sums.index_add_(0, some.document, top.sum(dim=1))
+        return nn.functional.normalize(sums)
+
     def vocabulary(self) -> int:
         """V, the number of ids that can be embedded."""
         return int(self.model.get_input_embeddings().num_embeddings)

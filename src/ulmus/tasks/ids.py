@@ -54,7 +54,11 @@ class RunTexts:
     @cached_property
     def key(self) -> str:
         """Digest of all texts, in hex; takes one pass over them."""
-        return content_key(None, texts=with_progress(self._passes, "Checking for cached ids"))
+        return content_key(None, texts=self.reported("Checking for cached ids"))
+
+    def reported(self, what: str) -> Iterable[str]:
+        """All texts, for one pass of work called `what`."""
+        return with_progress(self._passes, what)
 
     @property
     def to_learn(self) -> Iterable[str]:
@@ -106,11 +110,11 @@ class RunTexts:
         return [text for i, text in enumerate(self.texts) if i in wanted]
 
     def _counting(self) -> Iterable[str]:
-        return islice(with_progress(self._passes, "Building the vocabulary"), self.learn)
+        return islice(self.reported("Building the vocabulary"), self.learn)
 
     def _tokenized(self, tokenizer: AnyTokenizer | MarkedTokenizer) -> IdStore:
         def documents() -> Iterator[list[Any]]:
-            return tokenizer.encode_all(with_progress(self._passes, "Tokenizing"))
+            return tokenizer.encode_all(self.reported("Tokenizing"))
 
         if self.folder is None:
             store = IdStore.from_arrays([ids for batch in documents() for ids in batch])

@@ -1,0 +1,131 @@
+"""A language model and a sentence encoder -> a language model whose features know what a passage means.
+
+Documents are cut into passages, the teacher gives each a vector, and the language model learns to predict that vector
+from its pooled features while it goes on predicting the next token. What remains is a language model of the same shape.
+Source: Hinton et al. 2015 (distillation); Reimers & Gurevych 2020, section 3 (sentence vectors as targets).
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from ulmus import config as toml
+from ulmus.data.label_batches import LabelBatches
+from ulmus.errors import DataError
+from ulmus.evaluation.splits import held_out_for_perplexity
+from ulmus.tasks.budget import Budget
+from ulmus.tasks.checkpoints import checkpoint
+from ulmus.tasks.distillation.config import DistillationConfig
+from ulmus.tasks.distillation.network import DistillationNetwork
+from ulmus.tasks.distillation.teacher import Teacher
+from ulmus.tasks.ids import RunTexts
+from ulmus.tasks.language_model.card import circumstances, last_rows
+from ulmus.tasks.language_model.fitted import FittedLanguageModel
+from ulmus.tasks.language_model.fitting import measure
+from ulmus.tasks.settings import RunSettings
+from ulmus.text.passages import Passages
+from ulmus.train.device import resolve_device
+from ulmus.train.evaluate import evaluate
+from ulmus.train.loop import Stage, Trainer
+
+__all__ = ["distil"]
+
+MANY = 100  # epochs, if a time budget ends the training
+
+
+def distil(
+    start: FittedLanguageModel,
+    teacher: Teacher,
+    texts: RunTexts,
+    settings: RunSettings,
+    *,
+    config: DistillationConfig | None = None,
+    about: Mapping[str, Any] | None = None,
+) -> FittedLanguageModel:
+    """Train `start`, which is not modified, to predict the teacher's vectors; the budget includes computing them.
+
+    Measured on up to 500 held-out passages: the mean cosine with the teacher's vectors, and the perplexity before and
+    after. `about` is the user's description of the texts, for the card. Raises DataError: no texts, or only empty ones.
+    """
+    budget, c = Budget(settings.minutes), config or DistillationConfig()
+    cut = Passages(texts.texts, shortest=c.shortest, longest=c.longest, seed=settings.seed)
+    passages = RunTexts(cut, texts.folder, name="passages-ids", verbose=settings.verbose)
+    store = passages.ids(start.tokenizer)
+    vectors = teacher.vectors(passages, "Computing the teacher's vectors")
+    train, held = held_out_for_perplexity(store.lengths, settings.seed)
+    if not len(train):
+        raise DataError("expected texts to learn from, got only empty ones.")
+    batches = LabelBatches(
+        store,
+        vectors,
+        batch_size=c.batch_size,
+        token_budget=c.token_budget,
+        shuffle=True,
+        seed=settings.seed,
+        documents=train,
+        backwards=start.config.backwards,
+    )
+    evaluated = dataclasses.replace(batches, shuffle=False, documents=held) if len(held) else None
+    network = DistillationNetwork(
+        copy.deepcopy(start.network),
+        teacher.width,
+        similarity=c.similarity,
+        language_model=c.language_model,
+        seed=settings.seed,
+    )
+    stage = Stage(
+        "distillation",
+        epochs=c.epochs if settings.minutes is None else MANY,
+        schedule=c.schedule,
+        factor=1.0,
+        weight_decay=c.weight_decay,
+        minutes=budget.left(),
+    )
+    trainer = Trainer(
+        network,
+        [stage],
+        train=batches,
+        valid=evaluated,
+        config=settings.loop(clip=c.clip),
+        callbacks=settings.all_callbacks("passages"),
+        checkpoint=checkpoint(
+            settings.folder,
+            "distillation",
+            network,
+            batches=[batches, evaluated],
+            settings=[toml.to_dict(c), settings.seed, settings.precision, settings.minutes is None],
+        ),
+    )
+    history = trainer.run().rows
+    model = network.model.to("cpu").eval()
+    made = {
+        **(about or {}),
+        "teacher": teacher.name,
+        "passages_read": sum(row["seen"] for row in last_rows(history)),
+        **circumstances(history, device=resolve_device(settings.device)),
+    }
+    done = dataclasses.replace(start, network=model, card=start.card | {"distilled": made}, history=history)
+    scores: dict[str, Any] = {"passages": len(store)}
+    if evaluated is not None:
+        scores |= _scores(start, done, passages.rows(held), settings)
+        scores["similarity"] = _similarity(network, evaluated, settings)
+    return dataclasses.replace(done, metrics=start.metrics | scores)
+
+
+def _scores(
+    start: FittedLanguageModel, done: FittedLanguageModel, texts: Iterable[str], settings: RunSettings
+) -> dict[str, Any]:
+    """Perplexity and more of the model on held-out passages, and its perplexity before."""
+    before, after = (measure(model, texts, device=settings.device) for model in (start, done))
+    return after | {"perplexity_before": before["perplexity"]}
+
+
+def _similarity(network: DistillationNetwork, batches: LabelBatches, settings: RunSettings) -> float:
+    """Mean cosine of the projected features with the teacher's vectors."""
+    cosines = evaluate(network, batches, device=settings.device, collect=True)["outputs"]
+    return float(np.mean(cosines)) if cosines is not None else 0.0
