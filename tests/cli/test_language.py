@@ -250,6 +250,28 @@ def test_installed_models_are_listed_and_used_by_name(
     assert "xx-tiny" in missing.stderr
 
 
+def test_a_language_model_is_distilled_from_a_folder(
+    corpus: Path, language_model: Path, make_checkpoint: Callable[..., Path], tmp_path: Path, run: Run
+) -> None:
+    """`distil` reports the similarity, `info` names the teacher; a folder without a model is an error."""
+    out, folder = tmp_path / "better.ulmus", make_checkpoint("BertModel")
+    (tmp_path / "distil.toml").write_text("[distillation]\nepochs = 2\nlongest = 100\n")
+    command = ("distil", language_model, corpus / "unlabeled.csv", "--text", "text", "--out", out)
+    done = run(
+        *command,
+        *("--teacher", folder, "--config", tmp_path / "distil.toml", "--device", "cpu", "--json", "--quiet"),
+    )
+    assert done.exit_code == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert -1 <= report["similarity"] <= 1
+    assert report["passages"] > 0
+    assert folder.name in run("info", out).stdout
+    (tmp_path / "empty").mkdir()
+    wrong = run(*command, "--teacher", tmp_path / "empty")
+    assert wrong.exit_code == 1
+    assert "config.json" in wrong.stderr
+
+
 def test_a_transformer_is_adapted_and_starts_a_classifier(
     corpus: Path, make_checkpoint: Callable[..., Path], tmp_path: Path, run: Run
 ) -> None:

@@ -120,12 +120,15 @@ def _language_model(manifest: Mapping[str, Any]) -> Rows:
     minutes = f"{_number(card.get('minutes'))} minutes" if "minutes" in card else ""
     names = {"perplexity": "perplexity", "bits_per_character": "bits per character"}
     scores = [f"{_number(metrics[key])} {name}" for key, name in names.items() if key in metrics]
-    samples = card.get("samples")
+    samples, distilled = card.get("samples"), _table(card.get("distilled"))
+    passages = f"{_number(distilled.get('passages_read'))} passages"
+    similarity = f"mean cosine {_number(metrics['similarity'])}" if "similarity" in metrics else ""
     return [
         ("language", str(card.get("language", ""))),
         ("corpus", str(card.get("corpus", ""))),
         ("licence", str(card.get("licence", ""))),
         ("trained", _joined([card.get("date"), tokens, minutes, card.get("machine")])),
+        ("distilled from", _joined([distilled.get("teacher"), passages, similarity]) if distilled else ""),
         ("encoder", _encoder(_table(manifest.get("config")), manifest)),
         ("scores", _joined(scores)),
         ("command", str(card.get("command", ""))),
