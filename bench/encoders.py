@@ -83,15 +83,18 @@ def of_language_model(name: str, texts: list[str]) -> Features:
 
 
 def of_minilm(texts: list[str]) -> Features:
-    """Mean-pooled, normalised vectors."""
+    """Mean-pooled, normalised vectors, in the precision that a CPU gets."""
     import rows_transformers
     import torch
     from transformers import AutoTokenizer
 
+    from ulmus.train.device import autocast, resolve_precision
+
     folder = str(minilm.checkpoint())
     rows_transformers.pooled(folder, [texts[:1]])  # what the first call loads does not count
+    cpu = torch.device("cpu")
     began = time.process_time()
-    with torch.inference_mode():
+    with torch.inference_mode(), autocast(cpu, resolve_precision("auto", cpu)):
         x = rows_transformers.pooled(folder, [texts])[0]
     took = time.process_time() - began
     lengths = AutoTokenizer.from_pretrained(folder)(

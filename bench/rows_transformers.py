@@ -147,7 +147,7 @@ def pooled(folder: str, columns: list[list[str]]) -> list[np.ndarray]:
             hidden = model(**batch).last_hidden_state
             mask = batch["attention_mask"][..., None]
             mean = (hidden * mask).sum(1) / mask.sum(1)
-            found[mine] = torch.nn.functional.normalize(mean).numpy()
+            found[mine] = torch.nn.functional.normalize(mean).float().numpy()
         return found
 
     with torch.inference_mode():
