@@ -5,7 +5,8 @@
     python bench/transformers_peers.py time         time to the Trainer's final score, 2,000 reviews
     python bench/transformers_peers.py table        Markdown of what is done
 
-Trainer has its defaults: 3 epochs, but 25 with 100 labels. All ways truncate to 256 tokens. `splits.py` says what is
+Trainer has its defaults: 3 epochs, but 25 with 100 labels. `adapted` is Ulmus after 5 minutes of `ulmus tune` on the
+texts of the set without labels (runs/peers keeps the result). All ways truncate to 256 tokens. `splits.py` says what is
 tested on, `rows_transformers.py` and `rows_setfit.py` what the peers do. SetFit runs in an environment of its own
 (runs/peers/setfit, made on first use) with the versions that its own tests name. `time`: the Trainer is tested ten
 times on the way, which its clock leaves out; Ulmus gets budgets that double until it is as good. One process and one
@@ -40,6 +41,7 @@ WAYS = {
     "setfit": "SetFit",
     "frozen": "frozen, regression",
     "ulmus": "Ulmus",
+    "adapted": "Ulmus, adapted",
 }
 LABELS = (100, 1_000)
 EPOCHS = {100: 25, 1_000: 3, 2_000: 3}
@@ -48,6 +50,7 @@ TRIED = (10, 25, 50)  # epochs of `settings`
 COMPARED = ("trec", "sst2", "mrpc", "us_patent", "imdb")
 SETTINGS_OF = ("trec", "sst2")  # data sets of `settings`
 TIMED = 2_000  # labels of `time`
+ADAPTING = 5.0  # minutes of `adapted`, once for a data set
 KEY = ("name", "labels", "seed", "way", "settings")
 
 
@@ -81,8 +84,8 @@ def task(run: Run) -> tuple[dict[str, Any], list[Any]]:
 def trained(run: Run) -> dict[str, Any]:
     """Train and test in this process (Ulmus) or in one of the peer's; scores and minutes."""
     given, true = task(run)
-    if run.way == "ulmus":
-        result = ulmus(given, run)
+    if run.way in ("ulmus", "adapted"):
+        result = ulmus(given, run, adapted(run) if run.way == "adapted" else minilm.checkpoint())
     else:
         python, script = Path(sys.executable), "rows_transformers.py"
         if run.way == "setfit":
@@ -97,15 +100,28 @@ def trained(run: Run) -> dict[str, Any]:
     return run._asdict() | result
 
 
-def ulmus(given: dict[str, Any], run: Run) -> dict[str, Any]:
-    """Ulmus with the same checkpoint as its encoder, and its defaults."""
+def adapted(run: Run) -> Path:
+    """The checkpoint after `ulmus tune` on all texts of the set that are not tested on, without their labels."""
+    import ulmus
+
+    file = environments.PEERS / f"adapted-{run.name}.ulmus"
+    if not file.exists():
+        texts = [" ".join(text) for text in splits.load(run.name).pool[0]]
+        encoder = ulmus.TransformerEncoder.load(minilm.checkpoint(), minutes=ADAPTING, verbose=False)
+        encoder.fine_tune(texts).save(file)
+    return file
+
+
+def ulmus(given: dict[str, Any], run: Run, encoder: Path) -> dict[str, Any]:
+    """Ulmus with this encoder and its defaults."""
     import ulmus
 
     texts, test = ([text if len(text) > 1 else text[0] for text in given[part]] for part in ("texts", "test"))
     kind = ulmus.TextClassifier if given["measure"] == "accuracy" else ulmus.TextRegressor
-    encoder = str(minilm.checkpoint())
     began = time.perf_counter(), time.process_time()
-    model = kind(encoder=encoder, seed=run.seed, verbose=False, **run.settings).fit(texts, given["labels"])
+    model = kind(encoder=str(encoder), seed=run.seed, verbose=False, **run.settings).fit(
+        texts, given["labels"]
+    )
     took = (time.perf_counter() - began[0]) / 60, (time.process_time() - began[1]) / 60
     predicted = np.asarray(model.predict(test)).tolist()
     return {"predicted": predicted, "minutes": round(took[0], 3), "cpu_minutes": round(took[1], 3)}

@@ -48,11 +48,13 @@ def test_every_document_comes_exactly_once(lengths: list[int], options: dict, ep
 @settings(deadline=None)
 @given(lengths=corpora, options=any_settings)
 def test_a_batch_holds_the_documents_padded_on_the_right(lengths: list[int], options: dict) -> None:
-    """Row r is document index[r], then pad_id; `lengths` says where the padding begins."""
+    """Row r is document index[r], then pad_id; `lengths` says where the padding begins. Shuffled: a multiple of 4."""
     options |= {"max_tokens": None, "backwards": False}
     store = store_of(lengths)
     for ids, n, _, index, _ in LabelBatches(store, pad_id=1, **options):
-        assert ids.shape == (len(index), max(1, n.max()))
+        assert len(ids) == len(index)
+        assert max(1, n.max()) <= ids.shape[1] < max(1, n.max()) + 4
+        assert options["shuffle"] or ids.shape[1] == max(1, n.max())
         for row, length, document in zip(ids, n, index, strict=True):
             assert row[:length].tolist() == store[document].tolist()
             assert (row[length:] == 1).all()
@@ -189,3 +191,14 @@ def test_their_repr_says_how_much_they_read_and_how() -> None:
     shown = repr(LabelBatches(store_of([3, 4]), batch_size=2))
     assert shown.startswith("<LabelBatches: 2 documents, 7 tokens, batch_size=2, shuffle=False, ")
     assert "token_budget" not in shown
+
+
+def test_training_batches_have_few_shapes() -> None:
+    """However many lengths there are, so that a training allocates the same blocks again and again."""
+    lengths = np.random.default_rng(0).integers(1, 300, 4_000)
+    batches = LabelBatches(store_of(lengths.tolist()), shuffle=True, batch_size=16, token_budget=2_000)
+    shapes = set()
+    for epoch in range(3):
+        batches.set_epoch(epoch)
+        shapes |= {batch.ids.shape for batch in batches}
+    assert len(shapes) < 110

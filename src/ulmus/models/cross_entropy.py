@@ -20,6 +20,9 @@ from ulmus.models.matmul import Packed
 __all__ = ["linear_cross_entropy"]
 
 SLICE_BYTES = 96 << 20  # size of the logits that exist at one time
+# In training the rows are padded to multiples of so many: oneDNN compiles a kernel for each new number of rows, and the
+# C library never finds a freed block of the same size again.
+GRAIN = 64
 
 
 def linear_cross_entropy(h: Tensor, weight: Tensor, bias: Tensor, targets: Tensor) -> Tensor:
@@ -43,24 +46,27 @@ class _LinearCrossEntropy(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, h: Tensor, weight: Tensor, bias: Tensor, targets: Tensor) -> Tensor:
         """The loss; its gradients are kept for `backward`."""
-        own, b = weight.to(h.dtype), bias.to(h.dtype)
+        own, b, n = weight.to(h.dtype), bias.to(h.dtype), len(h)
+        h, targets = F.pad(h, (0, 0, 0, -n % GRAIN)), F.pad(targets, (0, -n % GRAIN))
         d_h, d_weight, d_bias = torch.empty_like(h), None, torch.zeros_like(bias, dtype=torch.float32)
         rows = min(_rows(h, len(weight)), max(len(h), 1))
         forward, back = Packed(own, rows), Packed(own.t(), rows)
         total = h.new_zeros((), dtype=torch.float32)
         slices = (torch.split(t, rows) for t in (h, targets, d_h))
-        for some, names, into in zip(*slices, strict=True):
+        for k, (some, names, into) in enumerate(zip(*slices, strict=True)):
+            real = n - k * rows  # the rows after these are padding
             p = forward(some, bias=b)  # (rows, V) logits
             torch.softmax(p, dim=1, out=p)
             at = (torch.arange(len(some), device=h.device), names)
             right = p[at]
-            total -= right.float().clamp(min=torch.finfo(torch.float32).tiny).log().sum()
+            total -= right[:real].float().clamp(min=torch.finfo(torch.float32).tiny).log().sum()
             p[at] = right - 1  # p is now the gradient of the logits
+            p[real:] = 0
             into.copy_(back(p))
             product = torch.mm(p.t(), some)
             d_weight = product.to(weight.dtype) if d_weight is None else d_weight.add_(product)
             d_bias += p.sum(0)
-        ctx.gradients = d_h, torch.zeros_like(weight) if d_weight is None else d_weight, d_bias
+        ctx.gradients = d_h[:n], torch.zeros_like(weight) if d_weight is None else d_weight, d_bias
         return total
 
     @staticmethod
@@ -73,5 +79,5 @@ class _LinearCrossEntropy(torch.autograd.Function):
 
 
 def _rows(h: Tensor, classes: int) -> int:
-    """Number of rows whose logits fit into `SLICE_BYTES`."""
-    return max(1, SLICE_BYTES // (classes * h.element_size()))
+    """Number of rows, a multiple of `GRAIN`, whose logits fit into `SLICE_BYTES`."""
+    return max(1, SLICE_BYTES // (classes * h.element_size() * GRAIN)) * GRAIN

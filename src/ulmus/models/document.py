@@ -33,7 +33,9 @@ def document_features(encoder: RecurrentEncoder, ids: Tensor, lengths: Tensor, *
             pooled, state = _skim(encoder, ids, lengths, skimmed)
         if tracked:
             rest = lengths - skimmed  # (B,)
-            at = skimmed[:, None] + torch.arange(max(1, int(rest.max())), device=ids.device)  # (B, T')
+            # few lengths: kernels and blocks of memory are made for each new one
+            longest = min(-(-int(rest.max()) // grain) * grain, ids.shape[1])
+            at = skimmed[:, None] + torch.arange(max(1, longest), device=ids.device)  # (B, T')
             outputs = encoder(ids.gather(1, at.clamp(max=ids.shape[1] - 1)), state).outputs
             pooled = pool(pooled, outputs, 0, rest)
     return concat(pooled, lengths)
