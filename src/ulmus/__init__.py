@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from ulmus.tasks.adaptation.model import TransformerEncoder
     from ulmus.tasks.classifier.model import TextClassifier
     from ulmus.tasks.classifier.regressor import TextRegressor
-    from ulmus.tasks.distillation.model import distil
     from ulmus.tasks.language_model.model import LanguageModel
     from ulmus.tasks.tagger.model import TextTagger
     from ulmus.tasks.word_counts import WordCounts
@@ -32,7 +31,6 @@ __all__ = [
     "TextTagger",
     "LanguageModel",
     "TransformerEncoder",
-    "distil",
     "WordCounts",
     "read",
     "Source",
@@ -52,7 +50,6 @@ _HOMES = {
     "TextTagger": "tasks.tagger.model",
     "LanguageModel": "tasks.language_model.model",
     "TransformerEncoder": "tasks.adaptation.model",
-    "distil": "tasks.distillation.model",
     "WordCounts": "tasks.word_counts",
     "read": "corpus.source",
     "Source": "corpus.source",

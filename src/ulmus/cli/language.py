@@ -273,7 +273,6 @@ def distil(options: DistilOptions) -> None:
     given = find(options.model)
     with outputs.work_folder(options, [given, options.teacher, *options.files]) as folder:
         from ulmus.tasks.distillation.config import DistillationConfig
-        from ulmus.tasks.distillation.model import distil
         from ulmus.tasks.language_model.model import LanguageModel
 
         table = tables(options.config, ["distillation"])["distillation"]
@@ -281,7 +280,7 @@ def distil(options: DistilOptions) -> None:
         model = LanguageModel.load(given, **_settings(options, folder))
         _log(model, options)
         model.about = _about(options)
-        _finish(distil(model, texts, teacher=options.teacher, config=config), options, started)
+        _finish(model.distil(texts, teacher=options.teacher, config=config), options, started)
 
 
 def generate(options: GenerateOptions) -> None:

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 import torch
 
-import ulmus
 from ulmus import LanguageModel, TextClassifier
 from ulmus.errors import BundleError, ConfigError, DataError, UsageError
 from ulmus.tasks.distillation.config import DistillationConfig
@@ -59,18 +58,18 @@ def test_the_features_come_to_predict_the_teachers_vectors(
     student: Callable[..., LanguageModel], teacher: Path
 ) -> None:
     """The cosine on held-out passages rises with training; the given model stays as it was; it can still write."""
-    model = student()
-    before = weights(model)
-    little = ulmus.distil(model, texts(), teacher=teacher, config=ulmus_config(epochs=1, peak=1e-4))
-    much = ulmus.distil(model, texts(), teacher=teacher, config=FAST)
+    given = student().fitted_.network
+    before = [t.clone() for t in given.parameters()]
+    little = student().distil(texts(), teacher=teacher, config=fast_config(epochs=1, peak=1e-4))
+    much = student().distil(texts(), teacher=teacher, config=FAST)
     assert much.metrics_["similarity"] > max(0.9, little.metrics_["similarity"] + 0.1)
-    assert all(map(torch.equal, before, weights(model)))
+    assert all(map(torch.equal, before, given.parameters()))
     assert much.metrics_["perplexity"] < much.metrics_["perplexity_before"]
     assert len(much.generate("the", words=5, seed=0)[0].split()) > 1
     assert much.card_["distilled"]["teacher"] == teacher.name
 
 
-def ulmus_config(*, epochs: int, peak: float) -> DistillationConfig:
+def fast_config(*, epochs: int, peak: float) -> DistillationConfig:
     """`FAST` with other epochs and another peak rate."""
     changed = {"epochs": epochs, "schedule": Schedule("one_cycle", peak=peak)}
     return DistillationConfig(**{**vars(FAST), **changed})
@@ -78,7 +77,7 @@ def ulmus_config(*, epochs: int, peak: float) -> DistillationConfig:
 
 def test_the_same_seed_gives_the_same_weights(student: Callable[..., LanguageModel], teacher: Path) -> None:
     """With and without a work folder."""
-    one, two = (ulmus.distil(student(), texts(), teacher=teacher, config=FAST) for _ in range(2))
+    one, two = (student().distil(texts(), teacher=teacher, config=FAST) for _ in range(2))
     assert all(map(torch.equal, weights(one), weights(two)))
 
 
@@ -89,14 +88,14 @@ def test_a_stopped_run_resumes_to_the_same_weights(
     steps = stop_at()
     expected = student()
     expected.callbacks.append(steps)
-    whole = ulmus.distil(expected, texts(), teacher=teacher, config=FAST)
+    whole = expected.distil(texts(), teacher=teacher, config=FAST)
     stopped = student(work_dir=tmp_path)
     stopped.callbacks.append(stop_at(steps.steps // 2))
     with pytest.raises(KeyboardInterrupt):
-        ulmus.distil(stopped, texts(), teacher=teacher, config=FAST)
+        stopped.distil(texts(), teacher=teacher, config=FAST)
     vectors = next(tmp_path.glob("vectors-*.f16"))
     written = vectors.stat().st_mtime_ns
-    resumed = ulmus.distil(student(work_dir=tmp_path), texts(), teacher=teacher, config=FAST)
+    resumed = student(work_dir=tmp_path).distil(texts(), teacher=teacher, config=FAST)
     assert vectors.stat().st_mtime_ns == written
     assert all(map(torch.equal, weights(whole), weights(resumed)))
 
@@ -131,7 +130,7 @@ def test_a_distilled_model_is_saved_and_starts_a_classifier(
     student: Callable[..., LanguageModel], teacher: Path, tmp_path: Path, quiet: dict[str, Any]
 ) -> None:
     """It is a language model like any other."""
-    model = ulmus.distil(student(), texts(), teacher=teacher, config=FAST)
+    model = student().distil(texts(), teacher=teacher, config=FAST)
     model.save(tmp_path / "lm.ulmus")
     loaded = LanguageModel.load(tmp_path / "lm.ulmus", **quiet)
     assert all(map(torch.equal, weights(model), weights(loaded)))
@@ -146,7 +145,7 @@ def test_a_backward_model_reads_passages_backwards(
     import dataclasses
 
     backwards = LanguageModel(dataclasses.replace(lm_settings, backwards=True), **quiet).fit(corpus.texts)
-    assert ulmus.distil(backwards, texts(), teacher=teacher, config=FAST).metrics_["similarity"] > 0.9
+    assert backwards.distil(texts(), teacher=teacher, config=FAST).metrics_["similarity"] > 0.9
 
 
 def test_what_cannot_teach_is_refused(
@@ -154,11 +153,11 @@ def test_what_cannot_teach_is_refused(
 ) -> None:
     """A folder without a model, a decoder, a model without training, no texts, only empty ones."""
     with pytest.raises(BundleError, match=r"config\.json"):
-        ulmus.distil(student(), texts(), teacher=tmp_path)
+        student().distil(texts(), teacher=tmp_path)
     with pytest.raises(ConfigError, match="expected an encoder"):
-        ulmus.distil(student(), texts(), teacher=make_checkpoint(DECODER))
+        student().distil(texts(), teacher=make_checkpoint(DECODER))
     with pytest.raises(UsageError, match="not fitted"):
-        ulmus.distil(LanguageModel(), texts(), teacher=teacher)
+        LanguageModel().distil(texts(), teacher=teacher)
     for nothing in ([], ["", " "]):
         with pytest.raises(DataError, match="expected texts"):
-            ulmus.distil(student(), nothing, teacher=teacher)
+            student().distil(nothing, teacher=teacher)

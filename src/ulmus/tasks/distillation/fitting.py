@@ -55,22 +55,7 @@ def distil(
     budget, c = Budget(settings.minutes), config or DistillationConfig()
     cut = Passages(texts.texts, shortest=c.shortest, longest=c.longest, seed=settings.seed)
     passages = RunTexts(cut, texts.folder, name="passages-ids", verbose=settings.verbose)
-    store = passages.ids(start.tokenizer)
-    vectors = teacher.vectors(passages, "Computing the teacher's vectors")
-    train, held = held_out_for_perplexity(store.lengths, settings.seed)
-    if not len(train):
-        raise DataError("expected texts to learn from, got only empty ones.")
-    batches = LabelBatches(
-        store,
-        vectors,
-        batch_size=c.batch_size,
-        token_budget=c.token_budget,
-        shuffle=True,
-        seed=settings.seed,
-        documents=train,
-        backwards=start.config.backwards,
-    )
-    evaluated = dataclasses.replace(batches, shuffle=False, documents=held) if len(held) else None
+    train, held, held_texts = _batches(start, teacher, passages, c, settings.seed)
     network = DistillationNetwork(
         copy.deepcopy(start.network),
         teacher.width,
@@ -78,43 +63,72 @@ def distil(
         language_model=c.language_model,
         seed=settings.seed,
     )
-    stage = Stage(
-        "distillation",
-        epochs=c.epochs if settings.minutes is None else MANY,
-        schedule=c.schedule,
-        factor=1.0,
-        weight_decay=c.weight_decay,
-        minutes=budget.left(),
-    )
     trainer = Trainer(
         network,
-        [stage],
-        train=batches,
-        valid=evaluated,
+        [stage(c, minutes=budget.left() if settings.minutes else None)],
+        train=train,
+        valid=held,
         config=settings.loop(clip=c.clip),
         callbacks=settings.all_callbacks("passages"),
         checkpoint=checkpoint(
             settings.folder,
             "distillation",
             network,
-            batches=[batches, evaluated],
+            batches=[train, held],
             settings=[toml.to_dict(c), settings.seed, settings.precision, settings.minutes is None],
         ),
     )
     history = trainer.run().rows
-    model = network.model.to("cpu").eval()
     made = {
         **(about or {}),
         "teacher": teacher.name,
         "passages_read": sum(row["seen"] for row in last_rows(history)),
         **circumstances(history, device=resolve_device(settings.device)),
     }
-    done = dataclasses.replace(start, network=model, card=start.card | {"distilled": made}, history=history)
-    scores: dict[str, Any] = {"passages": len(store)}
-    if evaluated is not None:
-        scores |= _scores(start, done, passages.rows(held), settings)
-        scores["similarity"] = _similarity(network, evaluated, settings)
+    done = dataclasses.replace(
+        start, network=network.model.to("cpu").eval(), card=start.card | {"distilled": made}, history=history
+    )
+    scores: dict[str, Any] = {"passages": len(train.store)}
+    if held is not None:
+        scores |= _scores(start, done, held_texts, settings)
+        scores["similarity"] = _similarity(network, held, settings)
     return dataclasses.replace(done, metrics=start.metrics | scores)
+
+
+def stage(config: DistillationConfig, *, minutes: float | None = None) -> Stage:
+    """The stage: all layers at one rate."""
+    return Stage(
+        "distillation",
+        epochs=config.epochs if minutes is None else MANY,
+        schedule=config.schedule,
+        factor=1.0,
+        weight_decay=config.weight_decay,
+        minutes=minutes,
+    )
+
+
+def _batches(
+    start: FittedLanguageModel, teacher: Teacher, passages: RunTexts, config: DistillationConfig, seed: int
+) -> tuple[LabelBatches, LabelBatches | None, Iterable[str]]:
+    """Passages with their vectors to learn from, held-out ones, and the texts of these. Raises DataError: none."""
+    store = passages.ids(start.tokenizer)
+    vectors = teacher.vectors(passages, "Computing the teacher's vectors")
+    train, held = held_out_for_perplexity(store.lengths, seed)
+    if not len(train):
+        raise DataError("expected texts to learn from, got only empty ones.")
+    batches = LabelBatches(
+        store,
+        vectors,
+        batch_size=config.batch_size,
+        token_budget=config.token_budget,
+        shuffle=True,
+        seed=seed,
+        documents=train,
+        backwards=start.config.backwards,
+    )
+    if not len(held):
+        return batches, None, ()
+    return batches, dataclasses.replace(batches, shuffle=False, documents=held), passages.rows(held)
 
 
 def _scores(

@@ -1,4 +1,4 @@
-"""`LanguageModel`: pretrain (`fit`), fine-tune on other texts, measure, generate, save, load.
+"""`LanguageModel`: pretrain (`fit`), fine-tune on other texts, distil, measure, generate, save, load.
 
     lm = LanguageModel(size="small", minutes=30).fit(texts)
     lm.perplexity(held_out); lm.generate("The film", words=20); lm.save("lm.ulmus")
@@ -18,6 +18,9 @@ from typing import Any
 import numpy as np
 
 from ulmus.corpus.columns import readable
+from ulmus.tasks.distillation import fitting as distillation
+from ulmus.tasks.distillation.config import DistillationConfig
+from ulmus.tasks.distillation.teacher import open_teacher
 from ulmus.tasks.estimator import not_fitted
 from ulmus.tasks.ids import RunTexts
 from ulmus.tasks.language_model import file, fitting
@@ -111,6 +114,24 @@ class LanguageModel:
         start = dataclasses.replace(self._fitted(), config=self.config)
         self.fitted_ = fitting.fine_tune(
             start, self._texts(texts), RunSettings.of(self), valid=_valid(valid), about=self.about
+        )
+        return self
+
+    def distil(
+        self, texts: Iterable[str], *, teacher: str | Path, config: DistillationConfig | None = None
+    ) -> LanguageModel:
+        """Learn what passages mean from a sentence encoder: the features of the encoder come to predict its vectors.
+
+        `texts` are general texts, one document each; they are cut into passages. `teacher` is the local folder of a
+        sentence encoder in the format of `transformers`, or a file that `ulmus tune` made from one. With a work folder
+        its vectors are kept. The model changes only when all is done, and remains a language model of the same shape.
+        Raises UsageError: not fitted, or unusable texts; BundleError: an unusable folder or file; ConfigError: a
+        decoder as teacher; DataError: no texts; MissingExtra: transformers is not installed.
+        """
+        start = dataclasses.replace(self._fitted(), config=self.config)
+        knows = open_teacher(teacher, device=self.device, precision=self.precision)
+        self.fitted_ = distillation.distil(
+            start, knows, self._texts(texts), RunSettings.of(self), config=config, about=self.about
         )
         return self
 
