@@ -187,6 +187,16 @@ def test_documents_that_fill_the_longest_window_are_encoded(
         assert encoder.features(ids, lengths).isfinite().all()
 
 
+def test_an_architecture_that_takes_float32_only_gets_it(make_checkpoint: Callable[..., Path]) -> None:
+    """DeBERTa cannot be called in bf16, which training chooses where that is fast."""
+    encoder = open_transformer(make_checkpoint("DebertaModel"), BERT)
+    documents = batch(3, 30)
+    with torch.autocast("cpu", torch.bfloat16):
+        mixed = encoder.features(*documents)
+    torch.testing.assert_close(mixed, encoder.features(*documents))
+    mixed.sum().backward()
+
+
 def test_an_architecture_that_takes_no_tokens_is_refused(make_checkpoint: Callable[..., Path]) -> None:
     """When the folder is opened, with the reason."""
     with pytest.raises(BundleError, match="architecture canine, which cannot be used as an encoder of text"):

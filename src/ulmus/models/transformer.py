@@ -11,6 +11,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import inspect
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,7 @@ LARGEST_ID = 2**31
 LONGEST = 8_192  # tokens of a window, also where a model has no limit
 # 0 here: on CPUs attention has a fused kernel only without dropout, and a training step takes 2.7 times as long with it
 ATTENTION_DROPOUTS = ("attention_probs_dropout_prob", "attention_dropout", "attn_pdrop")
+MIXED = ("deberta", "xmod")  # architectures whose code mixes types of numbers under autocast: float32 only
 TOKENS = 8_192  # in one forward pass of inference, padding included
 
 
@@ -147,8 +149,15 @@ class Transformer(nn.Module):
 
     def hidden(self, parts: Windows) -> tuple[Tensor, ...]:
         """Outputs (W, K, D) of the last layers, the top one last."""
-        outputs = self.model(**self.inputs(parts), output_hidden_states=True)
+        with self.precision(parts.ids.device):
+            outputs = self.model(**self.inputs(parts), output_hidden_states=True)
         return (*outputs.hidden_states[-MEANS:-1], outputs.last_hidden_state)
+
+    def precision(self, device: torch.device) -> AbstractContextManager[Any]:
+        """The block in which the model is called: as it is, or in float32 if the architecture takes nothing else."""
+        if self.config.architecture.get("model_type") not in MIXED:
+            return nullcontext()
+        return torch.autocast(device.type, enabled=False)
 
     def inputs(self, parts: Windows) -> dict[str, Any]:
         """The arguments of the model for these windows."""
