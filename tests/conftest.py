@@ -57,6 +57,14 @@ SHAPES: dict[str, dict[str, Any]] = {
     | {"max_position_embeddings": 24},
     "Roberta": {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
     | {"max_position_embeddings": 24},
+    "MPNet": {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
+    | {"max_position_embeddings": 24},
+    "SqueezeBert": {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+    | {"intermediate_size": 16, "embedding_size": 16, "max_position_embeddings": 24},
+    "Deberta": {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
+    | {"max_position_embeddings": 24, "relative_attention": True, "pos_att_type": ["p2c", "c2p"]},
+    "XLNet": {"d_model": 16, "n_layer": 1, "n_head": 2, "d_inner": 16},
+    "Canine": {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16},
     "T5": {"d_model": 16, "d_kv": 8, "d_ff": 16, "num_layers": 1, "num_heads": 2}
     | {"decoder_start_token_id": 0, "eos_token_id": 3, "initializer_factor": 5.0},
     "GPT2": {

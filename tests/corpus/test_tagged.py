@@ -97,3 +97,13 @@ def test_a_jsonl_file_without_spans_says_what_is_expected(tmp_path: Path) -> Non
     path = written(tmp_path, '{"text": "a", "entities": []}', "a.jsonl")
     with pytest.raises(UlmusError, match="'text', 'entities'; expected"):
         read_tagged(path)
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_lines_may_end_in_any_way(end: str, tmp_path: Path) -> None:
+    """Also in a carriage return alone; blank lines at the end change nothing."""
+    file = tmp_path / "tagged.conll"
+    file.write_bytes("john B-PER\nlives O\n\nin O\nparis B-LOC\n\n\n".replace("\n", end).encode())
+    tagged = read_tagged(file)
+    assert tagged.sentences == [["john", "lives"], ["in", "paris"]]
+    assert [[entity.label for entity in row] for row in tagged.entities] == [["PER"], ["LOC"]]

@@ -176,6 +176,55 @@ def test_a_window_beyond_the_positions_of_the_model_is_refused(make_checkpoint: 
         open_transformer(folder, BERT, window=23)
 
 
+@pytest.mark.parametrize("kind", ["MPNetModel", "RobertaModel", "SqueezeBertModel", "XLNetModel"])
+def test_documents_that_fill_the_longest_window_are_encoded(
+    kind: str, make_checkpoint: Callable[..., Path]
+) -> None:
+    """Wherever the positions of an architecture begin, and whether it needs a pooler or has no limit."""
+    encoder = open_transformer(make_checkpoint(kind), BERT)
+    ids, lengths = batch(encoder.config.room, 100)
+    with torch.no_grad():
+        assert encoder.features(ids, lengths).isfinite().all()
+
+
+def test_an_architecture_that_takes_float32_only_gets_it(make_checkpoint: Callable[..., Path]) -> None:
+    """DeBERTa cannot be called in bf16, which training chooses where that is fast."""
+    encoder = open_transformer(make_checkpoint("DebertaModel"), BERT)
+    documents = batch(3, 30)
+    with torch.autocast("cpu", torch.bfloat16):
+        mixed = encoder.features(*documents)
+    torch.testing.assert_close(mixed, encoder.features(*documents))
+    mixed.sum().backward()
+
+
+def test_an_architecture_that_takes_no_tokens_is_refused(make_checkpoint: Callable[..., Path]) -> None:
+    """When the folder is opened, with the reason."""
+    with pytest.raises(BundleError, match="architecture canine, which cannot be used as an encoder of text"):
+        open_transformer(make_checkpoint("CanineModel"), BERT)
+
+
+def test_weights_in_half_precision_become_float32_for_good(
+    make_checkpoint: Callable[..., Path], tmp_path: Path
+) -> None:
+    """The encoder rebuilt from its config computes in float32 too, to the last digit."""
+    from transformers import BertModel
+
+    BertModel.from_pretrained(make_checkpoint("BertModel"), dtype=torch.bfloat16).save_pretrained(tmp_path)
+    tokenizer = make_checkpoint("BertModel") / "tokenizer.json"
+    (tmp_path / tokenizer.name).write_text(tokenizer.read_text())
+    encoder = open_transformer(tmp_path, BERT)
+    with torch.no_grad():
+        for weight in encoder.parameters():
+            weight += 1e-4  # what bfloat16 cannot hold
+    with torch.device("meta"):
+        rebuilt: Any = make_encoder(encoder.config, Dropouts())
+    torch_tensors(rebuilt, dict(numpy_tensors(encoder)))
+    rebuilt.restore_buffers()
+    ids, lengths = batch(3, 30)
+    with torch.no_grad():
+        assert torch.equal(rebuilt.eval().features(ids, lengths), encoder.eval().features(ids, lengths))
+
+
 def test_an_encoder_decoder_is_refused(make_checkpoint: Callable[..., Path]) -> None:
     """The error says what it is and what is expected."""
     with pytest.raises(

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from tokenizers import Tokenizer as Backend
+from tokenizers import models
 
 from ulmus.errors import ConfigError, DataError
+from ulmus.tasks.ids import tokenized
 from ulmus.text.pretrained import PretrainedTokenizer
+from ulmus.text.words import Word
 
 
 @pytest.fixture(scope="module")
@@ -71,3 +75,40 @@ def test_what_is_no_tokenizer_and_what_is_no_text(tokenizer: PretrainedTokenizer
         PretrainedTokenizer("{}")
     with pytest.raises(DataError, match="expected a text"):
         tokenizer.encode_batch(["good", 3])  # type: ignore[list-item]
+
+
+@pytest.mark.parametrize("broken", ["a \ud800 film", "\udfff", "xxfld 1 a xxfld 2 \ud83d"])
+def test_half_a_surrogate_pair_is_an_unknown_character(tokenizer: PretrainedTokenizer, broken: str) -> None:
+    """As for Ulmus' own tokenizers, alone, in fields and in sentences of words."""
+    instead = broken.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    assert tokenizer.encode(broken).tolist() == tokenizer.encode(instead).tolist()
+    found, expected = tokenizer.encode_words([[Word(one, True, 0, len(one))] for one in (broken, instead)])
+    assert list(found.ids) == list(expected.ids)
+
+
+def test_ids_with_gaps_are_counted_up_to_the_largest(text: str) -> None:
+    """So that a model with too few embeddings is refused, and ids fit their type."""
+    saved = json.loads(text)
+    saved["model"]["vocab"]["film"] = 70_000
+    tokenizer = PretrainedTokenizer(json.dumps(saved))
+    assert len(tokenizer) == 70_001
+    assert [ids.max() for ids in tokenized(["film"], tokenizer)] == [70_000]
+
+
+def test_a_tokenizer_of_another_script_has_its_layout(text: str) -> None:
+    """Without tokens for English words, and without one for unknown words."""
+    saved = json.loads(text) | {"pre_tokenizer": None}
+    ids = {"[PAD]": 0, "[UNK]": 1, "[CLS]": 2, "[SEP]": 3, "[MASK]": 4, "电": 5, "影": 6}
+    saved["model"] = {"type": "BPE", "vocab": ids, "merges": []}
+    tokenizer = PretrainedTokenizer(json.dumps(saved))
+    assert tokenizer.layout.prefix == (2,)
+    assert tokenizer.layout.separator == tokenizer.layout.suffix == (3,)
+    assert tokenizer.encode("film 电影").tolist() == [5, 6]
+
+
+def test_a_tokenizer_without_tokens_is_refused() -> None:
+    """An empty vocabulary, and words only of which no text consists."""
+    with pytest.raises(ConfigError, match="no token in any text"):
+        PretrainedTokenizer(Backend(models.BPE()).to_str())
+    with pytest.raises(ConfigError, match="cannot tokenize"):
+        PretrainedTokenizer(Backend(models.WordLevel({"film": 0}, unk_token="[UNK]")).to_str())

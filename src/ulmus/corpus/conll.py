@@ -26,8 +26,8 @@ def read_conll(path: Path, encoding: str = "auto") -> Iterator[tuple[int, list[s
     tags: list[str] = []
     first = width = 0
     with open_text(path, encoding) as stream:
-        for number, line in enumerate(lines(stream, path), 1):
-            row = line.rstrip("\r\n")
+        rows = (row for line in lines(stream, path) for row in line.rstrip("\r\n").split("\r"))
+        for number, row in enumerate(rows, 1):
             columns = row.split("\t") if "\t" in row else row.split()
             if not row.strip(" \t") or columns[0] == DOCUMENT:
                 if tokens:

@@ -36,7 +36,8 @@ class Numbers:
     def of(cls, values: Any, *, cost: str = "squared-error") -> Numbers:
         """The numbers of training documents, which determine mean, spread and range.
 
-        `cost` is the loss that a network minimises. Raises UsageError: no numbers; DataError: all the same.
+        `cost` is the loss that a network minimises. Raises UsageError: no numbers; DataError: all the same, or of
+        impossible spread.
         """
         numbers = as_numbers(values)
         if not len(numbers) or numbers.min() == numbers.max():
@@ -44,7 +45,14 @@ class Numbers:
                 "expected at least two different numbers to learn, got "
                 + (f"only {numbers[0]:g}. Check the label column." if len(numbers) else "none.")
             )
-        objective = Regression.of(numbers, cost)
+        with np.errstate(over="ignore"):
+            try:
+                objective = Regression.of(numbers, cost)
+            except ValueError as error:
+                raise DataError(
+                    f"the numbers from {numbers.min():g} to {numbers.max():g} are too large or too close to each other "
+                    "to compute their spread. Scale them first."
+                ) from error
         return cls(objective.standardised(numbers), objective)
 
     def like(self, values: Any) -> Numbers:

@@ -18,7 +18,15 @@ from typing import Any
 from ulmus.errors import BundleError, MissingExtra, VocabMismatch
 from ulmus.storage import open_file
 
-__all__ = ["check_folder", "open_config", "open_model", "open_tokenizer", "quiet", "weight_names"]
+__all__ = [
+    "check_folder",
+    "open_config",
+    "open_model",
+    "open_tokenizer",
+    "positions",
+    "quiet",
+    "weight_names",
+]
 
 CONFIG, WEIGHTS, INDEX = "config.json", "model.safetensors", "model.safetensors.index.json"
 # files of which a tokenizer has at least one; transformers makes up an empty vocabulary where there is none
@@ -102,6 +110,21 @@ def open_config(path: str | Path) -> Any:
     transformers = _transformers()
     with quiet(), _readable(Path(path), "config"):
         return transformers.AutoConfig.from_pretrained(path, local_files_only=True, trust_remote_code=False)
+
+
+def positions(model: Any) -> int | None:
+    """The most tokens that an opened model takes at once, special ones included; None: any number."""
+    most = getattr(model.config, "max_position_embeddings", None) or 0
+    if most < 1:  # XLNet says -1
+        return None
+    # RoBERTa, MPNet, Longformer and their relatives count positions from behind that of padding
+    used = [
+        padding + 1
+        for name, module in model.named_modules()
+        if name.endswith("position_embeddings")
+        and (padding := getattr(module, "padding_idx", None)) is not None
+    ]
+    return int(most) - max(used, default=0)
 
 
 def weight_names(path: str | Path) -> set[str]:

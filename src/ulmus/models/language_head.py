@@ -63,7 +63,8 @@ class HeadedTransformer(nn.Module):
             inputs = {name: value for name, value in inputs.items() if name in self._accepted}
         handle = self.model.base_model.register_forward_hook(keep)
         try:
-            logits: Tensor = self.model(**inputs).logits
+            with encoder.precision(ids.device):
+                logits: Tensor = self.model(**inputs).logits
         finally:
             handle.remove()
         return logits[0] if kept else logits[rows]  # OPT calls a part of its encoder: nothing is kept

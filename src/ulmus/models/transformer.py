@@ -11,6 +11,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import inspect
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from ulmus.errors import BundleError, ConfigError, MissingExtra
-from ulmus.models.checkpoint_folder import check_folder, open_config, open_model
+from ulmus.models.checkpoint_folder import check_folder, open_config, open_model, positions
 from ulmus.models.encoder import Dropouts
 from ulmus.models.windows import GRAIN, Windows, windows, windows_of
 from ulmus.special_tokens import Layout
@@ -36,15 +37,7 @@ LARGEST_ID = 2**31
 LONGEST = 8_192  # tokens of a window, also where a model has no limit
 # 0 here: on CPUs attention has a fused kernel only without dropout, and a training step takes 2.7 times as long with it
 ATTENTION_DROPOUTS = ("attention_probs_dropout_prob", "attention_dropout", "attn_pdrop")
-OFFSET = (
-    "camembert",
-    "roberta",
-    "xlm-roberta",
-    "xlm-roberta-xl",
-    "roberta-prelayernorm",
-    "xmod",
-    "data2vec-text",
-)
+MIXED = ("deberta", "xmod")  # architectures whose code mixes types of numbers under autocast: float32 only
 TOKENS = 8_192  # in one forward pass of inference, padding included
 
 
@@ -119,7 +112,8 @@ class Transformer(nn.Module):
         super().__init__()
         self.config = config
         if getattr(model, "pooler", None) is not None:
-            setattr(model, "pooler", None)  # noqa: B010 - not used here: parameters without a gradient
+            # not used here, only parameters without a gradient; some architectures call it all the same
+            setattr(model, "pooler", nn.Identity())  # noqa: B010
         self.model: Any = model
         accepted = inspect.signature(model.forward).parameters
         self._options: dict[str, Any] = {"use_cache": False} if "use_cache" in accepted else {}
@@ -155,8 +149,15 @@ class Transformer(nn.Module):
 
     def hidden(self, parts: Windows) -> tuple[Tensor, ...]:
         """Outputs (W, K, D) of the last layers, the top one last."""
-        outputs = self.model(**self.inputs(parts), output_hidden_states=True)
+        with self.precision(parts.ids.device):
+            outputs = self.model(**self.inputs(parts), output_hidden_states=True)
         return (*outputs.hidden_states[-MEANS:-1], outputs.last_hidden_state)
+
+    def precision(self, device: torch.device) -> AbstractContextManager[Any]:
+        """The block in which the model is called: as it is, or in float32 if the architecture takes nothing else."""
+        if self.config.architecture.get("model_type") not in MIXED:
+            return nullcontext()
+        return torch.autocast(device.type, enabled=False)
 
     def inputs(self, parts: Windows) -> dict[str, Any]:
         """The arguments of the model for these windows."""
@@ -193,7 +194,7 @@ class Transformer(nn.Module):
 
     def vocabulary(self) -> int:
         """V, the number of ids that can be embedded."""
-        return int(self.model.get_input_embeddings().num_embeddings)
+        return len(self.model.get_input_embeddings().weight)
 
     def set_dropouts(self, dropouts: Dropouts) -> None:
         """It keeps the dropouts of its config."""
@@ -238,12 +239,37 @@ def open_transformer(
 ) -> Transformer:
     """The encoder in a local folder of the `transformers` format; a window of `DEFAULT_WINDOW` tokens, or what it has.
 
-    Raises BundleError: an unusable folder, or an encoder-decoder; ConfigError: an impossible window; MissingExtra.
+    Raises BundleError: an unusable folder, an encoder-decoder, or a model of something else than text; ConfigError: an
+    impossible window; MissingExtra.
     """
     check_folder(folder)
     own = open_config(folder)
     config = described(own, folder, layout, window=window, overlap=overlap)
-    return Transformer(config, open_model(folder, "AutoModel", optional=("pooler.",), config=own))
+    encoder = Transformer(config, open_model(folder, "AutoModel", optional=("pooler.",), config=own))
+    _check_encodes(encoder, folder)
+    return encoder
+
+
+def _check_encodes(encoder: Transformer, folder: str | Path) -> None:
+    """Raise BundleError unless a text that fills a window can be encoded."""
+    ids = torch.full((1, encoder.config.room), encoder.config.layout.pad)
+    try:
+        encoder.vocabulary()
+        with torch.no_grad():
+            features = encoder.eval().features(ids, torch.tensor([ids.shape[1]]))
+    except (MissingExtra, MemoryError):
+        raise
+    except Exception as error:  # architectures that take something else raise anything
+        raise _no_encoder(folder, encoder.model.config, str(error).split("\n")[0]) from error
+    if features.shape != (1, encoder.config.pooled()):
+        raise _no_encoder(folder, encoder.model.config, f"features of shape {tuple(features.shape)}")
+
+
+def _no_encoder(folder: str | Path, config: Any, why: str) -> BundleError:
+    return BundleError(
+        f"{folder} holds a model of the architecture {config.model_type}, which cannot be used as an encoder of text "
+        f"({why}). Use another one, such as BERT."
+    )
 
 
 def described(
@@ -252,13 +278,15 @@ def described(
     """What there is to know of a model in `folder` with this config of `transformers`.
 
     The dropout of attention is removed from that config.
-    Raises BundleError: an encoder-decoder; ConfigError: an impossible window.
+    Raises BundleError: an encoder-decoder, or no model of text; ConfigError: an impossible window.
     """
     if getattr(config, "is_encoder_decoder", False):
         raise BundleError(
             f"{folder} holds an encoder-decoder ({config.model_type}); expected an encoder such as BERT, or a decoder."
         )
-    most = _positions(config)
+    if not getattr(config, "vocab_size", None) or not getattr(config, "hidden_size", None):
+        raise _no_encoder(folder, config, "it has no vocabulary of its own")
+    most = _longest(config)
     if window is not None and window > most:
         raise ConfigError(f"window: this model has {most} positions, got {window}.")
     size = min(window or DEFAULT_WINDOW, most)
@@ -280,17 +308,11 @@ def skeleton(config: TransformerConfig) -> Transformer:
 
     Raises ConfigError: an architecture that this version of transformers does not know; MissingExtra.
     """
-    own = known_config(config)
-    from transformers import AutoModel
-    from transformers.initialization import no_init_weights
-
-    auto: Any = AutoModel
-    with no_init_weights():
-        return Transformer(config, auto.from_config(own, trust_remote_code=False))
+    return Transformer(config, _without_weights(known_config(config)))
 
 
 def known_config(config: TransformerConfig) -> Any:
-    """The config as `transformers` has it. Raises ConfigError: an architecture unknown to it; MissingExtra."""
+    """The config as `transformers` has it, for float32. Raises ConfigError: an unknown architecture; MissingExtra."""
     try:
         import transformers
     except ImportError as error:
@@ -298,14 +320,25 @@ def known_config(config: TransformerConfig) -> Any:
     kind = str(config.architecture.get("model_type"))
     if kind not in transformers.CONFIG_MAPPING:
         raise ConfigError(f"transformers {transformers.__version__} knows no architecture {kind!r}.")
-    return transformers.CONFIG_MAPPING[kind].from_dict(config.architecture)
+    # a folder of weights in half precision says so in its config, and the model would compute in it
+    return transformers.CONFIG_MAPPING[kind].from_dict(config.architecture | {"dtype": "float32"})
 
 
-def _positions(config: Any) -> int:
-    """The longest window in tokens; RoBERTa's positions begin after that of the padding token."""
-    most = getattr(config, "max_position_embeddings", None) or LONGEST
-    offset = (config.pad_token_id or 0) + 1 if config.model_type in OFFSET else 0
-    return min(int(most) - offset, LONGEST)
+def _longest(config: Any) -> int:
+    """The longest window in tokens."""
+    with torch.device("meta"):
+        most = positions(_without_weights(config))
+    return LONGEST if most is None else min(most, LONGEST)
+
+
+def _without_weights(config: Any) -> Any:
+    """A model with this config of `transformers`, in float32, whose weights are still to be loaded."""
+    from transformers import AutoModel
+    from transformers.initialization import no_init_weights
+
+    auto: Any = AutoModel
+    with no_init_weights():
+        return auto.from_config(config, trust_remote_code=False, dtype=torch.float32)
 
 
 def has_masked_head(config: Any) -> bool:

@@ -29,6 +29,7 @@ from ulmus.text.words import AlignedIds, Word
 __all__ = ["MarkedTokenizer", "PretrainedTokenizer"]
 
 _FIELD = re.compile(r"(?:^|(?<=\s))xxfld \d+ ")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _FIRST, _SECOND = "one", "two"  # any two texts, to see what is put around them
 LONGEST_WORD = 8  # tokens; what is longer is text written without spaces, or no word
 
@@ -47,6 +48,7 @@ class PretrainedTokenizer:
         self.layout = _layout(backend, pad)
         backend.encode_special_tokens = True
         self._backend, self._text = backend, text
+        self._size = 1 + max(backend.get_vocab(with_added_tokens=True).values())
 
     @classmethod
     def from_json(cls, text: str) -> PretrainedTokenizer:
@@ -64,7 +66,8 @@ class PretrainedTokenizer:
         return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
     def __len__(self) -> int:
-        return int(self._backend.get_vocab_size(with_added_tokens=True))
+        """One more than the largest id; there may be gaps below it."""
+        return self._size
 
     def __repr__(self) -> str:
         return f"PretrainedTokenizer({len(self):,} tokens, {self.fingerprint})"
@@ -105,7 +108,7 @@ class PretrainedTokenizer:
             if not isinstance(text, str):
                 raise DataError(f"expected a text (str), got {type(text).__name__}.")
         fields = [_FIELD.split(text)[1:] or [text] if _FIELD.match(text) else [text] for text in texts]
-        flat = [field.strip() for several in fields for field in several]
+        flat = [_plain(field.strip()) for several in fields for field in several]
         encodings = iter(self._backend.encode_batch_fast(flat, add_special_tokens=False))
         return [_joined([numbers(next(encodings)) for _ in several], separator) for several in fields]
 
@@ -129,7 +132,7 @@ class PretrainedTokenizer:
                 text += " " * (word.space and bool(text))
                 own.append((len(text), len(text) + len(word.text)))
                 text += word.text
-            texts.append(text)
+            texts.append(_plain(text))
             places.append(own)
         encoded = self._backend.encode_batch(texts, add_special_tokens=False)
         return [self._aligned(one.ids, one.offsets, own) for one, own in zip(encoded, places, strict=True)]
@@ -188,6 +191,11 @@ def _marked(encoding: Encoding) -> list[int]:
     ]
 
 
+def _plain(text: str) -> str:
+    """The text as UTF-8 can hold it: half a surrogate pair becomes U+FFFD, one character for one."""
+    return _SURROGATE.sub("\ufffd", text)
+
+
 def _unmarked(encoding: Encoding) -> list[int]:
     return [2 * number for number in encoding.ids]
 
@@ -201,16 +209,31 @@ def _joined(fields: list[list[int]], separator: tuple[int, ...]) -> NDArray[np.i
 
 
 def _layout(backend: Backend, pad: int) -> Layout:
-    """What the tokenizer puts around one text and between two."""
-    one, two = backend.encode(_FIRST), backend.encode(_FIRST, _SECOND)
+    """What the tokenizer puts around one text and between two. Raises ConfigError: it finds no token in any text."""
+    first = next((text for text in (_FIRST, *backend.get_vocab()) if _tokens(backend, text)), None)
+    if first is None:
+        raise ConfigError(
+            "the tokenizer finds no token in any text. Copy its files from where they came from."
+        )
+    second = _SECOND if _tokens(backend, _SECOND) else first
+    one, two = backend.encode(first), backend.encode(first, second)
     prefix, suffix = _around(one.ids, one.sequence_ids)
     places = [i for i, sequence in enumerate(two.sequence_ids) if sequence == 0]
-    second = [i for i, sequence in enumerate(two.sequence_ids) if sequence == 1]
-    separator, kind = tuple(two.ids[places[-1] + 1 : second[0]]), two.type_ids[second[0]]
+    later = next(i for i, sequence in enumerate(two.sequence_ids) if sequence == 1)
+    separator, kind = tuple(two.ids[places[-1] + 1 : later]), two.type_ids[later]
     if separator or suffix:
         return Layout(prefix, separator or suffix, suffix, kind, pad)
     line_break = backend.encode("\n", add_special_tokens=False).ids  # what else tells two texts apart
     return Layout(prefix, tuple(line_break), suffix, 0, pad)
+
+
+def _tokens(backend: Backend, text: str) -> list[int]:
+    """The ids of a text. Raises ConfigError: it has an unknown word, and the tokenizer no token for such."""
+    try:
+        ids: list[int] = backend.encode(text, add_special_tokens=False).ids
+    except Exception as error:  # `tokenizers` raises bare Exceptions
+        raise ConfigError(f"the tokenizer cannot tokenize {text!r}: {error}.") from error
+    return ids
 
 
 def _around(ids: list[int], sequences: list[int | None]) -> tuple[tuple[int, ...], tuple[int, ...]]:

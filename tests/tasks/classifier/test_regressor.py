@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from ulmus import TextClassifier, TextRegressor, bundle
+from ulmus.corpus.numbers import Numbers
 from ulmus.errors import BundleError, ConfigError, DataError, UsageError
 from ulmus.tasks.classifier.config import ClassifierConfig
 
@@ -149,3 +150,10 @@ def test_numbers_as_classes_are_doubted(small: ClassifierConfig, quiet: dict[str
     model = TextClassifier(language_model="none", config=small, teach="none", **(quiet | {"verbose": True}))
     model.fit(texts, [number / 4 for number in numbers])
     assert "--task regression" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("values", [[0.0, 1e300, 2e300], [0.0, 1e-300, 2e-300]])
+def test_numbers_of_impossible_spread_are_refused(values: list[float]) -> None:
+    """With what to do; neither overflow nor an internal error."""
+    with pytest.raises(DataError, match="Scale them first"):
+        Numbers.of(values)

@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
 from ulmus.config import did_you_mean
 from ulmus.errors import BundleError, UsageError
-from ulmus.models.checkpoint_folder import check_folder, open_model, open_tokenizer
+from ulmus.models.checkpoint_folder import check_folder, open_model, open_tokenizer, positions
 from ulmus.tasks.classifier.model import TextClassifier
 from ulmus.tasks.language_model.model import LanguageModel
 from ulmus.train.device import resolve_device
@@ -66,18 +65,8 @@ class Checkpoint:
     @property
     def limit(self) -> int | None:
         """Tokens in one forward pass, special ones included; None: any number."""
-        own = int(self.tokenizer.model_max_length)
-        positions = getattr(self.model.config, "max_position_embeddings", None)
-        if positions is not None:
-            # RoBERTa and its relatives count positions from behind that of padding
-            used = [
-                module.padding_idx + 1
-                for name, module in self.model.named_modules()
-                if isinstance(module, nn.Embedding)
-                and name.endswith("position_embeddings")
-                and module.padding_idx is not None
-            ]
-            own = min(own, int(positions) - max(used, default=0))
+        most = positions(self.model)
+        own = min(int(self.tokenizer.model_max_length), NO_LIMIT if most is None else most)
         return own if own < NO_LIMIT else None
 
     @property
