@@ -197,3 +197,45 @@ def test_a_mistake_in_the_config_file_is_reported_before_any_work(
     assert done.exit_code == 2
     assert said in done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["bad.toml"]
+
+
+@pytest.fixture
+def dated(tmp_path: Path, reviews: Reviews, write_csv: WriteCsv) -> Path:
+    """220 reviews, one a day, newest first."""
+    rows = [[*row, f"{1 + i % 28:02d}.{12 - i // 28:02d}.2021"] for i, row in enumerate(reviews(220, 11))]
+    return write_csv(tmp_path / "dated.csv", ["text", "label", "day"], rows)
+
+
+def test_the_newest_texts_are_held_out(dated: Path, tiny: Path, tmp_path: Path, run: Run) -> None:
+    """--time COL: the report says from when on."""
+    done = run(
+        *("train", dated, "--text", "text", "--label", "label", "--time", "day", "--config", tiny, "--json"),
+        *("--out", tmp_path / "m.ulmus", "--language-model", "none"),
+    )
+    assert done.exit_code == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert report["split"]["by"] == "time"
+    assert report["split"]["since"].startswith("2021-11")
+    assert 30 < report["n"] <= 44
+
+
+def test_times_that_have_no_order_are_refused(dated: Path, tiny: Path, tmp_path: Path, run: Run) -> None:
+    """The message shows a value; groups and times are not for one run."""
+    given = (
+        "train",
+        dated,
+        "--text",
+        "text",
+        "--label",
+        "label",
+        "--config",
+        tiny,
+        "--out",
+        tmp_path / "m.ulmus",
+    )
+    done = run(*given, "--time", "text")
+    assert done.exit_code == 1
+    assert "220 of 220 values cannot be ordered" in done.stderr
+    done = run(*given, "--time", "day", "--group", "label")
+    assert done.exit_code == 2
+    assert "Give one of them" in done.stderr

@@ -65,6 +65,13 @@ class TrainOptions(RunOptions, ReaderOptions, CommonOptions):
             help="Column whose values are held out together or not at all, e.g. authors: scores are of new ones.",
         ),
     ] = None
+    time: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COL",
+            help="Column of dates or numbers: the newest texts are held out, so that scores are of later ones.",
+        ),
+    ] = None
     unlabeled: Annotated[
         list[Path],
         typer.Option(
@@ -161,7 +168,8 @@ def train(options: TrainOptions) -> None:
             given.labels,
             unlabeled=more or None,
             valid=held_out,
-            groups=given.groups or None,
+            groups=given.beside if options.group is not None else None,
+            times=given.beside if options.time is not None else None,
         )
         model.describe(columns=remembered.as_manifest(columns))
         if not show.rank():
@@ -177,9 +185,13 @@ def train(options: TrainOptions) -> None:
 def _sources(options: TrainOptions) -> tuple[Source, Source | None, list[Source]]:
     labelled = _columns(options)
     plain = inputs.Columns(options.text, text_b=options.text_b)
-    groups = () if options.group is None else (options.group,)
+    if options.group is not None and options.time is not None:
+        raise UsageError(
+            "--group and --time: a split holds out whole groups or the newest texts. Give one of them."
+        )
+    beside = tuple(name for name in (options.group, options.time) if name is not None)
     return (
-        replace(inputs.source(options.data, options, labelled), keep=groups),
+        replace(inputs.source(options.data, options, labelled), keep=beside),
         inputs.source(options.valid, options, labelled, like=options.data) if options.valid else None,
         [inputs.source(path, options, plain, like=options.data) for path in options.unlabeled],
     )

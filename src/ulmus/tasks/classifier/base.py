@@ -70,6 +70,7 @@ class TextEstimator(Estimator):
         *,
         sample_weight: Any = None,
         groups: Any = None,
+        times: Any = None,
     ) -> TextEstimator:
         """Learn from labelled texts: see the subclasses."""
         raise NotImplementedError

@@ -47,10 +47,12 @@ def measure(p_lm: np.ndarray, p_counts: np.ndarray, m: Material, *, mix: bool, s
         report |= {"mixed": report["combined"], "combined": report["counts"]}
         report["verdict"] += " The model predicts with word counts alone."
     report |= caveats(report["verdict"], target, m.truth.classes, m.repeated)
+    report |= {"verdict": " ".join([report["verdict"], *m.remarks]), "split": m.split}
     return Measured(combination, thresholds, report | {"weight": combination.weight if mix else 1.0})
 
 
-def not_measured(combination: Combination, *, mix: bool) -> Measured:
+def not_measured(combination: Combination, m: Material, *, mix: bool) -> Measured:
     """The given mix and a report without scores, if there is no document to measure on."""
-    report = {"verdict": NOT_MEASURED, "weight": combination.weight if mix else 1.0}
+    verdict = " ".join([NOT_MEASURED, *m.remarks])
+    report = {"verdict": verdict, "weight": combination.weight if mix else 1.0, "split": m.split}
     return Measured(combination, dict.fromkeys(PARTS, 0.5), report)

@@ -88,6 +88,7 @@ class TextClassifier(TextEstimator):
         *,
         sample_weight: Any = None,
         groups: Any = None,
+        times: Any = None,
     ) -> TextClassifier:
         """Learn from labelled texts and, if given, from `unlabeled` ones.
 
@@ -98,6 +99,8 @@ class TextClassifier(TextEstimator):
         fewer than 200 labels there is no held-out set. A text whose label is missing (None, NaN) counts as unlabelled.
         `sample_weight` (N,) is the weight of each labelled text, 0 or more. `groups` (N,) are values of any kind:
         labelled texts with the same one are held out together or not at all, so that the scores are of new groups.
+        `times` (N,), instead, are dates or numbers: the newest texts are held out, and folds are spans of time. Without
+        either, texts that are nearly the same are held out together.
         The model changes only when the whole fit is done; after an interruption it is what it was before.
         Raises UsageError, DataError: unusable texts or labels. ConfigError: a setting out of range. BundleError: a
         damaged language model file.
@@ -108,7 +111,7 @@ class TextClassifier(TextEstimator):
             Labels.of,
             unlabeled=unlabeled,
             valid=valid,
-            beside=Beside(sample_weight, groups),
+            beside=Beside(sample_weight, groups, times),
         )
 
     # -- prediction and evaluation ---------------------------------------------------------------------------------

@@ -71,6 +71,7 @@ class TextRegressor(TextEstimator):
         *,
         sample_weight: Any = None,
         groups: Any = None,
+        times: Any = None,
     ) -> TextRegressor:
         """Learn from texts (or pairs) with numbers and, if given, from `unlabeled` ones; see `TextClassifier.fit`.
 
@@ -83,7 +84,7 @@ class TextRegressor(TextEstimator):
             partial(Numbers.of, cost=self._config().regression_loss),
             unlabeled=unlabeled,
             valid=valid,
-            beside=Beside(sample_weight, groups),
+            beside=Beside(sample_weight, groups, times),
         )
 
     @sklearn_names
