@@ -149,19 +149,25 @@ class TextClassifier(TextEstimator):
         return float(self.evaluate(texts, labels)["accuracy"])
 
     @sklearn_names
-    def evaluate(self, texts: Any, labels: Any, *, unknown: Sequence[Any] = ()) -> dict[str, Any]:
+    def evaluate(
+        self, texts: Any, labels: Any, *, unknown: Sequence[Any] = (), train: Any = None
+    ) -> dict[str, Any]:
         """accuracy, macro_f1, n (multi-label: micro_f1 too) of the prediction, and under `parts` of each part alone.
 
         `classes` has precision, recall, f1, support and predicted of each class, `confusion` the counts (C, C) by true
         and predicted class, `unmeasured` the classes without a text. `unknown` lists labels that are not classes of the
         model: texts with one of them count as wrong. `seen` estimates the fraction of the texts that were trained on.
+        `majority` has the scores of always answering the most frequent class, `warnings` what to beware of. With the
+        training texts as `train`, the entry `train` counts texts that are (nearly) the same as one of them, and says
+        how well word counts tell the two sets apart.
         Raises UsageError, DataError: unusable texts or labels.
         """
         model = self._fitted()
         names = (*model.classes, *unknown)
         known = Labels.of(labels, names, model.objective.multi_label)
-        proba, seen = self._measured(texts, known)
-        return evaluation_report(known.target, proba, model.thresholds, names) | {"seen": seen}
+        proba, about = self._measured(texts, known, train)
+        report = evaluation_report(known.target, proba, model.thresholds, names)
+        return report | about | {"warnings": [*report["warnings"], *about["warnings"]]}
 
     # -- learned state -----------------------------------------------------------------------------------------------
 
