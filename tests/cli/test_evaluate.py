@@ -223,3 +223,21 @@ def test_of_many_classes_the_most_frequent_errors_are_shown(capsys: pytest.Captu
     assert "Showing the 40 most frequent of 60 classes" in told
     assert sum(" c0 " in line for line in told.splitlines()) >= 10
     assert " true " in told
+
+
+def test_texts_are_compared_with_the_training_texts(
+    classifier: Path, corpus: Path, tmp_path: Path, run: Run, write_csv: WriteCsv, reviews: Reviews
+) -> None:
+    """--train-data FILE: copies are counted, and texts of another kind are recognised."""
+    rows = [[f"{text} gears wheel brake {i}", label] for i, (text, label) in enumerate(reviews(60, 21))]
+    data = write_csv(tmp_path / "a.csv", ["text", "label"], [*reviews(60, 1)[:3], *rows])
+    done = run("evaluate", classifier, data, "--train-data", corpus / "train.csv", "--json")
+    assert done.exit_code == 0, done.stderr
+    train = json.loads(done.stdout)["train"]
+    assert (train["texts"], train["equal"], train["near_duplicates"]) == (60, 3, 3)
+    assert train["apart"]["low"] > 0.9
+    assert "3 of 63 texts are nearly the same as a training text, 3 of them equal to one" in done.stderr
+    assert "of another kind than the training texts" in done.stderr
+    done = run("evaluate", classifier, corpus / "test.csv", "--train-data", corpus / "train.csv", "--json")
+    assert json.loads(done.stdout)["train"]["apart"] is None
+    assert "of another kind" not in done.stderr

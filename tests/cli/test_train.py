@@ -197,3 +197,104 @@ def test_a_mistake_in_the_config_file_is_reported_before_any_work(
     assert done.exit_code == 2
     assert said in done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["bad.toml"]
+
+
+@pytest.fixture
+def dated(tmp_path: Path, reviews: Reviews, write_csv: WriteCsv) -> Path:
+    """220 reviews, one a day, newest first."""
+    rows = [[*row, f"{1 + i % 28:02d}.{12 - i // 28:02d}.2021"] for i, row in enumerate(reviews(220, 11))]
+    return write_csv(tmp_path / "dated.csv", ["text", "label", "day"], rows)
+
+
+def test_the_newest_texts_are_held_out(dated: Path, tiny: Path, tmp_path: Path, run: Run) -> None:
+    """--time COL: the report says from when on."""
+    done = run(
+        *("train", dated, "--text", "text", "--label", "label", "--time", "day", "--config", tiny, "--json"),
+        *("--out", tmp_path / "m.ulmus", "--language-model", "none"),
+    )
+    assert done.exit_code == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert report["split"]["by"] == "time"
+    assert report["split"]["since"].startswith("2021-11")
+    assert 30 < report["n"] <= 44
+
+
+def test_times_that_have_no_order_are_refused(dated: Path, tiny: Path, tmp_path: Path, run: Run) -> None:
+    """The message shows a value; groups and times are not for one run."""
+    given = (
+        "train",
+        dated,
+        "--text",
+        "text",
+        "--label",
+        "label",
+        "--config",
+        tiny,
+        "--out",
+        tmp_path / "m.ulmus",
+    )
+    done = run(*given, "--time", "text")
+    assert done.exit_code == 1
+    assert "220 of 220 values cannot be ordered" in done.stderr
+    done = run(*given, "--time", "day", "--group", "label")
+    assert done.exit_code == 2
+    assert "Give one of them" in done.stderr
+
+
+def test_test_texts_are_reported_apart(
+    corpus: Path, tiny: Path, tmp_path: Path, run: Run, reviews: Reviews, write_csv: WriteCsv
+) -> None:
+    """--test FILE changes nothing but the report: the model is the same; copies of training texts are counted."""
+    own = reviews(60, 1)
+    data = write_csv(tmp_path / "test.csv", ["text", "label"], [*own[:5], *reviews(70, 12)])
+    given = ("train", corpus / "train.csv", "--text", "text", "--label", "label", "--config", tiny)
+    given = (*given, "--valid", corpus / "test.csv")
+    done = run(*given, "--test", data, "--out", tmp_path / "a.ulmus", "--json")
+    assert done.exit_code == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert (report["n"], report["test"]["n"]) == (30, 75)
+    assert report["test"]["train"]["texts"] == 90
+    assert report["test"]["train"]["equal"] >= 5
+    assert "5 of 75 texts are nearly the same as a training text, 5 of them equal to one" in done.stderr
+    again = run(*given, "--out", tmp_path / "b.ulmus")
+    assert "--test" not in again.stdout
+    manifests = [written(tmp_path / name) for name in ("a.ulmus", "b.ulmus")]
+    assert manifests[0]["combination"] == manifests[1]["combination"]
+    assert manifests[0]["metrics"]["combined"] == manifests[1]["metrics"]["combined"]
+    done = run(*given, "--test", data, "--out", tmp_path / "c.ulmus")
+    assert "scores on 75 texts of --test" in done.stdout
+
+
+def test_mistakes_about_test_texts_come_before_the_training(
+    corpus: Path, tiny: Path, tmp_path: Path, run: Run, reviews: Reviews, write_csv: WriteCsv
+) -> None:
+    """A missing column, labels that are no classes, a file that is trained on or chosen by."""
+    given = ("train", corpus / "train.csv", "--text", "text", "--label", "label", "--config", tiny)
+    given = (*given, "--valid", corpus / "test.csv", "--out", tmp_path / "m.ulmus")
+    wrong = write_csv(tmp_path / "wrong.csv", ["words", "label"], reviews(9, 1))
+    other = write_csv(tmp_path / "other.csv", ["text", "label"], [["a b", "c"], ["d e", "f"]])
+    for path, code, message in (
+        (wrong, 2, "text"),
+        (other, 1, "none of the labels"),
+        (corpus / "train.csv", 2, "is also trained on or chosen by"),
+        (corpus / "test.csv", 2, "is also trained on or chosen by"),
+    ):
+        done = run(*given, "--test", path)
+        assert (done.exit_code, message in done.stderr) == (code, True), done.stderr
+        assert "Counting words" not in done.stderr
+
+
+def test_what_makes_an_accuracy_misleading_is_said(
+    tiny: Path, tmp_path: Path, run: Run, reviews: Reviews, write_csv: WriteCsv
+) -> None:
+    """Nine in ten are of one class, and few texts are held out."""
+    rows = [[text, "good" if i % 10 else "bad"] for i, (text, _) in enumerate(reviews(220, 13))]
+    data = write_csv(tmp_path / "a.csv", ["text", "label"], rows)
+    done = run(
+        *("train", data, "--text", "text", "--label", "label", "--config", tiny, "--language-model", "none"),
+        *("--out", tmp_path / "m.ulmus", "--quiet"),
+    )
+    assert done.exit_code == 0, done.stderr
+    assert "90.9 % of the documents are 'good'" in done.stderr
+    assert "only 44 documents were measured on" in done.stderr
+    assert "most frequent class" in done.stdout

@@ -17,7 +17,7 @@ from scipy.sparse import csr_matrix
 
 from ulmus.corpus.labels import Labels
 from ulmus.errors import DataError, UsageError
-from ulmus.evaluation.splits import held_out
+from ulmus.evaluation.splits import Together, held_out, same_texts
 
 
 @pytest.mark.parametrize(
@@ -219,7 +219,7 @@ def test_equal_texts_are_held_back_together(values: list[str], seed: int, severa
     """What stands in training is not what is measured on, and every class is still in training."""
     labels = Labels.of([[value] for value in values] if several else values)
     texts = [f"text {i // 3}" for i in range(len(values))]
-    train, held = held_out(labels.target, seed, texts)
+    train, held = held_out(labels.target, seed, Together(same_texts(texts)))
     assert not {texts[i] for i in train} & {texts[i] for i in held}
     assert {values[i] for i in train} == set(values)
 

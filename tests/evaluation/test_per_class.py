@@ -10,7 +10,15 @@ import pytest
 
 from ulmus.errors import DataError
 from ulmus.evaluation.objectives import objective_of
-from ulmus.evaluation.per_class import by_class, caveats, confusion, evaluation_report, unmeasured
+from ulmus.evaluation.per_class import (
+    by_class,
+    cautions,
+    caveats,
+    confusion,
+    evaluation_report,
+    majority,
+    unmeasured,
+)
 
 HALVES = {"combined": 0.5, "counts": 0.5}
 
@@ -115,3 +123,17 @@ def test_a_verdict_names_classes_without_scores_and_documents_left_out() -> None
     many = caveats("Good.", np.array([0]), [f"class {k}" for k in range(20)], 0)
     assert "'class 8' and 11 more: no held-out" in many["verdict"]
     assert caveats("Good.", np.array([0, 1]), ["ham", "spam"], 0)["verdict"] == "Good."
+
+
+def test_an_accuracy_that_misleads_is_pointed_at() -> None:
+    """One class has nearly all documents, or there are few documents; otherwise nothing is said."""
+    often = np.array([0] * 95 + [1] * 5)
+    assert majority(often, "ab") == {
+        "class": "a",
+        "accuracy": 0.95,
+        "macro_f1": pytest.approx(0.487, abs=0.001),
+    }
+    assert "95.0 % of the documents are 'a'" in cautions(often, "ab", 0.96)[0]
+    assert cautions(np.arange(100) % 2, "ab", 0.96) == []
+    assert "90.0 % means 60 to 98 %" in cautions(np.arange(10) % 2, "ab", 0.9)[0]
+    assert majority(np.zeros((5, 2), np.int64), "ab") is None

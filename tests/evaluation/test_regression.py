@@ -20,7 +20,7 @@ from ulmus.evaluation.objectives import (
     objective_of,
     restored,
 )
-from ulmus.evaluation.splits import held_out, spread_folds
+from ulmus.evaluation.splits import Together, held_out, spread_folds
 
 RNG = np.random.default_rng(0)
 VALUES = RNG.normal(50, 8, 400)
@@ -128,7 +128,7 @@ def test_groups_stay_on_one_side(kind: str) -> None:
         "labels": (RNG.random((400, 3)) > 0.5).astype(np.int64),
         "numbers": VALUES[:, None],
     }[kind]
-    train, held = held_out(target, 0, groups=groups)
+    train, held = held_out(target, 0, Together(groups, whole=True))
     assert len(held) == 80
     assert not set(groups[train]) & set(groups[held])
     assert len(train) + len(held) == 400
@@ -137,6 +137,6 @@ def test_groups_stay_on_one_side(kind: str) -> None:
 def test_large_groups_are_held_out_if_there_is_no_smaller_one() -> None:
     """The smallest of two halves is; of a single group nothing can be; nor the only examples of a class."""
     two = np.repeat([0, 1], [120, 110])
-    assert set(two[held_out(np.zeros(230, np.int64), 0, groups=two)[1]]) == {1}
-    assert len(held_out(np.zeros(230, np.int64), 0, groups=np.zeros(230, np.int64))[1]) == 0
-    assert len(held_out(two, 0, groups=two)[1]) == 0
+    assert set(two[held_out(np.zeros(230, np.int64), 0, Together(two, whole=True))[1]]) == {1}
+    assert len(held_out(np.zeros(230, np.int64), 0, Together(np.zeros(230, np.int64), whole=True))[1]) == 0
+    assert len(held_out(two, 0, Together(two, whole=True))[1]) == 0

@@ -6,16 +6,14 @@ Knows no layer.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from time import perf_counter
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ulmus.cli import guard, inputs, reading, remembered, show
+from ulmus.cli import guard, inputs, reading, remembered, scoring, show
 from ulmus.cli.options import (
     Classifier,
     CommonOptions,
@@ -28,15 +26,9 @@ from ulmus.cli.options import (
     TextCols,
     command,
 )
-from ulmus.cli.train import PART_NAMES
-from ulmus.cli.writers import escaped
-from ulmus.corpus.saved_lists import saved_list
-from ulmus.errors import DataError, UsageError
 
 if TYPE_CHECKING:
-    from ulmus.corpus.source import Source
-    from ulmus.tasks.classifier.model import TextClassifier
-    from ulmus.tasks.classifier.regressor import TextRegressor
+    pass
 
 _ROWS, _COLUMNS = 40, 10  # largest numbers of classes in a table and in a confusion matrix
 _SUMMARY = ("pearson", "spearman", "mae", "rmse")  # of a regressor, in the last line
@@ -55,6 +47,14 @@ class EvaluateOptions(ReaderOptions, CommonOptions):
     text_b: TextBCols = field(default_factory=list)
     label: LabelCols = field(default_factory=list)
     label_delimiter: LabelDelimiter = None
+    train_data: Annotated[
+        Path | None,
+        typer.Option(
+            "--train-data",
+            metavar="FILE",
+            help="The training texts: counts (nearly) equal ones in DATA, and tests whether DATA is of another kind.",
+        ),
+    ] = None
     device: Device = "auto"
     precision: InferencePrecision = "auto"
     quiet: Annotated[bool, typer.Option("--quiet", help="Do not report on stderr how files are read.")] = (
@@ -81,12 +81,11 @@ def evaluate(options: EvaluateOptions) -> None:
     if not options.quiet:
         numbers = isinstance(model, TextRegressor)
         reading.report_labelled(source, given, title="Texts", numbers=numbers)
-    result = (
-        _of_numbers(model, source, given)
-        if isinstance(model, TextRegressor)
-        else _of_classes(model, source, given, options)
+    train = None if options.train_data is None else _train_texts(options, columns)
+    result = scoring.scored(
+        model, source, given, name=str(options.model), delimiter=options.label_delimiter, train=train
     )
-    if result["seen"]:
+    if result["seen"] and train is None:
         show.note(
             f"Warning: about {show.percent(result['seen'])} of these texts were trained on. "
             "The scores say little about other texts."
@@ -99,102 +98,16 @@ def evaluate(options: EvaluateOptions) -> None:
         _print_scores(result, str(options.model))
 
 
-def _of_numbers(model: TextRegressor, source: Source, given: inputs.Labelled) -> dict[str, Any]:
-    """The scores of a regressor."""
-    if given.unlabeled:
-        show.note(f"{len(given.unlabeled):,} texts without a number are left out.")
-    started = perf_counter()
-    result = model.evaluate(inputs.documents(source, given.texts), given.labels)
-    return result | {"seconds": perf_counter() - started}
-
-
-def _of_classes(
-    classifier: TextClassifier, source: Source, given: inputs.Labelled, options: EvaluateOptions
-) -> dict[str, Any]:
-    """The scores of a classifier; unknown labels are reported."""
-    if given.unlabeled and classifier.multi_label_ and not _tells_none_from_unknown(source):
-        show.note(f"{len(given.unlabeled):,} texts without a label count as having none of the labels.")
-        given.texts.extend(given.unlabeled)
-        given.labels.extend([()] * len(given.unlabeled))
-    elif given.unlabeled:
-        show.note(f"{len(given.unlabeled):,} texts without a label are left out.")
-    labels, unknown = _labels(classifier, given.labels, options)
-    started = perf_counter()
-    result = classifier.evaluate(inputs.documents(source, given.texts), labels, unknown=sorted(unknown))
-    result["seconds"] = perf_counter() - started
-    if unknown:
-        result["unknown_labels"] = dict(unknown)
-        _warn(unknown, classifier.class_names_)
-    return result
-
-
-def _tells_none_from_unknown(source: Source) -> bool:
-    """Whether the file distinguishes a text with none of the labels from one whose labels are unknown."""
-    return source.label_delimiter is not None or isinstance(source.label, tuple)
-
-
-def _labels(
-    classifier: TextClassifier, given: Sequence[Any], options: EvaluateOptions
-) -> tuple[list[Any], Counter[str]]:
-    """The labels as classes of the model (which may be numbers, if fitted in Python), and counts of unknown labels.
-
-    A label that `predict` escaped in a csv file is recognized. Raises UsageError and DataError for labels that do
-    not fit the model.
-    """
-    own = {str(name): name for name in classifier.class_names_}
-    names = {escaped(text): name for text, name in own.items()} | own
-    if not classifier.multi_label_:
-        if options.label_delimiter is not None:
-            raise UsageError(f"{options.model} predicts one label per text. Remove --label-delimiter.")
-        rows = [(label,) if isinstance(label, str) else label for label in given]
-        if odd := sum(len(row) != 1 for row in rows):
-            raise DataError(
-                f"{options.model} predicts one label per text, but {odd:,} texts of {options.data} have several or "
-                "none. Give a file with one label per text."
-            )
-    else:
-        delimiter = options.label_delimiter or _delimiter(names, given)
-        rows = [_split(label, inputs.character(delimiter)) for label in given]
-    unknown = Counter(part for row in rows for part in row if part not in names)
-    if len(unknown) and not any(part in names for row in rows for part in row):
-        raise DataError(
-            f"none of the labels in {options.data} is a class of the model. The file has "
-            f"{inputs.listed(sorted(unknown))}; the model has {inputs.listed(sorted(own))}. "
-            "Check the --label column."
-        )
-    named = [tuple(names.get(part, part) for part in row) for row in rows]
-    return (named if classifier.multi_label_ else [row[0] for row in named]), unknown
-
-
-def _delimiter(names: Mapping[str, Any], given: Sequence[Any]) -> str:
-    """The delimiter that splits the labels so that most of them are classes of the model."""
-
-    def known(delimiter: str) -> float:
-        parts = [part for label in given for part in _split(label, delimiter)]
-        return sum(part in names for part in parts) / max(len(parts), 1)
-
-    return max(_DELIMITERS, key=known)
-
-
-def _split(label: Any, delimiter: str | None) -> tuple[str, ...]:
-    if not isinstance(label, str):  # a list in a jsonl or parquet file
-        return tuple(label)
-    if (saved := saved_list(label)) is not None:
-        return saved
-    return tuple(part.strip() for part in label.split(delimiter) if part.strip())
-
-
-def _warn(unknown: Counter[str], classes: Sequence[Any]) -> None:
-    show.note(
-        f"Warning: not a class of the model: {inputs.listed(sorted(unknown))}. The texts with these labels "
-        f"({sum(unknown.values()):,}) count as errors. Its classes are {inputs.listed(sorted(map(str, classes)))}."
-    )
+def _train_texts(options: EvaluateOptions, columns: inputs.Columns) -> list[Any]:
+    """The texts of `--train-data`, as the model takes them."""
+    path = Path(str(options.train_data))
+    source = remembered.source(options.model, path, options, replace(columns, label=()))
+    return inputs.documents(source, list(inputs.Texts([source])))
 
 
 def _print_scores(result: dict[str, Any], name: str) -> None:
     """Print the scores of the parts and of each class, the confusion matrix, and a summary in the last line."""
-    parts = result["parts"]
-    show.scores({PART_NAMES[part]: parts[part] for part in PART_NAMES if part in parts}, name)
+    show.scores(scoring.rows(result["parts"] | {"majority": result.get("majority")}), name)
     _print_classes(result["classes"])
     counts = result["confusion"]["counts"]
     if counts.ndim == 2:  # (C, C), single-label
@@ -210,8 +123,7 @@ def _print_scores(result: dict[str, Any], name: str) -> None:
 
 def _print_numbers(result: dict[str, Any], name: str) -> None:
     """Print the scores of the parts of a regressor, and a summary in the last line."""
-    parts = result["parts"]
-    show.scores({PART_NAMES[part]: parts[part] for part in PART_NAMES if part in parts}, name)
+    show.scores(scoring.rows(result["parts"] | {"majority": result.get("majority")}), name)
     shown = ", ".join(f"{show.SCORES[key]} {show.score(key, result[key])}" for key in _SUMMARY)
     show.say(f"{shown} on {result['n']:,} texts ({show.seconds(result['seconds'])}).")
 

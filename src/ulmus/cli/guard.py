@@ -49,15 +49,15 @@ def check_separate(path: Path, options: Any) -> None:
         raise UsageError(f"{path} is also the standard input. Give the output another name.")
 
 
-def check_held_out(valid: Path | None, files: Iterable[Path]) -> None:
-    """Raise UsageError if the held-out file is one of the training files, or inside a training folder."""
+def check_held_out(valid: Path | None, files: Iterable[Path], option: str = "--valid") -> None:
+    """Raise UsageError if the file of this option is one of the training files, or inside a training folder."""
     for path in files:
         if valid is None:
             return
         if _same(valid, path) or (path.is_dir() and _lies_in(valid, path)):
             raise UsageError(
-                f"--valid {valid} is also trained on, so its scores would mean nothing. Give other texts, or remove "
-                "--valid to hold out a few of the training texts."
+                f"{option} {valid} is also trained on or chosen by, so its scores would mean nothing. Give other "
+                f"texts, or remove {option}: a few of the training texts are held out."
             )
 
 

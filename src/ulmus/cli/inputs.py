@@ -33,13 +33,13 @@ STDIN = Path("-")
 class Labelled(NamedTuple):
     """The content of a labelled file; `unlabeled` are the texts of rows without a label.
 
-    `groups` has the value of the group column for each labelled text; it is empty without one.
+    `beside` has the value of the kept column (`Source.keep`) for each labelled text; it is empty without one.
     """
 
     texts: list[str]
     labels: list[Label]
     unlabeled: list[str]
-    groups: Sequence[Any] = ()
+    beside: Sequence[Any] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,17 +122,17 @@ def labelled(item: Source) -> Labelled:
     """The content of a labelled file. Raises DataError if no row has a label."""
     from ulmus.corpus.source import read
 
-    content, groups = Labelled([], [], []), list[Any]()
+    content, beside = Labelled([], [], []), list[Any]()
     for record in read(item):
         if record.label is not None:  # () is a label: multi-label, none of the classes
             content.texts.append(record.text)
             content.labels.append(record.label)
-            groups.extend(record.kept)
+            beside.extend(record.kept)
         else:
             content.unlabeled.append(record.text)
     if not any(content.labels):
         raise DataError(_no_label(item, len(content.texts) + len(content.unlabeled)))
-    return content._replace(groups=tuple(groups))
+    return content._replace(beside=tuple(beside))
 
 
 def documents(item: Source | None, texts: list[str]) -> list[Any]:

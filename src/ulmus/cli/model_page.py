@@ -12,9 +12,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ulmus.cli.scoring import PART_NAMES
 from ulmus.cli.show import SCORES, flat, percent, score, value
 from ulmus.cli.summary import class_counts
-from ulmus.cli.train import PART_NAMES
 from ulmus.terminal import printable
 
 __all__ = ["draw", "everything", "page"]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import typer
 
-from ulmus.cli import inputs, outputs, reading, remembered, show
+from ulmus.cli import guard, inputs, outputs, reading, remembered, scoring, show
 from ulmus.cli.options import (
     CommonOptions,
     EncoderFolder,
@@ -32,13 +32,13 @@ from ulmus.errors import UsageError
 
 if TYPE_CHECKING:
     from ulmus.corpus.source import Source
-    from ulmus.tasks.classifier.base import TextEstimator
     from ulmus.tasks.classifier.config import ClassifierConfig
+    from ulmus.tasks.classifier.model import TextClassifier
+    from ulmus.tasks.classifier.regressor import TextRegressor
 
 EXAMPLE = """\
 ulmus train reviews.csv --text text --label label --unlabeled more.csv --minutes 10 \\
   --out reviews.ulmus"""
-PART_NAMES = {"counts": "word counts", "lm": "network", "combined": "combined"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +65,13 @@ class TrainOptions(RunOptions, ReaderOptions, CommonOptions):
             help="Column whose values are held out together or not at all, e.g. authors: scores are of new ones.",
         ),
     ] = None
+    time: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COL",
+            help="Column of dates or numbers: the newest texts are held out, so that scores are of later ones.",
+        ),
+    ] = None
     unlabeled: Annotated[
         list[Path],
         typer.Option(
@@ -77,6 +84,13 @@ class TrainOptions(RunOptions, ReaderOptions, CommonOptions):
     valid: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Labelled held-out set; by default part of DATA is held out."),
+    ] = None
+    test: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Labelled texts to report on once, when all is trained and chosen; never used before.",
+        ),
     ] = None
     tokenizer: Annotated[
         Literal["word", "unigram", "bpe", "char"] | None,
@@ -139,7 +153,8 @@ def train(options: TrainOptions) -> None:
     given_model = _check_language_model(options)
     settings = _config(options)
     data, valid, unlabeled = _sources(options)
-    inputs.probe([item for item in (data, valid, *unlabeled) if item is not None])
+    test = _test_source(options)
+    inputs.probe([item for item in (data, valid, test, *unlabeled) if item is not None])
     given, columns = inputs.labelled(data), _used_columns(data, options)
     if not options.quiet:
         reading.report_labelled(data, given, title="Training texts", numbers=numbers)
@@ -152,8 +167,8 @@ def train(options: TrainOptions) -> None:
         show.note(
             f"{none:,} texts have none of the labels. If their labels are unknown, pass them with --unlabeled instead."
         )
-    held_out = _validation(valid, given, numbers=numbers)
-    files = [Path(item.path) for item in (data, valid, *unlabeled) if item is not None]
+    held_out, tested = _validation(valid, given, numbers=numbers), _tested(test, given, numbers=numbers)
+    files = [Path(item.path) for item in (data, valid, test, *unlabeled) if item is not None]
     with outputs.work_folder(options, [*files, *given_model]) as folder:
         model = _estimator(options, settings, folder)
         model.fit(
@@ -161,12 +176,19 @@ def train(options: TrainOptions) -> None:
             given.labels,
             unlabeled=more or None,
             valid=held_out,
-            groups=given.groups or None,
+            groups=given.beside if options.group is not None else None,
+            times=given.beside if options.time is not None else None,
         )
         model.describe(columns=remembered.as_manifest(columns))
         if not show.rank():
             model.save(options.out)
-    report = {"out": str(options.out), **model.report_, "seconds": perf_counter() - started}
+    report = {"out": str(options.out), **model.report_}
+    for warning in report.get("warnings", []):
+        show.note(f"Warning: {warning}")
+    if test is not None and tested is not None:
+        known = [*inputs.documents(data, given.texts), *(held_out[0] if held_out else [])]
+        report["test"] = scoring.scored(model, test, tested, name=str(options.out), train=known)
+    report["seconds"] = perf_counter() - started
     if options.json:
         show.as_json(report)
     else:
@@ -177,9 +199,13 @@ def train(options: TrainOptions) -> None:
 def _sources(options: TrainOptions) -> tuple[Source, Source | None, list[Source]]:
     labelled = _columns(options)
     plain = inputs.Columns(options.text, text_b=options.text_b)
-    groups = () if options.group is None else (options.group,)
+    if options.group is not None and options.time is not None:
+        raise UsageError(
+            "--group and --time: a split holds out whole groups or the newest texts. Give one of them."
+        )
+    beside = tuple(name for name in (options.group, options.time) if name is not None)
     return (
-        replace(inputs.source(options.data, options, labelled), keep=groups),
+        replace(inputs.source(options.data, options, labelled), keep=beside),
         inputs.source(options.valid, options, labelled, like=options.data) if options.valid else None,
         [inputs.source(path, options, plain, like=options.data) for path in options.unlabeled],
     )
@@ -213,6 +239,29 @@ def _validation(
             f"{sum(unknown.values()):,} texts of {valid.path} are left out of the held-out set."
         )
     return inputs.documents(valid, kept.texts), kept.labels
+
+
+def _test_source(options: TrainOptions) -> Source | None:
+    """How to read `--test`. Raises UsageError if it is a file that is trained on or chosen by."""
+    if options.test is None:
+        return None
+    guard.check_held_out(options.test, [p for p in (options.data, options.valid) if p], option="--test")
+    return inputs.source(options.test, options, _columns(options), like=options.data)
+
+
+def _tested(test: Source | None, given: inputs.Labelled, *, numbers: bool) -> inputs.Labelled | None:
+    """The content of `--test`. Raises UsageError, DataError: labels that are no numbers, or none that is a class."""
+    if test is None:
+        return None
+    content = inputs.labelled(test)
+    if numbers:
+        from ulmus.corpus.numbers import as_numbers
+
+        as_numbers(list(content.labels))
+    else:
+        classes = {part for label in given.labels for part in inputs.parts(label)}
+        inputs.known_only(content, classes, str(test.path))
+    return content
 
 
 def _check_language_model(options: TrainOptions) -> list[Path]:
@@ -276,7 +325,9 @@ def _config(options: TrainOptions) -> ClassifierConfig:
     return replace(config, language_model=merged(base, given["lm"], f"{options.config}: [lm]"))
 
 
-def _estimator(options: TrainOptions, settings: ClassifierConfig, folder: Path) -> TextEstimator:
+def _estimator(
+    options: TrainOptions, settings: ClassifierConfig, folder: Path
+) -> TextClassifier | TextRegressor:
     from ulmus.tasks.classifier.model import TextClassifier
     from ulmus.tasks.classifier.regressor import TextRegressor
     from ulmus.train.callbacks import JsonLog
@@ -296,7 +347,7 @@ def _estimator(options: TrainOptions, settings: ClassifierConfig, folder: Path) 
         "work_dir": folder,
         "verbose": not options.quiet,
     }
-    model: TextEstimator
+    model: TextClassifier | TextRegressor
     if options.task == "regression":
         model = TextRegressor(**chosen)
     else:
@@ -317,8 +368,10 @@ def _next(options: TrainOptions) -> str:
 
 def _print_report(report: dict[str, Any]) -> None:
     """Print the scores of the language model, of word counts and of both combined, and the verdict."""
-    rows = {PART_NAMES[name]: report[name] for name in PART_NAMES if isinstance(report.get(name), dict)}
-    if rows:
-        show.scores(rows, f"scores on {report['n']:,} held-out texts")
+    if "n" in report:
+        show.scores(scoring.rows(report), f"scores on {report['n']:,} held-out texts")
     show.say(report["verdict"])
+    if test := report.get("test"):
+        parts = test["parts"] | {"majority": test.get("majority")}
+        show.scores(scoring.rows(parts), f"scores on {test['n']:,} texts of --test")
     show.say(f"Saved {report['out']} ({show.seconds(report['seconds'])})")

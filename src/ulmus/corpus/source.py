@@ -379,7 +379,8 @@ def _no_columns(source: Source, path: Path) -> None:
     if source.keep:
         names = ", ".join(map(repr, source.keep))
         raise UsageError(
-            f"{path} is read as plain text, which has no column {names} to keep (--keep) or to group by (--group)."
+            f"{path} is read as plain text, which has no column {names} to keep (--keep) or to split by (--group, "
+            "--time)."
         )
 
 

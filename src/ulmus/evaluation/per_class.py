@@ -16,8 +16,19 @@ from ulmus.errors import DataError
 from ulmus.evaluation.metrics import decision_scores
 from ulmus.evaluation.objectives import objective_of
 
-__all__ = ["by_class", "caveats", "confusion", "evaluation_report", "unmeasured"]
+__all__ = [
+    "by_class",
+    "cautions",
+    "caveats",
+    "confusion",
+    "evaluation_report",
+    "majority",
+    "unmeasured",
+    "wilson",
+]
 
+IMBALANCED = 0.8  # share of a class from which on an accuracy is misleading
+FEW = 100  # documents; with fewer, a score is given its confidence interval
 NAMED = 8  # classes, at most, that a sentence names
 
 
@@ -28,6 +39,8 @@ def evaluation_report(
     names: Sequence[Any],
 ) -> dict[str, Any]:
     """Scores of the first part, n, `parts` (scores of each), and of the first part classes, confusion, unmeasured.
+
+    Also `majority` and `warnings`: see the functions of these names.
 
     `parts` holds probabilities (N, C) by name, `names` the C + U classes. Log loss and calibration error are left out
     if there are unknown classes. Raises DataError for fewer names than classes and for no documents.
@@ -53,6 +66,8 @@ def evaluation_report(
         "classes": by_class(target, decided[main], names),
         "confusion": {"classes": list(names), "counts": confusion(target, decided[main], len(names))},
         "unmeasured": unmeasured(target, names),
+        "majority": majority(target, names),
+        "warnings": cautions(target, names, each[main]["accuracy"]),
     }
 
 
@@ -93,6 +108,40 @@ def unmeasured(target: np.ndarray, names: Sequence[Any]) -> list[Any]:
     """The classes without documents, for which there are no scores; `target` is (N,) or (N, C)."""
     support = objective_of(target).counts(target, len(names))
     return [name for name, n in zip(names, support, strict=True) if n == 0]
+
+
+def majority(target: np.ndarray, names: Sequence[Any]) -> dict[str, Any] | None:
+    """The most frequent class, and accuracy and macro F1 of always answering it; None unless targets are (N,)."""
+    if target.ndim != 1:
+        return None
+    counts = np.bincount(target, minlength=len(names))
+    most = int(counts.argmax())
+    always = np.full(len(target), most)
+    return {"class": names[most], **decision_scores(target, always)}
+
+
+def cautions(target: np.ndarray, names: Sequence[Any], accuracy: float) -> list[str]:
+    """What to beware of in an accuracy, 0..1: nearly all documents are of one class, or there are few of them."""
+    said, most, n = [], majority(target, names), len(target)
+    if most is not None and most["accuracy"] >= IMBALANCED:
+        said.append(
+            f"{100 * most['accuracy']:.1f} % of the documents are {most['class']!r}, and always answering that would "
+            "be as accurate: compare macro F1."
+        )
+    if n < FEW:
+        low, high = wilson(accuracy, n)
+        said.append(
+            f"only {n} documents were measured on: an accuracy of {100 * accuracy:.1f} % means {100 * low:.0f} to "
+            f"{100 * high:.0f} % (95% confidence interval)."
+        )
+    return said
+
+
+def wilson(share: float, n: int) -> tuple[float, float]:
+    """The 95 % confidence interval of a share, 0..1, of n independent documents (Wilson 1927)."""
+    z = 1.96
+    middle, width = share + z * z / (2 * n), z * np.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
+    return float((middle - width) / (1 + z * z / n)), float((middle + width) / (1 + z * z / n))
 
 
 def caveats(verdict: str, target: np.ndarray, names: Sequence[Any], repeated: int) -> dict[str, Any]:

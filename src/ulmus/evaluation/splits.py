@@ -1,6 +1,7 @@
 """Splits of documents into training and held-out sets and into folds.
 
-Works on targets and lengths; texts serve only to recognise duplicates. Axes: N documents, C classes.
+Works on targets, lengths and `Together`: which documents stay on one side, and which are newer than others. Texts serve
+only to recognise duplicates. Axes: N documents, C classes.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import hashlib
 import heapq
 import math
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,6 +19,7 @@ from numpy.typing import NDArray
 from ulmus.evaluation.objectives import objective_of
 
 __all__ = [
+    "Together",
     "held_out",
     "held_out_for_perplexity",
     "repeats",
@@ -45,34 +48,63 @@ def held_out_for_perplexity(lengths: np.ndarray, seed: int) -> tuple[np.ndarray,
     return np.sort(order[held:]), np.sort(order[:held])
 
 
+@dataclass(frozen=True)
+class Together:
+    """What every split must respect: documents with the same number stay on one side, and the newest are held out.
+
+    same: (N,). whole: the numbers are those of groups that the user named, which are drawn whole, at random.
+    times: (N,), in any unit; None: the held-out set is drawn at random.
+    """
+
+    same: NDArray[np.int64]
+    times: NDArray[np.float64] | None = None
+    whole: bool = False
+
+    @classmethod
+    def nothing(cls, documents: int) -> Together:
+        """No document belongs to another."""
+        return cls(np.arange(documents))
+
+    def rows(self, documents: NDArray[np.int64]) -> Together:
+        """The same for some of the documents, (K,)."""
+        times = None if self.times is None else self.times[documents]
+        return Together(self.same[documents], times, self.whole)
+
+
 def held_out(
-    target: NDArray[Any],
-    seed: int,
-    texts: Sequence[str] = (),
-    *,
-    groups: NDArray[np.int64] | None = None,
+    target: NDArray[Any], seed: int, together: Together | None = None
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Document numbers of the training and the held-out set: a fifth, at most 2,000; none of fewer than 200.
 
     `target` holds class numbers (N,), zeros and ones (N, C), or numbers (N, 1). Single-label sets are stratified by
-    class, numbers by their range; the only example of a class is never held out. Documents with the same text stay
-    together, and with `groups` (N,) instead those with the same number in it: whole groups are drawn at random.
+    class, numbers by their range; groups are drawn whole; with times the newest documents are held out, those of one
+    time together. The only example of a class is never held out, nor is a document if one that belongs to it is not.
     """
     n = len(target)
     everything = np.arange(n)
     if n < FEWEST_LABELS:
         return everything, everything[:0]
-    share = min(0.2, MOST_HELD / n)
+    together = together or Together.nothing(n)
+    share, same = min(0.2, MOST_HELD / n), together.same
     rng, objective = np.random.default_rng(seed), objective_of(target)
-    if groups is not None:
-        held, same = _whole_groups(groups, share * n, rng), groups
+    if together.times is not None:
+        held = _newest(together.times, share * n)
+    elif together.whole:
+        held = _whole_groups(same, share * n, rng)
     else:
         strata = np.zeros(n, np.int64) if objective.multi_label else objective.strata(target)
-        held, same = _spread(strata, share, rng), same_texts(texts) if texts else everything
-        held = held[same]
+        held = _as_first(_spread(strata, share, rng), same)
     held &= ~objective.only_there(target, held)
     held = ~np.isin(same, same[~held])
     return everything[~held], everything[held]
+
+
+def _newest(times: NDArray[np.float64], wanted: float) -> NDArray[np.bool_]:
+    """Whether each document, (N,), is one of the newest: `wanted` at most, or all those of the last time."""
+    moments, counts = np.unique(times, return_counts=True)
+    newer = counts[::-1].cumsum()[::-1]  # documents of each time or a later one
+    fits = moments[newer <= wanted]
+    return np.asarray(times >= (fits[0] if len(fits) else moments[-1]))
 
 
 def _spread(strata: NDArray[np.int64], share: float, rng: np.random.Generator) -> NDArray[np.bool_]:
@@ -138,19 +170,34 @@ def _hash(text: str) -> int:
 
 
 def spread_folds(
-    target: NDArray[Any], *, folds: int, seed: int, same: NDArray[np.int64] | None = None
+    target: NDArray[Any], *, folds: int, seed: int, together: Together | None = None
 ) -> NDArray[np.int64]:
     """Fold number (N,) of each document, at random; every class, or range of numbers, is spread evenly.
 
-    Documents with equal numbers in `same` (N,) stay together.
+    Documents that belong together stay in one fold. With times the folds are spans of time instead, about equally long
+    in documents (blocked cross-validation: Bergmeir & Benitez 2012).
     """
+    if together is not None and together.times is not None:
+        fold_of = _spans(together.times, folds)
+        if fold_of.any():
+            return _as_first(fold_of, together.same)
     rng = np.random.default_rng(seed)
     order = rng.permutation(len(target))
     key = objective_of(target).strata(target)
     order = order[np.argsort(key[order], kind="stable")]
     fold_of = np.empty(len(target), np.int64)
     fold_of[order] = np.arange(len(target)) % min(folds, len(target))
-    if same is not None:
-        _, first, number = np.unique(same, return_index=True, return_inverse=True)
-        fold_of = fold_of[first[number]]
-    return fold_of
+    return fold_of if together is None else _as_first(fold_of, together.same)
+
+
+def _spans(times: NDArray[np.float64], folds: int) -> NDArray[np.int64]:
+    """Fold numbers (N,) in the order of the times, about equally many documents each; those of one time in one fold."""
+    _, number, counts = np.unique(times, return_inverse=True, return_counts=True)
+    before = counts.cumsum() - counts
+    return np.asarray((before * folds // len(times))[number])
+
+
+def _as_first(values: NDArray[Any], same: NDArray[np.int64]) -> NDArray[Any]:
+    """Values (N,) where documents with the same number have that of the first of them."""
+    _, first, number = np.unique(same, return_index=True, return_inverse=True)
+    return np.asarray(values[first[number]])

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ulmus.evaluation.objectives import objective_of
-from ulmus.evaluation.splits import same_texts, spread_folds
+from ulmus.evaluation.splits import Together, same_texts, spread_folds
 from ulmus.linear.count_model import CountModel, CountSettings, known_targets
 from ulmus.linear.features import CountConfig, Counted, CountFeatures
 from ulmus.linear.logistic import out_of_fold
@@ -38,8 +38,8 @@ STUDENT = 30.0  # C of word counts that learn from texts labelled by topics
 class CountLearner:
     """`texts` (N) are labelled, `unlabeled` ones (M) help to weigh n-grams (idf), to relate them (LSA) and to learn.
 
-    With `pairs` each text is a joined pair. Documents with the same number in `groups` (N,) stay in one fold. Raises
-    DataError when there are no texts or nothing in them can be counted.
+    With `pairs` each text is a joined pair. `together`: which documents stay in one fold (by default equal texts).
+    Raises DataError when there are no texts or nothing in them can be counted.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class CountLearner:
         *,
         config: CountConfig | None = None,
         settings: CountSettings | None = None,
-        groups: Numbers | None = None,
+        together: Together | None = None,
         pairs: bool = False,
     ) -> None:
         self.settings = settings or CountSettings()
@@ -62,7 +62,7 @@ class CountLearner:
         self.labelled = [view.prepared(self._raw[: self._n]) for view in self.views]
         rng = np.random.default_rng(index.config.seed)
         self._drawn = self._n + np.sort(rng.permutation(len(unlabeled))[:MOST_MORE])
-        self._same = same_texts(texts) if groups is None else groups
+        self._together = together or Together(same_texts(texts))
 
     def choose(
         self,
@@ -79,7 +79,7 @@ class CountLearner:
             [view.rows(documents) for view in self.labelled],
             shown,
             classes=len(known),
-            same=self._same[documents],
+            together=self._together.rows(documents),
             C=self.settings.C,
             class_weight=self.settings.of_known(known),
             weight=np.ones(len(documents)) if weight is None else weight[documents],
@@ -146,7 +146,7 @@ class CountLearner:
     ) -> Floats:
         """Probabilities (N, C) of each of the chosen documents by a model that was not shown its label.
 
-        For fitting combinations. A class that none of them has gets 0. Equal texts are left out together.
+        For fitting combinations. A class that none of them has gets 0. What belongs together is left out together.
         """
         known, shown = known_targets(target[documents], classes)
         everything = np.array(target)
@@ -157,7 +157,7 @@ class CountLearner:
             x = self.labelled[choice.view].x[documents[held]]
             return model.proba(x)[:, model.known]
 
-        fold_of = spread_folds(shown, folds=5, seed=seed, same=self._same[documents])
+        fold_of = spread_folds(shown, folds=5, seed=seed, together=self._together.rows(documents))
         proba = np.zeros((len(documents), classes))
         proba[:, known] = out_of_fold(shown, len(known), learn, fold_of=fold_of)
         return proba

@@ -6,7 +6,8 @@ documents whose labels it was not shown: with a hundred labels accuracies are to
 the first is taken where it is better by more than a standard error (Breiman et al. 1984, section 3.4.3). Unless words
 predict better than topics by twice that, there are too few labels to weigh words, and topics may label more texts.
 How: with few documents, a regression on F n-grams is one on N axes (the eigenvectors of the Gram matrix), which
-costs milliseconds. At most 1,500 documents are looked at, in three folds from 500 on. Equal texts stay in one fold.
+costs milliseconds. At most 1,500 documents are looked at, in three folds from 500 on. What belongs together stays in
+one fold.
 Costs: a second with 100 labels, 5 to 20 s with thousands. Knows no names, no files. Axes: N documents, C classes.
 """
 
@@ -20,7 +21,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix, hstack
 
 from ulmus.evaluation.objectives import objective_of
-from ulmus.evaluation.splits import spread_folds
+from ulmus.evaluation.splits import Together, spread_folds
 from ulmus.linear.features import Counted
 from ulmus.linear.logistic import ClassWeight, out_of_fold
 from ulmus.linear.regression import fit_linear, penalties
@@ -51,24 +52,26 @@ def choose(
     target: Numbers,
     *,
     classes: int,
-    same: Numbers,
+    together: Together,
     C: float | None = None,
     class_weight: ClassWeight = None,
     weight: Floats,
 ) -> Choice:
     """The best choice for labelled documents, given each as counted in each view.
 
-    `target`: class numbers (N,) or zeros and ones (N, C), each of the `classes` with an example. `same` (N,): equal
-    numbers for equal texts. `C`, where it is given, is not chosen. `weight` (N,): how much each document counts.
+    `target`: class numbers (N,) or zeros and ones (N, C), each of the `classes` with an example. `together`: which of
+    them stay in one fold. `C`, where it is given, is not chosen. `weight` (N,): how much each document counts.
     """
     every = penalties(target)
     compared = (C,) if C is not None else every if len(target) <= FEW or len(every) > 3 else every[:2]
     fallback = Choice(C=compared[0])
     shown = _some(len(target))
-    if len(np.unique(same[shown])) < FEWEST:
+    if len(np.unique(together.same[shown])) < FEWEST:
         return fallback
-    weight, same, target = weight[shown], same[shown], target[shown]
-    fold_of = spread_folds(target, folds=5 if len(shown) <= FEW else 3, seed=SEED, same=same)
+    weight, target = weight[shown], target[shown]
+    fold_of = spread_folds(
+        target, folds=5 if len(shown) <= FEW else 3, seed=SEED, together=together.rows(shown)
+    )
 
     def loss(x: csr_matrix | Floats, penalty: float) -> Floats:
         def learn(train: Numbers, held: Numbers) -> Floats:

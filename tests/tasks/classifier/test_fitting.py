@@ -10,6 +10,7 @@ import pytest
 
 from ulmus.corpus.labels import Labels
 from ulmus.evaluation.combination import Combination
+from ulmus.evaluation.splits import Together
 from ulmus.tasks.budget import Budget
 from ulmus.tasks.classifier.fitting import Fitting, Recipe, count, start
 from ulmus.tasks.classifier.material import Material
@@ -19,11 +20,19 @@ from ulmus.tasks.language_model.model import LanguageModel
 from ulmus.tasks.pretrained import Pretrained
 from ulmus.tasks.settings import RunSettings
 
+APART = Together.nothing(60)
+
 
 @pytest.fixture
 def material(corpus: Any) -> Material:
     """60 labelled texts of which every fifth is held out, and 120 unlabelled ones."""
-    return Material(corpus.texts[:60], Labels.of(corpus.labels[:60]), corpus.unlabeled, np.arange(0, 60, 5))
+    return Material(
+        corpus.texts[:60],
+        Labels.of(corpus.labels[:60]),
+        corpus.unlabeled,
+        np.arange(0, 60, 5),
+        together=APART,
+    )
 
 
 def test_documents_are_numbered_labelled_unlabelled_valid(corpus: Any, material: Material) -> None:
@@ -40,6 +49,7 @@ def test_documents_are_numbered_labelled_unlabelled_valid(corpus: Any, material:
         material.held_out[:0],
         corpus.test_texts,
         valid_labels,
+        together=APART,
     )
     assert other.measured.tolist() == list(range(180, 240))
     assert other.truth is valid_labels
@@ -99,7 +109,11 @@ def test_the_teacher_never_sees_what_is_held_out(material: Material, settings: A
     target = material.labels.target.copy()
     target[material.held_out] = (target[material.held_out] + 1) % 3
     turned = Material(
-        material.texts, Labels(material.labels.classes, target, False), material.unlabeled, material.held_out
+        material.texts,
+        Labels(material.labels.classes, target, False),
+        material.unlabeled,
+        material.held_out,
+        together=APART,
     )
     np.testing.assert_array_equal(weights(material), weights(turned))
 
@@ -110,7 +124,7 @@ def test_long_documents_are_truncated_if_time_is_short(
 ) -> None:
     """If a time budget is too short for whole long documents, they are truncated; otherwise they are not."""
     texts = [" ".join([text] * 60) for text in corpus.texts[:30]]
-    m = Material(texts, Labels.of(corpus.labels[:30]), texts * 3, np.arange(0))
+    m = Material(texts, Labels.of(corpus.labels[:30]), texts * 3, np.arange(0), together=Together.nothing(30))
     fitting = started(m, dataclasses.replace(settings, longest=2_000), language_model, minutes)
     assert fitting.store.lengths.max() > 128
     assert fitting.training.most_tokens == expected

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -75,3 +76,59 @@ def test_unknown_labels_are_refused_or_count_as_wrong(classifier: TextClassifier
     scores = classifier.evaluate(corpus.test_texts, labels, unknown=["desert"])
     assert scores["classes"]["desert"]["recall"] == 0.0
     assert scores["n"] == 60
+
+
+def test_the_newest_texts_are_held_out(make: Fit, corpus: Any) -> None:
+    """The verdict says from when on; texts without a label need no time."""
+    days = [f"{1 + i % 28}.{1 + i // 28}.2020" for i in range(len(corpus.texts))]
+    labels = [None, *corpus.labels[1:]]
+    model = make(language_model="none").fit(corpus.texts, labels, times=["", *days[1:]])
+    split = model.report_["split"]
+    assert split["by"] == "time"
+    assert split["since"] == "2020-07-26"
+    assert "the newest ones, from 2020-07-26 on" in model.report_["verdict"]
+
+
+def test_with_few_labels_folds_are_spans_of_time(make: Fit, corpus: Any) -> None:
+    """There is no held-out set; the verdict says what the settings were chosen by."""
+    model = make(language_model="none").fit(corpus.texts[:60], corpus.labels[:60], times=range(60))
+    assert "cross-validation over spans of time" in model.report_["verdict"]
+    assert model.report_["split"] == {"by": "time", "near_duplicates": 0, "leaked": 0}
+
+
+def test_a_split_is_by_groups_or_by_time(make: Fit, corpus: Any) -> None:
+    """Both cannot be had: groups last."""
+    with pytest.raises(UsageError, match="groups and times: give one of them"):
+        make().fit(corpus.texts, corpus.labels, times=range(240), groups=range(240))
+
+
+def copies(texts: list[str]) -> list[str]:
+    """Long texts, each twice: one with another end."""
+    long = [" ".join([text, *random.Random(i).sample(texts, 5)]) for i, text in enumerate(texts[:120])]
+    return [text + end for text in long for end in ("", ", etc.")]
+
+
+def test_texts_that_are_nearly_the_same_are_held_out_together(make: Fit, corpus: Any) -> None:
+    """No text of the held-out set is learnt in another version, and the report counts such texts."""
+    labels = [label for label in corpus.labels[:120] for _ in range(2)]
+    model = make(language_model="none").fit(copies(corpus.texts), labels)
+    assert model.report_["split"] == {"by": "random", "near_duplicates": 240, "leaked": 0}
+    assert model.report_["n"] % 2 == 0
+
+
+def test_near_duplicates_in_other_groups_are_counted(make: Fit, corpus: Any) -> None:
+    """Groups decide alone; the verdict says what that costs."""
+    labels = [label for label in corpus.labels[:120] for _ in range(2)]
+    model = make(language_model="none").fit(copies(corpus.texts), labels, groups=range(240))
+    leaked = model.report_["split"]["leaked"]
+    assert leaked > 30
+    assert f"{leaked} of the evaluation documents are nearly the same" in model.report_["verdict"]
+
+
+def test_near_duplicates_in_validation_texts_are_counted(make: Fit, corpus: Any) -> None:
+    """They are measured on, other than equal ones, and the verdict says so."""
+    texts = copies(corpus.texts)
+    valid = (texts[1::2], corpus.labels[:120])
+    model = make(language_model="none").fit(texts[::2], corpus.labels[:120], valid=valid)
+    assert model.report_["split"] == {"by": "given", "near_duplicates": 0, "leaked": 120}
+    assert "120 of the evaluation documents are nearly the same" in model.report_["verdict"]

@@ -19,6 +19,7 @@ from ulmus.evaluation.combination import Combination
 from ulmus.evaluation.splits import share_seen
 from ulmus.models.inference import PRECISIONS
 from ulmus.tasks.classifier import file
+from ulmus.tasks.classifier.against import against_training
 from ulmus.tasks.classifier.config import ClassifierConfig, transformer_config
 from ulmus.tasks.classifier.fitted import FittedClassifier
 from ulmus.tasks.classifier.fitting import Recipe, fit
@@ -70,6 +71,7 @@ class TextEstimator(Estimator):
         *,
         sample_weight: Any = None,
         groups: Any = None,
+        times: Any = None,
     ) -> TextEstimator:
         """Learn from labelled texts: see the subclasses."""
         raise NotImplementedError
@@ -117,8 +119,12 @@ class TextEstimator(Estimator):
         """Texts, or pairs of them, as the model was trained on. Raises UsageError: the other kind."""
         return as_documents(texts, pairs=self._fitted().pairs).texts
 
-    def _measured(self, texts: Any, labels: Targets) -> tuple[dict[str, np.ndarray], float | None]:
-        """Outputs (N, C) of all parts for labelled texts, and the estimated fraction of them that were trained on.
+    def _measured(
+        self, texts: Any, labels: Targets, train: Any
+    ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        """Outputs (N, C) of all parts for labelled texts, and what the report says about the texts themselves.
+
+        seen: the estimated fraction of them that were trained on; with the texts `train` also `train` and `warnings`.
 
         Raises UsageError, DataError: unusable texts, or another number of labels.
         """
@@ -127,7 +133,12 @@ class TextEstimator(Estimator):
             raise UsageError(f"each text needs a label: got {len(given)} texts and {len(labels)} labels.")
         if not given:
             raise DataError("expected labelled texts to evaluate on, got none.")
-        return model.probabilities(given, model.parts, self._inference()), share_seen(given, model.sketch)
+        about: dict[str, Any] = {"seen": share_seen(given, model.sketch), "warnings": []}
+        if train is not None:
+            about["train"], about["warnings"] = against_training(
+                given, self._documents(train), pairs=model.pairs
+            )
+        return model.probabilities(given, model.parts, self._inference()), about
 
     # -- files ---------------------------------------------------------------------------------------------------
 

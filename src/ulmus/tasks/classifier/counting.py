@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ulmus.corpus.numbers import Targets
+from ulmus.evaluation.splits import Together
 from ulmus.linear.count_model import CountModel, CountSettings
 from ulmus.linear.learner import CountLearner
 from ulmus.linear.selection import Choice
@@ -29,12 +30,12 @@ class Counts:
         *,
         class_weight: Any = None,
         weights: Any = None,
-        groups: Any = None,
+        together: Together | None = None,
         pairs: bool = False,
     ) -> None:
         self._weights = weights  # (N,) how much each labelled text counts; None: all the same
         settings = CountSettings(class_weight=class_weight)
-        self._learner = CountLearner(texts, unlabeled, settings=settings, groups=groups, pairs=pairs)
+        self._learner = CountLearner(texts, unlabeled, settings=settings, together=together, pairs=pairs)
 
     def choose(self, labels: Targets, documents: np.ndarray) -> Choice:
         """The settings that suit the chosen labelled `documents` (K,)."""

@@ -50,6 +50,8 @@ def fit(material: Material, recipe: Recipe, settings: RunSettings) -> FittedClas
     budget = Budget(settings.minutes)
     m, labels = material, material.labels
     settings.say(m.summary)
+    if m.near:
+        settings.say(f"{m.near:,} labelled texts are nearly the same as another; {_kept(m)}.")
     for doubt in doubts(m.texts, labels):
         settings.say(f"Warning: {doubt}")
     settings.say("Counting words.")
@@ -85,6 +87,13 @@ def fit(material: Material, recipe: Recipe, settings: RunSettings) -> FittedClas
     )
 
 
+def _kept(m: Material) -> str:
+    """What becomes of texts that are nearly the same, in words."""
+    if m.together.whole:
+        return "the groups alone decide which of them are kept on one side of a split"
+    return "these are kept on one side of every split"
+
+
 def _windows(fitting: Fitting) -> dict[str, Any]:
     """Of a transformer: how many documents are longer than a window, and how many windows they take. Says so."""
     lengths = fitting.store.lengths
@@ -112,7 +121,7 @@ def count(material: Material, recipe: Recipe) -> Counted:
         material.unlabeled,
         class_weight=weights,
         weights=material.weights,
-        groups=material.groups,
+        together=material.together,
         pairs=material.pairs,
     )
     choice = counts.choose(material.labels, material.train)

@@ -7,7 +7,7 @@ K selected ones, C classes.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -18,8 +18,10 @@ from ulmus.corpus.columns import as_groups, as_list, as_weights, missing, others
 from ulmus.corpus.labels import Labels
 from ulmus.corpus.numbers import Targets
 from ulmus.corpus.pairs import as_documents
+from ulmus.corpus.times import Times, as_times
 from ulmus.errors import DataError, UsageError
-from ulmus.evaluation.splits import held_out, repeats
+from ulmus.evaluation.near_duplicates import near_duplicates
+from ulmus.evaluation.splits import Together, held_out, repeats
 
 __all__ = ["Beside", "Material", "SoftLabels"]
 
@@ -30,6 +32,22 @@ class Beside:
 
     sample_weight: Any = None  # (N,) how much it counts
     groups: Any = None  # (N,) texts with the same value stay on one side of a split
+    times: Any = None  # (N,) the newest texts are held out
+
+    def of_labelled(
+        self, documents: np.ndarray, length: int
+    ) -> tuple[np.ndarray | None, np.ndarray | None, Times | None]:
+        """Weights, group numbers and times of the labelled `documents` (N,), of `length` given ones.
+
+        Raises UsageError, DataError: unusable values, or groups and times together.
+        """
+        if self.groups is not None and self.times is not None:
+            raise UsageError(
+                "groups and times: give one of them. A split holds out either whole groups or the newest texts."
+            )
+        weights = None if self.sample_weight is None else as_weights(self.sample_weight, length)[documents]
+        groups = None if self.groups is None else as_groups(self.groups, length)[documents]
+        return weights, groups, None if self.times is None else as_times(self.times, length, documents)
 
 
 @dataclass(frozen=True)
@@ -44,10 +62,13 @@ class Material:
     valid_labels: Targets | None = None
     weights: np.ndarray | None = None  # (N,) weight of each labelled text; None: all the same
     repeated: int = 0  # texts of `valid` left out because they are also among the labelled ones
-    groups: np.ndarray | None = (
-        None  # (N,) labelled documents with the same number stay on one side of a split
-    )
     pairs: bool = False  # each text is a pair, joined into one
+    together: Together = field(
+        kw_only=True
+    )  # which of the N stay on one side of every split, and their times
+    near: int = 0  # labelled texts that are nearly the same as another
+    leaked: int = 0  # texts to measure on that are nearly the same as one of the training set
+    since: str = ""  # the time of the oldest text of a held-out set of the newest ones
 
     @property
     def summary(self) -> str:
@@ -80,19 +101,16 @@ class Material:
     ) -> Material:
         """Check texts and labels, and choose a held-out set if no `valid` (texts, labels) is given.
 
-        `read` turns labels into targets. Raises UsageError, DataError: unusable texts, labels, weights or groups.
+        `read` turns labels into targets. Raises UsageError, DataError: unusable texts, labels, weights, groups or
+        times.
         """
         given, pairs = as_documents(texts)
         more = as_documents([] if unlabeled is None else unlabeled, "unlabeled", pairs=pairs).texts
-        weights = beside.sample_weight
-        weights = None if weights is None else as_weights(weights, len(given))
-        numbers = None if beside.groups is None else as_groups(beside.groups, len(given))
         labels, without = _known(labels, len(given))
-        if len(without):
-            more = [*(given[i] for i in without), *more]
-            given = [given[i] for i in np.setdiff1d(np.arange(len(given)), without)]
-            weights = None if weights is None else np.delete(weights, without)
-            numbers = None if numbers is None else np.delete(numbers, without)
+        labelled = np.setdiff1d(np.arange(len(given)), without)
+        weights, groups, times = beside.of_labelled(labelled, len(given))
+        more = [*(given[i] for i in without), *more]
+        given = [given[i] for i in labelled]
         known = read(labels)
         if len(given) != len(known):
             raise UsageError(f"each text needs a label: got {len(given)} texts and {len(known)} labels.")
@@ -100,25 +118,52 @@ class Material:
             raise DataError("expected at least two labelled texts, got one.")
         if not any(text.strip() for text in given):
             raise DataError("expected texts, got only empty ones. Check the text column.")
-        made = cls(
+        fresh, truth, repeated = _measuring(valid, given, known, pairs=pairs)
+        near = near_duplicates([*given, *fresh])
+        alike, near = near[len(given) :], near[: len(given)]
+        together = Together(
+            near if groups is None else groups, None if times is None else times.numbers, groups is not None
+        )
+        held = np.arange(0) if truth is not None else held_out(known.target, seed, together)[1]
+        leaked = alike < len(given) if truth is not None else np.isin(near[held], np.delete(near, held))
+        return cls(
             given,
             known,
-            others(more, given),
-            np.arange(0),
-            weights=weights,
-            groups=numbers,
-            pairs=pairs,
-        )
-        if valid is None:
-            return replace(made, held_out=held_out(known.target, seed, given, groups=numbers)[1])
-        fresh, truth, repeated = _measuring(valid, given, known, pairs=pairs)
-        return replace(
-            made,
-            unlabeled=others(more, given, fresh),
+            others(more, given, fresh),
+            held,
             valid_texts=fresh,
             valid_labels=truth,
+            weights=weights,
             repeated=repeated,
+            pairs=pairs,
+            together=together,
+            near=int((np.bincount(near)[near] > 1).sum()),
+            leaked=int(leaked.sum()),
+            since=times.oldest(held) if times is not None and len(held) else "",
         )
+
+    @property
+    def split(self) -> dict[str, Any]:
+        """The entry in the report: how the texts to measure on were chosen, and what is nearly the same in them."""
+        by = "time" if self.together.times is not None else "groups" if self.together.whole else "random"
+        by = by if self.valid_labels is None else "given"
+        since = {"since": self.since} if self.since else {}
+        return {"by": by, **since, "near_duplicates": self.near, "leaked": self.leaked}
+
+    @property
+    def remarks(self) -> list[str]:
+        """Sentences about the split, for the verdict."""
+        said = []
+        if self.since:
+            said.append(f"The held-out documents are the newest ones, from {self.since} on.")
+        elif self.together.times is not None and not len(self.measured):
+            said.append("Settings were chosen by cross-validation over spans of time.")
+        if self.leaked:
+            said.append(
+                f"{self.leaked:,} of the evaluation documents are nearly the same as one of the training set: "
+                "the scores are too good for new documents."
+            )
+        return said
 
     @property
     def everything(self) -> list[str]:
@@ -177,11 +222,15 @@ def _known(labels: Any, texts: int) -> tuple[Any, np.ndarray]:
 
 def _measuring(
     valid: Any, given: list[str], known: Targets, *, pairs: bool
-) -> tuple[list[str], Targets, int]:
+) -> tuple[list[str], Targets | None, int]:
     """The texts of `valid` that are not among the `given` ones, their labels, and the number of those left out.
+
+    Without `valid` no texts and no labels.
 
     Raises UsageError, DataError: unusable texts or labels, or none left.
     """
+    if valid is None:
+        return [], None, 0
     texts, labels = as_documents(valid[0], "valid", pairs=pairs).texts, known.like(valid[1])
     if len(texts) != len(labels):
         raise UsageError(f"valid: got {len(texts)} texts and {len(labels)} labels.")

@@ -11,7 +11,7 @@ import numpy as np
 
 from ulmus.evaluation.combination import Combination, counts_alone, fit_weight
 from ulmus.evaluation.comparison import compare
-from ulmus.evaluation.per_class import caveats
+from ulmus.evaluation.per_class import cautions, caveats, majority
 from ulmus.tasks.classifier.fitted import PARTS
 from ulmus.tasks.classifier.material import Material
 
@@ -47,10 +47,16 @@ def measure(p_lm: np.ndarray, p_counts: np.ndarray, m: Material, *, mix: bool, s
         report |= {"mixed": report["combined"], "combined": report["counts"]}
         report["verdict"] += " The model predicts with word counts alone."
     report |= caveats(report["verdict"], target, m.truth.classes, m.repeated)
+    report |= {"verdict": " ".join([report["verdict"], *m.remarks]), "split": m.split}
+    if not objective.numeric:
+        accuracy = report["combined" if mix else "lm"]["accuracy"]
+        report["majority"] = majority(target, m.truth.classes)
+        report["warnings"] = cautions(target, m.truth.classes, accuracy)
     return Measured(combination, thresholds, report | {"weight": combination.weight if mix else 1.0})
 
 
-def not_measured(combination: Combination, *, mix: bool) -> Measured:
+def not_measured(combination: Combination, m: Material, *, mix: bool) -> Measured:
     """The given mix and a report without scores, if there is no document to measure on."""
-    report = {"verdict": NOT_MEASURED, "weight": combination.weight if mix else 1.0}
+    verdict = " ".join([NOT_MEASURED, *m.remarks])
+    report = {"verdict": verdict, "weight": combination.weight if mix else 1.0, "split": m.split}
     return Measured(combination, dict.fromkeys(PARTS, 0.5), report)

@@ -88,6 +88,7 @@ class TextClassifier(TextEstimator):
         *,
         sample_weight: Any = None,
         groups: Any = None,
+        times: Any = None,
     ) -> TextClassifier:
         """Learn from labelled texts and, if given, from `unlabeled` ones.
 
@@ -98,6 +99,8 @@ class TextClassifier(TextEstimator):
         fewer than 200 labels there is no held-out set. A text whose label is missing (None, NaN) counts as unlabelled.
         `sample_weight` (N,) is the weight of each labelled text, 0 or more. `groups` (N,) are values of any kind:
         labelled texts with the same one are held out together or not at all, so that the scores are of new groups.
+        `times` (N,), instead, are dates or numbers: the newest texts are held out, and folds are spans of time. Without
+        either, texts that are nearly the same are held out together.
         The model changes only when the whole fit is done; after an interruption it is what it was before.
         Raises UsageError, DataError: unusable texts or labels. ConfigError: a setting out of range. BundleError: a
         damaged language model file.
@@ -108,7 +111,7 @@ class TextClassifier(TextEstimator):
             Labels.of,
             unlabeled=unlabeled,
             valid=valid,
-            beside=Beside(sample_weight, groups),
+            beside=Beside(sample_weight, groups, times),
         )
 
     # -- prediction and evaluation ---------------------------------------------------------------------------------
@@ -146,19 +149,25 @@ class TextClassifier(TextEstimator):
         return float(self.evaluate(texts, labels)["accuracy"])
 
     @sklearn_names
-    def evaluate(self, texts: Any, labels: Any, *, unknown: Sequence[Any] = ()) -> dict[str, Any]:
+    def evaluate(
+        self, texts: Any, labels: Any, *, unknown: Sequence[Any] = (), train: Any = None
+    ) -> dict[str, Any]:
         """accuracy, macro_f1, n (multi-label: micro_f1 too) of the prediction, and under `parts` of each part alone.
 
         `classes` has precision, recall, f1, support and predicted of each class, `confusion` the counts (C, C) by true
         and predicted class, `unmeasured` the classes without a text. `unknown` lists labels that are not classes of the
         model: texts with one of them count as wrong. `seen` estimates the fraction of the texts that were trained on.
+        `majority` has the scores of always answering the most frequent class, `warnings` what to beware of. With the
+        training texts as `train`, the entry `train` counts texts that are (nearly) the same as one of them, and says
+        how well word counts tell the two sets apart.
         Raises UsageError, DataError: unusable texts or labels.
         """
         model = self._fitted()
         names = (*model.classes, *unknown)
         known = Labels.of(labels, names, model.objective.multi_label)
-        proba, seen = self._measured(texts, known)
-        return evaluation_report(known.target, proba, model.thresholds, names) | {"seen": seen}
+        proba, about = self._measured(texts, known, train)
+        report = evaluation_report(known.target, proba, model.thresholds, names)
+        return report | about | {"warnings": [*report["warnings"], *about["warnings"]]}
 
     # -- learned state -----------------------------------------------------------------------------------------------
 

@@ -16,7 +16,7 @@ import torch
 
 from ulmus.corpus.numbers import Targets
 from ulmus.evaluation.combination import Combination, fit_weight
-from ulmus.evaluation.splits import spread_folds
+from ulmus.evaluation.splits import Together, spread_folds
 from ulmus.linear.logistic import out_of_fold
 from ulmus.linear.regression import fit_linear
 from ulmus.models.heads import MAX_DEVIATION, LinearHead
@@ -45,7 +45,7 @@ class Probe:
         *,
         seed: int,
         penalties: Sequence[float] = (PENALTY,),
-        groups: np.ndarray | None = None,
+        together: Together | None = None,
     ) -> None:
         spread = features.std(axis=0, dtype=np.float64)
         self._mean, self._scale = features.mean(axis=0), np.where(spread > 0, spread, 1)
@@ -54,7 +54,7 @@ class Probe:
         self._axes = np.linalg.qr(x.T)[0] if len(x) < x.shape[1] else None
         self.objective, self.classes = labels.objective, len(labels.classes)
         x, target = self._turned(x), labels.target
-        fold_of = spread_folds(target, folds=5, seed=seed, same=groups)
+        fold_of = spread_folds(target, folds=5, seed=seed, together=together)
 
         def cross_validated(penalty: float) -> np.ndarray:
             def learn(train: np.ndarray, held: np.ndarray) -> np.ndarray:

@@ -71,6 +71,7 @@ class TextRegressor(TextEstimator):
         *,
         sample_weight: Any = None,
         groups: Any = None,
+        times: Any = None,
     ) -> TextRegressor:
         """Learn from texts (or pairs) with numbers and, if given, from `unlabeled` ones; see `TextClassifier.fit`.
 
@@ -83,7 +84,7 @@ class TextRegressor(TextEstimator):
             partial(Numbers.of, cost=self._config().regression_loss),
             unlabeled=unlabeled,
             valid=valid,
-            beside=Beside(sample_weight, groups),
+            beside=Beside(sample_weight, groups, times),
         )
 
     @sklearn_names
@@ -104,17 +105,17 @@ class TextRegressor(TextEstimator):
         return float(self.evaluate(texts, labels)["r2"])
 
     @sklearn_names
-    def evaluate(self, texts: Any, labels: Any) -> dict[str, Any]:
+    def evaluate(self, texts: Any, labels: Any, *, train: Any = None) -> dict[str, Any]:
         """pearson, spearman, r2, mae, rmse, n of the prediction, and under `parts` of each part alone.
 
-        `seen` estimates the fraction of the texts that were trained on.
+        `seen` estimates the fraction of the texts that were trained on; `train` as in `TextClassifier.evaluate`.
         Raises UsageError, DataError: unusable texts or numbers.
         """
         model, objective = self._fitted(), self._objective()
         known = Numbers(np.zeros((0, 1)), objective).like(labels)
-        outputs, seen = self._measured(texts, known)
+        outputs, about = self._measured(texts, known, train)
         each = {name: objective.report(known.target, part) for name, part in outputs.items()}
-        return {**each[model.parts[0]], "n": len(known), "parts": each, "seen": seen}
+        return {**each[model.parts[0]], "n": len(known), "parts": each} | about
 
     def _objective(self) -> Regression:
         objective = self._fitted().objective

@@ -128,13 +128,11 @@ class Fitting:
         whole = self.store.lengths[documents].sum() <= self.tokens(SHARES.head_features)
         most = None if whole else self.training.most_tokens
         features = self.training.inference().features(self.store, documents, most_tokens=most)
-        probe = Probe(features, labels, seed=seed, penalties=penalties, groups=self.groups_of(documents))
+        probe = Probe(
+            features, labels, seed=seed, penalties=penalties, together=self.material.together.rows(documents)
+        )
         p_counts = self.counts.out_of_fold(self.material.labels, documents, self.choice, seed)
         return Probed(documents, labels, probe, p_counts, probe.mix_with(p_counts, labels.target))
-
-    def groups_of(self, documents: np.ndarray) -> np.ndarray | None:
-        """Numbers of the groups of these labelled documents (N,), if there are groups."""
-        return None if self.material.groups is None else self.material.groups[documents]
 
     # -- the steps -------------------------------------------------------------------------------------------------
 
@@ -161,7 +159,7 @@ class Fitting:
         """The mix of the two parts and the report, from documents that neither part was trained on."""
         m, mix = self.material, self.recipe.mix
         if not len(m.measured):
-            return not_measured(learnt.mix or Combination(objective=m.labels.objective), mix=mix)
+            return not_measured(learnt.mix or Combination(objective=m.labels.objective), m, mix=mix)
         p_lm = self.training.inference().probabilities(self.store, m.measured)
         return measure(p_lm, self.counts_measured(), m, mix=mix, seed=self.training.settings.seed)
 

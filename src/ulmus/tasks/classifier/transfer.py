@@ -96,8 +96,8 @@ class TransferFitting(Fitting):
         minutes = self.budget.of_left(SHARES.trial)
         trial = replace(training_set, minutes=None if minutes is None else minutes / FOLDS)
         training.settings.say("Trying fine-tuning, by cross-validation.")
-        groups = self.groups_of(probed.documents)
-        return cross_validated(training, trial, probed.labels, probed.probe, groups=groups)
+        together = self.material.together.rows(probed.documents)
+        return cross_validated(training, trial, probed.labels, probed.probe, together=together)
 
     def _probed_on(self, documents: np.ndarray) -> Probed:
         drawn = np.random.default_rng(self.training.settings.seed).permutation(documents)

@@ -16,7 +16,7 @@ import torch
 
 from ulmus.corpus.numbers import Targets
 from ulmus.evaluation.objective import Objective
-from ulmus.evaluation.splits import spread_folds
+from ulmus.evaluation.splits import Together, spread_folds
 from ulmus.linear.logistic import out_of_fold
 from ulmus.models.heads import LinearHead
 from ulmus.tasks.classifier.probe import Probe
@@ -72,12 +72,12 @@ def cross_validated(
     labels: Targets,
     probe: Probe,
     *,
-    groups: np.ndarray | None = None,
+    together: Together,
 ) -> Tuned:
     """Fine-tune copies of the network on all but one fold of the documents, each predicting that fold.
 
-    `labels` (N,) are those of the documents of the training set, in its order; documents with equal numbers in `groups`
-    (N,) stay in one fold.
+    `labels` (N,) are those of the documents of the training set, in its order; `together` says which stay in one
+    fold.
     """
     seed, target = training.settings.seed, labels.target
     settings = dataclasses.replace(training.settings, callbacks=(), folder=None)
@@ -94,7 +94,10 @@ def cross_validated(
         return proba[:, labels.objective.counts(target[train], len(labels.classes)) > 0]
 
     proba = out_of_fold(
-        target, len(labels.classes), learn, fold_of=spread_folds(target, folds=FOLDS, seed=seed, same=groups)
+        target,
+        len(labels.classes),
+        learn,
+        fold_of=spread_folds(target, folds=FOLDS, seed=seed, together=together),
     )
     return Tuned(score(labels, probe.out_of_fold), score(labels, proba), proba)
 

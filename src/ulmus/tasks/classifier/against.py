@@ -1,0 +1,45 @@
+"""Texts to be evaluated on, compared with those that a model was trained on: copies, and texts of another kind.
+
+Sees no label and changes no score. Axes: N texts, M training texts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ulmus.evaluation.near_duplicates import near_to
+from ulmus.evaluation.splits import repeats
+from ulmus.linear.told_apart import CLEARLY, told_apart
+
+__all__ = ["against_training"]
+
+
+def against_training(
+    texts: Sequence[str], train: Sequence[str], *, pairs: bool
+) -> tuple[dict[str, Any], list[str]]:
+    """Entries of a report (`texts`: M, `equal` and `near_duplicates` of N, `apart`: an AUC), and warning sentences.
+
+    Near-duplicates include equal texts. Costs seconds for 50,000 texts.
+    """
+    equal, near = int(repeats(texts, train).sum()), int(near_to(texts, train).sum())
+    apart = told_apart(train, texts, pairs=pairs)
+    report = {
+        "texts": len(train),
+        "equal": equal,
+        "near_duplicates": near,
+        "apart": None if apart is None else apart._asdict(),
+    }
+    warnings = []
+    if near:
+        of_them = f", {equal:,} of them equal to one" if equal else ""
+        warnings.append(
+            f"{near:,} of {len(texts):,} texts are nearly the same as a training text{of_them}: the scores are too "
+            "good for new texts."
+        )
+    if apart is not None and apart.low > CLEARLY:
+        warnings.append(
+            f"these texts are of another kind than the training texts: word counts tell them apart with an AUC of "
+            f"{apart.auc:.2f} (95% confidence interval {apart.low:.2f} to {apart.high:.2f}; 0.5 if they were alike)."
+        )
+    return report, warnings
