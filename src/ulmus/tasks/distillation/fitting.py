@@ -85,6 +85,8 @@ def distil(
         "passages_read": sum(row["seen"] for row in last_rows(history)),
         **circumstances(history, device=resolve_device(settings.device)),
     }
+    if before := start.card.get("distilled"):
+        made["distilled_before"] = before
     done = dataclasses.replace(
         start, network=network.model.to("cpu").eval(), card=start.card | {"distilled": made}, history=history
     )
