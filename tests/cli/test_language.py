@@ -263,8 +263,8 @@ def test_a_language_model_is_distilled_from_a_folder(
     )
     assert done.exit_code == 0, done.stderr
     report = json.loads(done.stdout)
-    assert -1 <= report["similarity"] <= 1
-    assert report["passages"] > 0
+    assert -1 <= report["distilled"]["similarity"] <= 1
+    assert report["distilled"]["passages"] > 0
     assert folder.name in run("info", out).stdout
     (tmp_path / "empty").mkdir()
     wrong = run(*command, "--teacher", tmp_path / "empty")

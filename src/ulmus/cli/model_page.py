@@ -122,7 +122,8 @@ def _language_model(manifest: Mapping[str, Any]) -> Rows:
     scores = [f"{_number(metrics[key])} {name}" for key, name in names.items() if key in metrics]
     samples, distilled = card.get("samples"), _table(card.get("distilled"))
     passages = f"{_number(distilled.get('passages_read'))} passages"
-    similarity = f"mean cosine {_number(metrics['similarity'])}" if "similarity" in metrics else ""
+    learnt = _table(metrics.get("distilled"))
+    similarity = f"mean cosine {_number(learnt['similarity'])}" if "similarity" in learnt else ""
     return [
         ("language", str(card.get("language", ""))),
         ("corpus", str(card.get("corpus", ""))),
