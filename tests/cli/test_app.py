@@ -80,8 +80,8 @@ def test_help_of_a_command_is_ascii_and_documents_every_option(name: str) -> Non
         (["train"], "Missing argument 'DATA'"),
         (["train", "a.csv"], "--out"),
         (
-            ["train", "a.csv", "--out", "m.ulmus", "--tekst", "x"],
-            "No such option: --tekst. Did you mean '--text'?",
+            ["train", "a.csv", "--out", "m.ulmus", "--txt", "x"],
+            "No such option: --txt. Did you mean '--text'?",
         ),
         (["train", "a.csv", "--out", "m.ulmus", "--model", "x"], "Did you mean '--language-model'?"),
         (

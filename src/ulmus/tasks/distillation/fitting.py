@@ -81,16 +81,11 @@ def distil(
         ),
     )
     history = trainer.run().rows
-    made = {
-        **(about or {}),
-        "teacher": teacher.name,
-        "passages_read": sum(row["seen"] for row in last_rows(history)),
-        **circumstances(history, device=resolve_device(settings.device)),
-    }
-    if before := start.card.get("distilled"):
-        made["distilled_before"] = before
     done = dataclasses.replace(
-        start, network=network.model.to("cpu").eval(), card=start.card | {"distilled": made}, history=history
+        start,
+        network=network.model.to("cpu").eval(),
+        card=start.card | {"distilled": _described(start, teacher, history, about or {}, settings)},
+        history=history,
     )
     scores: dict[str, Any] = {"passages": len(train.store)}
     if held is not None:
@@ -99,6 +94,24 @@ def distil(
     # what was measured on the texts of the pretraining is no longer true
     kept = {key: value for key, value in start.metrics.items() if key not in MEASURED}
     return dataclasses.replace(done, metrics=kept | {"distilled": scores})
+
+
+def _described(
+    start: FittedLanguageModel,
+    teacher: Teacher,
+    history: list[dict[str, Any]],
+    about: Mapping[str, Any],
+    settings: RunSettings,
+) -> dict[str, Any]:
+    """The card's entry on this distillation, and on one before it."""
+    before = start.card.get("distilled")
+    return {
+        **about,
+        "teacher": teacher.name,
+        "passages_read": sum(row["seen"] for row in last_rows(history)),
+        **circumstances(history, device=resolve_device(settings.device)),
+        **({"distilled_before": before} if before else {}),
+    }
 
 
 def stage(config: DistillationConfig, *, minutes: float | None = None) -> Stage:
