@@ -18,7 +18,6 @@ from ulmus import config as toml
 from ulmus.data.label_batches import LabelBatches
 from ulmus.errors import DataError
 from ulmus.evaluation.splits import held_out_for_perplexity
-from ulmus.tasks.budget import Budget
 from ulmus.tasks.checkpoints import checkpoint
 from ulmus.tasks.distillation.config import DistillationConfig
 from ulmus.tasks.distillation.network import DistillationNetwork
@@ -48,13 +47,15 @@ def distil(
     config: DistillationConfig | None = None,
     about: Mapping[str, Any] | None = None,
 ) -> FittedLanguageModel:
-    """Train `start`, which is not modified, to predict the teacher's vectors; the budget includes computing them.
+    """Train `start`, which is not modified, to predict the teacher's vectors.
+
+    A time budget is that of the training: the vectors of all passages are computed before it begins.
 
     Measured on up to 500 held-out passages, under "distilled": the mean cosine with the teacher's vectors, and the
     perplexity before and after, which is higher than that of whole documents. `about` is the user's description of the
     texts, for the card. Raises DataError: no texts, or only empty ones.
     """
-    budget, c = Budget(settings.minutes), config or DistillationConfig()
+    c = config or DistillationConfig()
     cut = Passages(texts.texts, shortest=c.shortest, longest=c.longest, seed=settings.seed)
     passages = RunTexts(cut, texts.folder, name="passages-ids", verbose=settings.verbose)
     train, held, held_texts = _batches(start, teacher, passages, c, settings.seed)
@@ -67,7 +68,7 @@ def distil(
     )
     trainer = Trainer(
         network,
-        [stage(c, minutes=budget.left() if settings.minutes else None)],
+        [stage(c, minutes=settings.minutes)],
         train=train,
         valid=held,
         config=settings.loop(clip=c.clip),

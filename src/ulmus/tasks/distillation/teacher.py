@@ -24,6 +24,7 @@ from ulmus.tasks.pretrained import open_checkpoint
 from ulmus.text.parallel import batches
 from ulmus.text.pretrained import PretrainedTokenizer
 from ulmus.train.device import autocast, resolve_device, resolve_precision
+from ulmus.train.processes import processes
 
 __all__ = ["Teacher", "open_teacher"]
 
@@ -61,7 +62,8 @@ class Teacher:
             return np.array(rows, ROW).reshape(-1, self.width)
         path = texts.folder / f"vectors-{self.key(texts)[:16]}.f16"
         try:
-            self._write(path, texts, what)
+            with processes().first_before_others():  # the others find it written
+                self._write(path, texts, what)
             return np.memmap(path, ROW, "r").reshape(-1, self.width)
         except OSError as error:
             raise storage_error(path, error) from error
