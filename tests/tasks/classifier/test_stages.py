@@ -53,14 +53,16 @@ def training(make_classifier_network: Make, settings: ClassifierConfig) -> Train
 
 def test_unfreezing_is_gradual_from_the_top() -> None:
     """Head, head and top layer, all layers; each lower group at 1/2.6 of the rate (Howard & Ruder 2018, 3.3)."""
-    stages = label_stages(ClassifierConfig(), 1_000, taught=False)
+    config = ClassifierConfig(head_epochs=1, top_epochs=1, all_epochs=8, factor=2.6)
+    stages = label_stages(config, 1_000, taught=False)
     assert [(s.name, s.unfreeze, s.epochs) for s in stages] == [
         ("head", 1, 1),
         ("head and top layer", 2, 1),
         ("all layers", None, 8),
     ]
     assert {s.factor for s in stages} == {2.6}
-    assert {s.schedule.name for s in stages} == {"one_cycle"}
+    assert {s.schedule.name for s in stages} == {"slanted_triangular"}
+    assert [s.name for s in label_stages(ClassifierConfig(), 1_000, taught=False)] == ["all layers"]
 
 
 def test_after_teaching_there_are_fewer_epochs_at_lower_rates() -> None:
@@ -80,7 +82,7 @@ def test_minutes_are_distributed_over_the_stages() -> None:
 
 def test_few_labels_train_for_more_epochs() -> None:
     """Unless the config sets the number of epochs."""
-    epochs = [ClassifierConfig().epochs_for(n) for n in (10, 800, 3_000, 10_000, 100_000)]
+    epochs = [ClassifierConfig().epochs_for(n) for n in (10, 500, 3_000, 10_000, 100_000)]
     assert epochs == sorted(epochs, reverse=True)
     assert {replace(ClassifierConfig(), all_epochs=7).epochs_for(n) for n in (10, 10_000)} == {7}
 

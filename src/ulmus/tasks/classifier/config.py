@@ -26,29 +26,30 @@ class ClassifierConfig:
             input=0.4, hidden=0.3, output=0.4, embedding=0.05, weight=0.5, mult=0.4
         )
     )
-    head_hidden: int = 50  # 0: a linear head, which begins as a regression on frozen features
+    head_hidden: int = 0  # 0: a linear head; its regression on frozen features decides whether to fine-tune
     head_dropouts: tuple[float, float] = (0.4, 0.1)  # before the first and the last linear layer
     max_len: int = 256  # gradients reach the last so many tokens of a document
     longest: int = 2_000  # tokens of a document used in training, from its head and its tail
     batch_size: int = 64  # documents; fewer if there are few labels
     epoch_steps: int = (
-        20  # steps that an epoch has at least, unless batches would have fewer than 8 documents
+        64  # steps that an epoch has at least, unless batches would have fewer than 8 documents
     )
     token_budget: int = 24_000  # ids in a batch, padding included
-    factor: float = 2.6  # each lower layer group trains at 1/factor of the rate above it
+    factor: float = 1.1  # each lower layer group trains at 1/factor of the rate above it
     frozen_groups: int = 0  # lowest layer groups that never train: 1 is the embeddings
     weight_decay: float = 0.01
     clip: float = 1.0
-    schedule: str = "one_cycle"  # of the learning rate, on true labels and in teaching
-    # stages on true labels: head alone, then with the top layer, then all layers
+    schedule: str = "slanted_triangular"  # of the learning rate, on true labels and in teaching
+    # stages on true labels: head alone, then with the top layer, then all layers. An encoder that knows what texts mean
+    # needs no gradual unfreezing: with 100 labelled questions all layers at once gained seven points
     head_peak: float = 1e-2
     top_peak: float = 5e-3
-    all_peak: float = 5e-3
-    head_epochs: int = 1
-    top_epochs: int = 1
-    all_epochs: int | None = None  # None: 3 for 10,000 labels or more, up to `most_epochs` for few
-    most_epochs: int = 12
-    steps: int | None = None  # with it, as many epochs, at least 2, as make about so many steps
+    all_peak: float = 2e-3
+    head_epochs: int = 0
+    top_epochs: int = 0
+    all_epochs: int | None = None  # None: as many as `steps` and `most_epochs` say
+    most_epochs: int = 25
+    steps: int = 300  # as many epochs, at least 2, as make about so many steps
     # teaching
     start_epochs: int = 20  # of the head alone, on precomputed features
     teach_texts: int = 20_000  # unlabelled documents with soft labels, repeated if there are fewer
@@ -104,28 +105,16 @@ class ClassifierConfig:
         """Epochs of the last stage on true labels, for so many labelled documents."""
         if self.all_epochs is not None:
             return self.all_epochs
-        if self.steps is not None:
-            return min(max(2, round(self.steps * self.batch_for(labels) / max(labels, 1))), self.most_epochs)
-        few = 3 if labels >= 10_000 else 5 if labels >= 3_000 else 8 if labels >= 800 else self.most_epochs
-        return min(few, self.most_epochs)
+        return min(max(2, round(self.steps * self.batch_for(labels) / max(labels, 1))), self.most_epochs)
 
 
 def transformer_config() -> ClassifierConfig:
-    """The defaults for a pretrained transformer: rates a hundred times lower, all layers at once, a linear head."""
+    """The defaults for a pretrained transformer: rates twenty times lower, documents of one window, no word vectors."""
     return ClassifierConfig(
-        head_hidden=0,
-        head_dropouts=(0.0, 0.1),
         longest=253,  # one window of 256 places
-        epoch_steps=64,
         token_budget=4_096,
-        factor=1.1,
         frozen_groups=1,  # half of the weights of a small transformer, most of the time of a step on short texts
-        schedule="slanted_triangular",
-        head_epochs=0,
-        top_epochs=0,
         all_peak=1e-4,
-        most_epochs=25,
-        steps=300,
         teach_peak=5e-5,
         give_back=1.0,
     )

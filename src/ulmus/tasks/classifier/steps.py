@@ -17,7 +17,7 @@ import numpy as np
 from ulmus.corpus.numbers import Targets
 from ulmus.data.label_batches import LabelBatches
 from ulmus.data.store import IdStore
-from ulmus.evaluation.combination import Combination
+from ulmus.evaluation.combination import Combination, fit_weight
 from ulmus.linear.count_model import CountModel
 from ulmus.linear.selection import Choice
 from ulmus.tasks.budget import MIN_MINUTES, SHARES, TRAINING_COST, Budget
@@ -25,7 +25,7 @@ from ulmus.tasks.classifier.config import ClassifierConfig
 from ulmus.tasks.classifier.counting import Counts
 from ulmus.tasks.classifier.material import Material, SoftLabels
 from ulmus.tasks.classifier.measuring import Measured, measure, not_measured
-from ulmus.tasks.classifier.probe import PENALTY, Probe
+from ulmus.tasks.classifier.probe import PENALTY, PRIOR, Probe
 from ulmus.tasks.classifier.teaching import most_confident, start_head, teach
 from ulmus.tasks.classifier.training import Training, TrainingSet, padded
 from ulmus.tasks.classifier.unfreezing import train_on_labels
@@ -33,6 +33,7 @@ from ulmus.train.device import resolve_device
 
 __all__ = ["Counted", "Fitting", "Learnt", "Probed", "Recipe"]
 
+STUDENT = 0.25  # relative weight of a student beside its teacher without any evidence
 MAX_PROBE_LABELS = 1_000  # with more, the probe adds little to the word counts and takes long
 LENGTHS = (128, 256, 512, 1_024)  # tokens that documents may be truncated to when time is short
 
@@ -144,16 +145,18 @@ class Fitting:
             most = round(c.teach_texts * c.teach_first)
             soft = self._start_head(self._soft_labels(self.teacher, most, self.training.settings.seed))
         labels, again = self.minutes_left(taught=taught)
+        mix = self.probed.mix if self.probed is not None else None
         if soft is not None:
             minutes = self.budget.of_left(SHARES.teaching)
             epochs = c.teach_epochs_for(len(soft.documents), first=True)
-            teach(self.training, self._soft_label_set("teaching", soft, m.train, minutes), epochs=epochs)
+            # without a held-out set the labelled documents show how good the student is, before it learns from them
+            shown = m.train if len(m.measured) else m.train[:0]
+            teach(self.training, self._soft_label_set("teaching", soft, shown, minutes), epochs=epochs)
+            mix = None if len(m.measured) else self._student_mix()
         helped = train_on_labels(
             self.training, self.label_set("labels", m.train, labels), self._held_out(), taught=taught
         )
-        # a student and its teacher are mixed half and half
-        prior = self.probed.mix if self.probed is not None and not taught else None
-        return Learnt(taught, helped, labels, again, prior)
+        return Learnt(taught, helped, labels, again, mix)
 
     def measure(self, learnt: Learnt) -> Measured:
         """The mix of the two parts and the report, from documents that neither part was trained on."""
@@ -217,6 +220,17 @@ class Fitting:
             epochs=c.teach_epochs_for(len(soft.documents), first=False),
             rate=c.give_back_taught,
         )
+
+    def _student_mix(self) -> Combination:
+        """The mix of a student with its teacher, if there is no held-out set, from the documents with true labels.
+
+        The student has not been trained on these yet. Its teacher has: so the prior is the teacher's.
+        """
+        probed = self.probed_on(self.material.train) if self.probed is None else self.probed
+        p_lm = self.training.inference().probabilities(
+            self.store, probed.documents, most_tokens=self.training.most_tokens
+        )
+        return fit_weight(p_lm, probed.p_counts, probed.labels.target, prior=STUDENT, prior_strength=PRIOR)
 
     def _soft_labels(self, teacher: CountModel, most: int, seed: int) -> SoftLabels:
         """Up to `most` unlabelled documents of which the teacher is most confident, with its probabilities."""

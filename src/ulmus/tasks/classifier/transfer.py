@@ -29,6 +29,8 @@ from ulmus.tasks.classifier.tuning import (
 
 __all__ = ["TransferFitting"]
 
+HOPELESS = 0.05  # by so much are word counts better than frozen features where fine-tuning cannot make up for it
+
 
 @dataclass(frozen=True)
 class TransferFitting(Fitting):
@@ -41,6 +43,10 @@ class TransferFitting(Fitting):
     def learn(self) -> Learnt:
         """Fine-tune, leave the encoder as it is, or teach, whichever is best for documents not learnt from."""
         m, say, teaches = self.material, self.training.settings.say, self.recipe.teach
+        own = score(self._probed.labels, self._probed.probe.out_of_fold)
+        if teaches and score(self._probed.labels, self._probed.p_counts) > own + HOPELESS:
+            say("Word counts teach: they are much better than frozen features.")
+            return super().learn()
         share = SHARES.labels_before_teaching if teaches else SHARES.tuning
         training_set = self.label_set("labels", m.train, self.budget.of_left(share))
         if len(m.measured):
@@ -51,7 +57,6 @@ class TransferFitting(Fitting):
         else:
             tuned = self._cross_validated(training_set)
             counts = score(self._probed.labels, self._probed.p_counts)
-        own = score(self._probed.labels, self._probed.probe.out_of_fold)
         if tuned is not None:
             own = max(tuned.frozen, tuned.tuned)
             say(tuned.verdict(m.labels.objective))
