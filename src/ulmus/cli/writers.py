@@ -23,6 +23,11 @@ def escaped(cell: str) -> str:
     return f"'{cell}" if _FORMULA.match(cell) and not _NUMBER.fullmatch(cell) else cell
 
 
+def unescaped(cell: str) -> str:
+    """The cell that `escaped` was given."""
+    return cell[1:] if cell[:1] == "'" and escaped(cell[1:]) == cell else cell
+
+
 class Writer(Protocol):
     """The interface of the three formats."""
 

@@ -1,0 +1,148 @@
+"""Which texts to label next: those that word counts are undecided about, and that differ from each other.
+
+How: with labels, the texts that a word-count classifier is most undecided about (ten times as many as are wanted) are
+clustered by k-means on their LSA rows, each weighing as much as it is doubtful, and the text nearest to the centre of
+each cluster is suggested (Zhdanov 2019). Doubt alone picks many texts of one kind. Without labels, or if they are
+numbers, all texts are clustered, and the suggestions are typical of the clusters (k-means as a cold start: Hacohen et
+al. 2022). No suggestion is nearly the same as another one or as a labelled text.
+Costs: counting all texts, up to a minute and a half for 70,000 film reviews; seconds for the rest. Loads no torch.
+Axes: M texts without a label, C classes, K topics.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ulmus.config import check_seed
+from ulmus.corpus.labels import Labels
+from ulmus.corpus.pairs import as_documents
+from ulmus.errors import DataError, UsageError
+from ulmus.evaluation.near_duplicates import near_duplicates
+from ulmus.linear.features import CountFeatures
+from ulmus.linear.learner import CountLearner
+from ulmus.linear.self_training import topics
+
+__all__ = ["Suggestion", "suggest"]
+
+Documents = NDArray[np.int64]
+Floats = NDArray[np.float64]
+LOOKED_AT = 10  # doubtful texts that are clustered, for each suggestion
+
+
+class Suggestion(NamedTuple):
+    """A text that is worth a label."""
+
+    document: int  # its number among the texts without a label
+    score: float  # 0..1: how undecided the model is; without labels the share of the texts that are like it
+    reason: str  # the same in words
+
+
+class _Ranked(NamedTuple):
+    """Texts that may be suggested, the most rewarding first."""
+
+    documents: Documents  # (M,)
+    weight: Floats  # (M,) how much each counts in a cluster
+    topics: Floats  # (M, K)
+
+
+def suggest(
+    unlabeled: Any, k: int, labelled: Any = None, *, numbers: bool = False, seed: int = 0
+) -> list[Suggestion]:
+    """The `k` texts whose labels are worth most, the best first; fewer if there are not so many different ones.
+
+    unlabeled: texts, or pairs of them, as for `TextClassifier.fit`. labelled: (texts, labels), or None if there are
+    none yet. `numbers`: the labels are numbers, which say nothing of what a model is undecided about.
+    Raises UsageError, DataError: unusable texts or labels, no text left, or a `k` below 1.
+    """
+    check_seed(seed)
+    if k < 1:
+        raise UsageError(f"k: expected a number of at least 1, got {k}.")
+    known_texts, labels = ([], None) if labelled is None else labelled
+    known = as_documents(known_texts, "labelled texts")
+    given = as_documents(unlabeled, "unlabeled", pairs=known.pairs if known.texts else None)
+    fresh = _different(given.texts, known.texts)
+    texts = [given.texts[i] for i in fresh]
+    if not texts:
+        raise DataError("expected texts without a label, got none that differs from the labelled ones.")
+    if labels is None or numbers:
+        found = _typical(texts, k, seed)
+    else:
+        found = _doubtful(texts, k, known.texts, Labels.of(labels), pairs=given.pairs, seed=seed)
+    return [one._replace(document=int(fresh[one.document])) for one in found]
+
+
+def _different(texts: Sequence[str], known: Sequence[str]) -> Documents:
+    """Numbers of the texts (M,) with something in them that are not nearly the same as a known one or one before."""
+    numbers = near_duplicates([*known, *texts])[len(known) :] - len(known)
+    return np.array([i for i, text in enumerate(texts) if numbers[i] == i and text.strip()], np.int64)
+
+
+def _typical(texts: Sequence[str], k: int, seed: int) -> list[Suggestion]:
+    """Texts nearest to the centres of clusters; those of large clusters first."""
+    everything = _Ranked(np.arange(len(texts)), np.ones(len(texts)), _topics(texts))
+    chosen, sizes = _central(everything, k, seed)
+    order = np.argsort(-sizes, kind="stable")
+    return [
+        Suggestion(int(i), n / len(texts), f"typical of {n:,} texts")
+        for i, n in zip(chosen[order].tolist(), sizes[order].tolist(), strict=True)
+    ]
+
+
+def _doubtful(
+    texts: Sequence[str], k: int, known: Sequence[str], labels: Labels, *, pairs: bool, seed: int
+) -> list[Suggestion]:
+    """Texts that a classifier of the labelled ones is undecided about, one of each cluster; the most doubtful first."""
+    if len(known) != len(labels):
+        raise UsageError(f"each text needs a label: got {len(known)} texts and {len(labels)} labels.")
+    learner, classes = CountLearner(known, texts, pairs=pairs), len(labels.classes)
+    choice = learner.choose(labels.target, classes=classes)
+    model = learner.fit(labels.target, choice, classes=classes)
+    proba = learner.proba_of_more(model)
+    doubt = labels.objective.doubt(proba)
+    most = np.argsort(-doubt, kind="stable")[: LOOKED_AT * k]
+    z = _topics([texts[i] for i in most]) if pairs else topics(learner.lsa_of_more(choice, most))
+    chosen, _ = _central(_Ranked(most, np.maximum(doubt[most], 1e-6), z), k, seed)
+    chosen = chosen[np.argsort(-doubt[chosen], kind="stable")]
+    return [Suggestion(int(i), float(doubt[i]), _undecided(proba[i], labels)) for i in chosen]
+
+
+def _topics(texts: Sequence[str]) -> Floats:
+    """LSA rows (M, K) of length 1 (or 0), of these texts alone; a pair counts as one text."""
+    features = CountFeatures()
+    raw = features.index(texts)
+    return topics(features.views(raw, more_texts=True)[0].prepared(raw).lsa)
+
+
+def _central(ranked: _Ranked, k: int, seed: int) -> tuple[Documents, NDArray[np.int64]]:
+    """The text nearest to the centre of each of k clusters, and the sizes of the clusters, both (at most k,).
+
+    Texts without any topic are in no cluster. If there are fewer clusters, the first texts of the ranking are added.
+    """
+    there = np.flatnonzero(ranked.topics.any(axis=1))
+    best, sizes = np.zeros(0, np.int64), np.zeros(0, np.int64)
+    kinds = min(k, len(np.unique(ranked.topics[there], axis=0)))
+    if kinds:
+        from sklearn.cluster import KMeans
+
+        z = ranked.topics[there]
+        clusters = KMeans(kinds, n_init=1, random_state=seed).fit(z, sample_weight=ranked.weight[there])
+        distance = ((z - clusters.cluster_centers_[clusters.labels_]) ** 2).sum(axis=1)
+        order = np.lexsort([distance, clusters.labels_])
+        _, first, sizes = np.unique(clusters.labels_[order], return_index=True, return_counts=True)
+        best = there[order[first]]
+    rest = np.delete(np.arange(len(ranked.documents)), best)[: k - len(best)]
+    both = np.concatenate([best, rest])
+    return ranked.documents[both], np.concatenate([sizes, np.ones(len(rest), np.int64)])
+
+
+def _undecided(proba: Floats, labels: Labels) -> str:
+    """What the probabilities (C,) of a text are undecided about."""
+    if labels.multi_label:
+        k = int(np.abs(proba - 0.5).argmin())
+        return f"{labels.classes[k]} or not: {proba[k]:.2f}"
+    first, second = np.argsort(-proba, kind="stable")[:2]
+    return f"{labels.classes[first]} or {labels.classes[second]}: {proba[first]:.2f}, {proba[second]:.2f}"
