@@ -1,10 +1,10 @@
 """Which texts to label next: those that word counts are undecided about, and that differ from each other.
 
-How: with labels, the texts that a word-count classifier is most undecided about (ten times as many as are wanted) are
-clustered by k-means on their LSA rows, each weighing as much as it is doubtful, and the text nearest to the centre of
-each cluster is suggested (Zhdanov 2019). Doubt alone picks many texts of one kind. Without labels, or if they are
-numbers, all texts are clustered, and the suggestions are typical of the clusters (k-means as a cold start: Hacohen et
-al. 2022). No suggestion is nearly the same as another one or as a labelled text.
+How: all texts are clustered by k-means on their LSA rows, one cluster for each suggestion, and the text nearest to the
+centre of each is suggested. With labels each text weighs as much as a word-count classifier is undecided about it
+(Zhdanov 2019, without choosing the most doubtful texts beforehand); doubt alone picks odd texts, many of one kind, and
+was no better than chance. Without labels, or if they are numbers, all weigh the same, and the suggestions are typical of
+the clusters (Hacohen et al. 2022). No suggestion is nearly the same as another one or as a labelled text.
 Costs: counting all texts, up to a minute and a half for 70,000 film reviews; seconds for the rest. Loads no torch.
 Axes: M texts without a label, C classes, K topics.
 """
@@ -30,7 +30,7 @@ __all__ = ["Suggestion", "suggest"]
 
 Documents = NDArray[np.int64]
 Floats = NDArray[np.float64]
-LOOKED_AT = 10  # doubtful texts that are clustered, for each suggestion
+STEPS = 30  # of k-means, at most
 
 
 class Suggestion(NamedTuple):
@@ -39,14 +39,6 @@ class Suggestion(NamedTuple):
     document: int  # its number among the texts without a label
     score: float  # 0..1: how undecided the model is; without labels the share of the texts that are like it
     reason: str  # the same in words
-
-
-class _Ranked(NamedTuple):
-    """Texts that may be suggested, the most rewarding first."""
-
-    documents: Documents  # (M,)
-    weight: Floats  # (M,) how much each counts in a cluster
-    topics: Floats  # (M, K)
 
 
 def suggest(
@@ -83,8 +75,7 @@ def _different(texts: Sequence[str], known: Sequence[str]) -> Documents:
 
 def _typical(texts: Sequence[str], k: int, seed: int) -> list[Suggestion]:
     """Texts nearest to the centres of clusters; those of large clusters first."""
-    everything = _Ranked(np.arange(len(texts)), np.ones(len(texts)), _topics(texts))
-    chosen, sizes = _central(everything, k, seed)
+    chosen, sizes = _central(_topics(texts), np.ones(len(texts)), k, seed)
     order = np.argsort(-sizes, kind="stable")
     return [
         Suggestion(int(i), n / len(texts), f"typical of {n:,} texts")
@@ -103,9 +94,8 @@ def _doubtful(
     model = learner.fit(labels.target, choice, classes=classes)
     proba = learner.proba_of_more(model)
     doubt = labels.objective.doubt(proba)
-    most = np.argsort(-doubt, kind="stable")[: LOOKED_AT * k]
-    z = _topics([texts[i] for i in most]) if pairs else topics(learner.lsa_of_more(choice, most))
-    chosen, _ = _central(_Ranked(most, np.maximum(doubt[most], 1e-6), z), k, seed)
+    z = _topics(texts) if pairs else topics(learner.lsa_of_more(choice))
+    chosen, _ = _central(z, np.maximum(doubt, 1e-6), k, seed)
     chosen = chosen[np.argsort(-doubt[chosen], kind="stable")]
     return [Suggestion(int(i), float(doubt[i]), _undecided(proba[i], labels)) for i in chosen]
 
@@ -117,26 +107,27 @@ def _topics(texts: Sequence[str]) -> Floats:
     return topics(features.views(raw, more_texts=True)[0].prepared(raw).lsa)
 
 
-def _central(ranked: _Ranked, k: int, seed: int) -> tuple[Documents, NDArray[np.int64]]:
+def _central(z: Floats, weight: Floats, k: int, seed: int) -> tuple[Documents, NDArray[np.int64]]:
     """The text nearest to the centre of each of k clusters, and the sizes of the clusters, both (at most k,).
 
-    Texts without any topic are in no cluster. If there are fewer clusters, the first texts of the ranking are added.
+    `z` (M, K) are topics, `weight` (M,) says how much each text counts. Texts without any topic are in no cluster. If
+    there are fewer clusters, the texts that weigh most are added.
     """
-    there = np.flatnonzero(ranked.topics.any(axis=1))
+    there = np.flatnonzero(z.any(axis=1))
     best, sizes = np.zeros(0, np.int64), np.zeros(0, np.int64)
-    kinds = min(k, len(np.unique(ranked.topics[there], axis=0)))
+    kinds = min(k, len(np.unique(z[there], axis=0)))
     if kinds:
         from sklearn.cluster import KMeans
 
-        z = ranked.topics[there]
-        clusters = KMeans(kinds, n_init=1, random_state=seed).fit(z, sample_weight=ranked.weight[there])
-        distance = ((z - clusters.cluster_centers_[clusters.labels_]) ** 2).sum(axis=1)
+        clusters = KMeans(kinds, n_init=1, max_iter=STEPS, random_state=seed)
+        clusters.fit(z[there], sample_weight=weight[there])
+        distance = ((z[there] - clusters.cluster_centers_[clusters.labels_]) ** 2).sum(axis=1)
         order = np.lexsort([distance, clusters.labels_])
         _, first, sizes = np.unique(clusters.labels_[order], return_index=True, return_counts=True)
         best = there[order[first]]
-    rest = np.delete(np.arange(len(ranked.documents)), best)[: k - len(best)]
-    both = np.concatenate([best, rest])
-    return ranked.documents[both], np.concatenate([sizes, np.ones(len(rest), np.int64)])
+    left = np.setdiff1d(np.arange(len(z)), best)
+    rest = left[np.argsort(-weight[left], kind="stable")[: k - len(best)]]
+    return np.concatenate([best, rest]), np.concatenate([sizes, np.ones(len(rest), np.int64)])
 
 
 def _undecided(proba: Floats, labels: Labels) -> str:
