@@ -70,13 +70,13 @@ def test_suggestions_are_no_near_duplicates(with_labels: bool) -> None:
 
 
 def test_several_labels_numbers_and_pairs_are_suggested_for() -> None:
-    """Multi-label texts have a label that is in doubt; numbers say nothing of doubt; pairs are compared as pairs."""
+    """Several labels have one in doubt; numbers, or one class, say nothing of doubt; pairs are texts like others."""
     texts, labels = posts(60)
     several = [[label] if i % 3 else [label, "third"] for i, label in enumerate(labels)]
     found = suggest(texts[30:], 5, (texts[:30], several[:30]))
     assert "or not: 0." in found[0].reason
-    found = suggest(texts[30:], 5, (texts[:30], list(range(30))), numbers=True)
-    assert found[0].reason.startswith("typical")
+    for labelled, numbers in [((texts[:30], list(range(30))), True), ((texts[:30], ["same"] * 30), False)]:
+        assert suggest(texts[30:], 5, labelled, numbers=numbers)[0].reason.startswith("typical")
     pairs = list(zip(texts, texts[1:] + texts[:1], strict=True))
     assert len(suggest(pairs[30:], 5, (pairs[:30], labels[:30]))) == 5
 

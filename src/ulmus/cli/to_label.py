@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from ulmus.cli import guard, inputs
-from ulmus.cli.writers import escaped, unescaped
+from ulmus.cli.writers import csv_rows, escaped, unescaped
 
 if TYPE_CHECKING:
     from ulmus.corpus.source import Source
@@ -46,7 +46,7 @@ class Names:
     group: str | None = None
 
     @classmethod
-    def of(cls, data: Source, *, group: str | None) -> Names:
+    def of(cls, data: Source, *, group: str | None = None) -> Names:
         """The columns that a source is read from, a guessed text column included."""
         from ulmus.corpus.source import resolved
 
@@ -56,9 +56,14 @@ class Names:
         return cls(used.columns, used.text_b, used.label_columns, group)
 
     @property
+    def own(self) -> tuple[str, ...]:
+        """The text columns of the data; none if it is no table."""
+        return (*self.text, *self.text_b)
+
+    @property
     def columns(self) -> tuple[str, ...]:
         """The names of the text columns in a file of texts to label."""
-        return tuple(map(_named, (*self.text, *self.text_b))) or ("text",)
+        return tuple(map(_named, self.own)) or ("text",)
 
     @property
     def label(self) -> str:
@@ -96,11 +101,11 @@ def read_all(data: Source, more: Sequence[Source], filled: Sequence[Source], nam
 
     A row without a label counts as unlabelled; in a file of texts to label so does one that has none of several labels.
     """
-    given, of_data = Given(), (*names.text, *names.text_b)
+    given = Given()
     groups = (names.group,) if names.group is not None else ()
-    _read(given, data, of_data, groups)
+    _read(given, data, names.own, groups)
     for source in more:
-        _read(given, replace(source, label=None), of_data if _is_table(source) else ())
+        _read(given, source, Names.of(source).own)
     before = set(given.unlabeled)
     for source in filled:
         found = Given()
@@ -117,11 +122,11 @@ def read_all(data: Source, more: Sequence[Source], filled: Sequence[Source], nam
 
 def write(file: TextIO, names: Names, rows: Sequence[tuple[tuple[str, ...], Suggestion]]) -> None:
     """The cells of the suggested texts, with an empty label, as csv."""
-    table = csv.writer(file, lineterminator="\n")
+    table = csv_rows(file)
     table.writerow(map(escaped, names.header()))
     for cells, suggestion in rows:
-        labels = [""] * len(names.label_columns)
-        table.writerow([*map(escaped, cells), *labels, escaped(suggestion.reason), f"{suggestion.score:.4f}"])
+        empty = [""] * (len(names.columns) - len(cells) + len(names.label_columns))
+        table.writerow([*map(escaped, cells), *empty, escaped(suggestion.reason), f"{suggestion.score:.4f}"])
 
 
 def _read(
@@ -167,12 +172,6 @@ def _text(cells: Sequence[str], source: Source) -> str:
 def _named(column: str) -> str:
     """The name of a column; numbers, which files without a header have, are no names."""
     return f"column {column}" if column.isdecimal() else column
-
-
-def _is_table(source: Source) -> bool:
-    from ulmus.corpus.source import resolved
-
-    return resolved(source).format not in ("text", "folder")
 
 
 def _is_curve(path: Path) -> bool:
