@@ -104,6 +104,27 @@ def test_ctrl_c_loses_no_finished_training(
     assert [path.name for path in tmp_path.iterdir()] == ["curve.json"]
 
 
+def test_groups_are_held_out_together(
+    tmp_path: Path, run: Run, reviews: Callable[[int, int], Rows], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """--group hands each labelled text's group to the study, whatever rows without a label lie between."""
+    data, given = tmp_path / "data.csv", {}
+    rows = [
+        {"text": text, "label": "" if i % 5 == 4 else label, "author": str(i // 5)}
+        for i, (text, label) in enumerate(reviews(50, 5))
+    ]
+    rewritten(data, rows)
+
+    def stopping(texts: list[str], labels: list[str], *more: object, **settings: object) -> None:
+        given.update(settings, labels=labels)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(study, "learning_curve", stopping)
+    assert run("learning-curve", data, *COLUMNS, "--group", "author", "--quiet").exit_code == 130
+    assert given["groups"] == [row["author"] for row in rows if row["label"]]
+    assert given["labels"] == [row["label"] for row in rows if row["label"]]
+
+
 @pytest.mark.parametrize("delimiter", [",", ";"])
 def test_texts_to_label_are_suggested_filled_in_and_added(
     partly: Path, tmp_path: Path, run: Run, delimiter: str
