@@ -49,7 +49,7 @@ def test_with_labels_the_doubtful_texts_are_suggested() -> None:
     clear = [text for text, label in zip(*posts(200, seed=1), strict=True) if label in ("boat", "oven")]
     rng = random.Random(2)
     both = [" ".join([*rng.choices(FILLING, k=20), "boat", "bread", "sail", "oven"]) for _ in range(12)]
-    found = suggest([*clear, *both], 3, ([texts[i] for i in known], [labels[i] for i in known]))
+    found = suggest([*clear, *both], 12, ([texts[i] for i in known], [labels[i] for i in known]))
     of_both = [one.document >= len(clear) for one in found]
     assert of_both[0]
     assert sum(of_both) >= 2
