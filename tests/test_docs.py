@@ -78,8 +78,9 @@ def test_every_link_target_exists(page: Path) -> None:
         (["wikitext2.py", "table"], "docs/results.md"),
         (["transformers_peers.py", "table"], "docs/results.md"),
         (["probe.py", "table"], "docs/results.md"),
+        (["active.py", "table"], "docs/results.md"),
     ],
-    ids=["speed", "accuracy", "pretraining", "perplexity", "peers", "encoders"],
+    ids=["speed", "accuracy", "pretraining", "perplexity", "peers", "encoders", "labels"],
 )
 def test_tables_match_the_measurements(command: list[str], page: str) -> None:
     """A page contains the table exactly as the script in bench prints it."""

@@ -23,6 +23,16 @@ def escaped(cell: str) -> str:
     return f"'{cell}" if _FORMULA.match(cell) and not _NUMBER.fullmatch(cell) else cell
 
 
+def unescaped(cell: str) -> str:
+    """The cell that `escaped` was given."""
+    return cell[1:] if cell[:1] == "'" and escaped(cell[1:]) == cell else cell
+
+
+def csv_rows(file: TextIO) -> Any:
+    """A writer of csv rows that end with \\n, and in which every line end inside a cell is quoted."""
+    return csv.writer(_Rows(file), lineterminator="\r\n")
+
+
 class Writer(Protocol):
     """The interface of the three formats."""
 
@@ -47,7 +57,7 @@ class CsvWriter:
         self, file: TextIO, classes: list[str], keep: Sequence[str] = (), *, name: str = "label"
     ) -> None:
         self.rows = 0
-        self._csv = csv.writer(_Rows(file), lineterminator="\r\n")
+        self._csv = csv_rows(file)
         own = ["row", name]
         kept = [f"input({name})" if name in own else name for name in keep]
         columns = [f"p({name})" if name in {*own, *kept} else name for name in classes]

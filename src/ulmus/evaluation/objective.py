@@ -91,6 +91,13 @@ class Objective(Protocol):
     def confidence(self, proba: Floats) -> Floats:
         """Confidence (N,) of probabilities (N, C), for ranking documents: only the order is meaningful."""
 
+    def doubt(self, proba: Floats) -> Floats:
+        """How undecided a model is (N,), from its probabilities (N, C): 0 sure .. 1 undecided between two decisions.
+
+        Single-label: how close the two most probable classes are; multi-label: how close to 1/2 the least sure label
+        is; numbers say nothing of it: 0.
+        """
+
     def likeliest(self, proba: Floats) -> NDArray[np.int64]:
         """The most probable class (N,); always 0 if multi-label."""
 

@@ -106,6 +106,10 @@ class _SingleLabel(_Classes):
     def confidence(self, proba: Floats) -> Floats:
         return np.asarray(proba.max(axis=1))
 
+    def doubt(self, proba: Floats) -> Floats:
+        ordered = np.sort(proba, axis=1)
+        return np.asarray(1 - ordered[:, -1] + ordered[:, -2])
+
     def likeliest(self, proba: Floats) -> NDArray[np.int64]:
         return np.asarray(proba.argmax(axis=1))
 
@@ -187,6 +191,9 @@ class _MultiLabel(_Classes):
 
     def confidence(self, proba: Floats) -> Floats:
         return np.asarray(np.abs(proba - HALF).mean(axis=1))
+
+    def doubt(self, proba: Floats) -> Floats:
+        return np.asarray(1 - 2 * np.abs(proba - HALF).min(axis=1))
 
     def likeliest(self, proba: Floats) -> NDArray[np.int64]:
         return np.zeros(len(proba), np.int64)

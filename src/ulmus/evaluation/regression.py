@@ -122,6 +122,10 @@ class Regression:
         """The distance from the mean, which is what a model says of a text of which it knows nothing."""
         return np.asarray(np.abs(proba[:, 0]))
 
+    def doubt(self, proba: Floats) -> Floats:
+        """A number does not say how sure it is: 0 for each (N,)."""
+        return np.zeros(len(proba))
+
     def likeliest(self, proba: Floats) -> NDArray[np.int64]:
         """There are no classes: 0 for each (N,)."""
         return np.zeros(len(proba), np.int64)

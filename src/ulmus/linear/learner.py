@@ -169,3 +169,7 @@ class CountLearner:
     def proba_of_more(self, model: CountModel) -> Floats:
         """Probabilities (M, C) of the texts without a label."""
         return model.proba(model.features.weighed(self._raw[self._n :]))
+
+    def lsa_of_more(self, choice: Choice) -> NDArray[np.float32]:
+        """LSA rows (M, K) of the texts without a label, in the chosen view; pairs have none: (M, 0)."""
+        return self.views[choice.view].prepared(self._raw[self._n :]).lsa
