@@ -26,6 +26,7 @@ from ulmus.evaluation.splits import sketch
 from ulmus.models.heads import LinearHead, make_head
 from ulmus.models.pairs import document_width
 from ulmus.tasks.budget import SHARES, Budget
+from ulmus.tasks.circumstances import circumstances
 from ulmus.tasks.classifier.counting import Counts
 from ulmus.tasks.classifier.fitted import FittedClassifier
 from ulmus.tasks.classifier.material import Material
@@ -66,9 +67,10 @@ def fit(material: Material, recipe: Recipe, settings: RunSettings) -> FittedClas
     learnt = fitting.learn()
     measured = fitting.measure(learnt)
     final = fitting.refit(learnt, measured.combination)
-    spent = {
+    made = circumstances(settings, minutes=budget.spent())
+    described = {
         "language_model": pretrained.metrics,
-        "minutes": round(budget.spent(), 2),
+        "minutes": made["minutes"],
         "trained_on": m.described,
     } | windows
     return FittedClassifier(
@@ -81,8 +83,9 @@ def fit(material: Material, recipe: Recipe, settings: RunSettings) -> FittedClas
         config=recipe.config,
         lm_config=pretrained.lm_config,
         mixed=recipe.mix,
-        report=measured.report | spent,
+        report=measured.report | described,
         history=fitting.training.history,
+        card={"data": m.fingerprints} | made,
         sketch=sketch(m.texts),
     )
 

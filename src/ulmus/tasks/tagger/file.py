@@ -18,6 +18,7 @@ from ulmus.models.encoder import Encoder, EncoderShape
 from ulmus.models.encoders import make_encoder
 from ulmus.models.transformer import TransformerConfig
 from ulmus.models.weights import numpy_tensors, torch_tensors
+from ulmus.tasks.circumstances import as_saved
 from ulmus.tasks.ids import check_vocabulary, vocabulary_of
 from ulmus.tasks.language_model.config import LMConfig
 from ulmus.tasks.tagger.config import TaggerConfig
@@ -43,8 +44,7 @@ def save(model: FittedTagger, path: str | Path) -> None:
         "language_models": [config.to_dict(one) for one in model.lm_configs],
         "vocabulary": {"size": len(model.tokenizer), "fingerprint": vocabulary_of(model.tokenizer)},
         "sketch": model.sketch,
-        "metrics": model.report,
-        "history": model.history,
+        **as_saved(model.card, model.report, model.history),
         **transformer,
     }
     tensors = numpy_tensors(model.network)
@@ -95,6 +95,7 @@ def _parts(manifest: dict[str, Any], tokenizer_json: str, tensors: dict[str, Any
         lm_configs=lm_configs,
         report=manifest["metrics"],
         history=manifest["history"],
+        card=dict(manifest.get("card", {})),
         sketch=[int(number) for number in manifest["sketch"]],
     )
 
