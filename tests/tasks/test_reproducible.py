@@ -55,7 +55,8 @@ texts = [" ".join(rng.choices(words[i % 3] + words[2], k=12)) for i in range(60)
 lm = LMConfig(tokenizer=TokenizerConfig(min_freq=1), embedding=8, hidden=8, layers=1, epochs=1, batch_size=4, bptt=12)
 config = ClassifierConfig(language_model=lm, all_epochs=1)
 how = {"device": "cpu", "language_model": "new", "verbose": False, "config": config}
-TextClassifier(**how).fit(texts, [str(i % 3) for i in range(60)], [f'{t} {u}' for t in texts for u in 'xyz']).save(sys.argv[1])
+more = [f'{text} {word}' for text in texts for word in 'xyz']
+TextClassifier(**how).fit(texts, [str(i % 3) for i in range(60)], more).save(sys.argv[1])
 """
     files = [tmp_path / f"{seed}.ulmus" for seed in (1, 2)]
     for seed, file in enumerate(files):
