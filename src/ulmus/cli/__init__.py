@@ -11,8 +11,8 @@
     failures.py    exceptions -> message and exit code
     show.py        results -> tables or JSON; model_page.py: `ulmus info`
     writers.py     predictions -> csv or JSON; span_writers.py: entities likewise
-    train.py, language.py, evaluate.py, predict.py, tag.py, pipeline.py, rates.py, ablate.py, info.py: the commands;
-                   heavy imports are inside them
+    train.py, language.py, evaluate.py, verify.py, predict.py, tag.py, pipeline.py, rates.py, ablate.py, info.py: the
+                   commands; heavy imports are inside them
 
 `ulmus --help` imports typer and nothing heavier: no torch, numpy, pyarrow or sklearn (enforced by a test).
 """
@@ -25,7 +25,7 @@ from typing import Annotated
 import typer
 
 from ulmus import __version__
-from ulmus.cli import ablate, evaluate, info, language, pipeline, predict, rates, tag, train
+from ulmus.cli import ablate, evaluate, info, language, pipeline, predict, rates, tag, train, verify
 from ulmus.cli.failures import Group, set_debug
 
 __all__ = ["app"]
@@ -69,5 +69,5 @@ def ulmus(
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
-for _part in (train, language, evaluate, predict, tag, pipeline, rates, ablate, info):
+for _part in (train, language, evaluate, verify, predict, tag, pipeline, rates, ablate, info):
     _part.register(app)

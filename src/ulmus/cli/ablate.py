@@ -1,7 +1,7 @@
 """`ulmus ablate`: labelled texts -> what each part of the recipe is worth, as a table, a plot and JSON.
 
-Cost: that of rows x sizes x seeds trainings. Before them every file is opened, and its columns and the grid are checked,
-so that mistakes show within seconds. Knows no layer and no schedule.
+Cost: that of rows x sizes x seeds trainings. Before them every file is opened, and its columns and the grid are
+checked, so that mistakes show within seconds. Knows no layer and no schedule.
 """
 
 from __future__ import annotations

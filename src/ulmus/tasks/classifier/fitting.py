@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import hashlib
 from typing import Any
 
 import numpy as np
@@ -66,16 +67,20 @@ def fit(material: Material, recipe: Recipe, settings: RunSettings) -> FittedClas
     windows = _windows(fitting)
     learnt = fitting.learn()
     measured = fitting.measure(learnt)
+    network = fitting.training.network
+    before = _digest(network)
     final = fitting.refit(learnt, measured.combination)
     made = circumstances(settings, minutes=budget.spent())
     described = {
         "language_model": pretrained.metrics,
+        # which parts were trained once more after they were measured
+        "refit": {"lm": _digest(network) != before, "counts": bool(len(m.held_out))},
         "minutes": made["minutes"],
         "trained_on": m.described,
     } | windows
     return FittedClassifier(
         classes=labels.classes,
-        network=fitting.training.network.eval(),
+        network=network.eval(),
         tokenizer=pretrained.tokenizer,
         counts=WordCounts.of(final, labels.classes),
         combination=measured.combination,
@@ -88,6 +93,14 @@ def fit(material: Material, recipe: Recipe, settings: RunSettings) -> FittedClas
         card={"data": m.fingerprints} | made,
         sketch=sketch(m.texts),
     )
+
+
+def _digest(network: torch.nn.Module) -> str:
+    """SHA-256 of the weights, in hex."""
+    digest = hashlib.sha256()
+    for weight in network.state_dict().values():
+        digest.update(weight.detach().cpu().numpy().tobytes())
+    return digest.hexdigest()
 
 
 def _kept(m: Material) -> str:
