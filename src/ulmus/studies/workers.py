@@ -11,7 +11,7 @@ import multiprocessing
 import os
 import signal
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection, wait
 from typing import Any, NamedTuple, TypeVar
@@ -46,8 +46,8 @@ def results(work: Callable[[Job], Any], jobs: Sequence[Job], processes: int = 1)
             yield job, result
         return
     waiting, workers = deque(jobs), list[_Worker]()
+    busy: dict[Any, Job] = {}  # by connection
     try:
-        busy: dict[Any, Job] = {}
         for _ in range(min(processes, len(jobs))):
             workers.append(_start(work))
             _give(workers[-1].connection, waiting, busy)
@@ -57,7 +57,7 @@ def results(work: Callable[[Job], Any], jobs: Sequence[Job], processes: int = 1)
                 _give(ready, waiting, busy)
                 yield job, result
     finally:
-        _stop(workers)
+        _stop(workers, busy)
 
 
 def _start(work: Callable[[Any], Any]) -> _Worker:
@@ -89,11 +89,12 @@ def _received(connection: Any) -> Any:
     return answer
 
 
-def _stop(workers: Sequence[_Worker]) -> None:
+def _stop(workers: Sequence[_Worker], busy: Container[Any]) -> None:
     """Interrupt the processes that still work, once, and wait until they have saved their checkpoints."""
     for worker in workers:
+        works = worker.connection in busy
         worker.connection.close()
-        if worker.process.is_alive() and hasattr(os, "setpgrp"):
+        if works and worker.process.is_alive() and hasattr(os, "setpgrp"):
             with suppress(ProcessLookupError):
                 os.kill(worker.process.pid, signal.SIGINT)
     try:
