@@ -22,7 +22,7 @@ from ulmus import __version__
 from ulmus.tasks.settings import RunSettings
 from ulmus.train.device import resolve_device
 
-__all__ = ["LIBRARY", "as_saved", "circumstances", "command"]
+__all__ = ["LIBRARY", "as_loaded", "as_saved", "circumstances", "command"]
 
 LIBRARY = "Python"  # the command of a training that no command line began
 CLOCK = ("minutes", "date")
@@ -51,10 +51,24 @@ def as_saved(
     card: Mapping[str, Any], metrics: Mapping[str, Any], history: Sequence[Mapping[str, Any]]
 ) -> dict[str, Any]:
     """The manifest's entries `card`, `metrics` and `history`, without the clock unless there was a time budget."""
-    if _timeless(card.get("distilled") or card):  # the last training
+    distilled = card.get("distilled")
+    if _timeless(distilled if isinstance(distilled, Mapping) else card):  # the last training
         metrics = {key: value for key, value in metrics.items() if key not in CLOCK}
         history = [{key: value for key, value in row.items() if key != "seconds"} for row in history]
     return {"card": _lasting(card), "metrics": dict(metrics), "history": list(history)}
+
+
+def as_loaded(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """The entries `card` (empty in a file of an early version) and `history` of a manifest.
+
+    Raises KeyError, TypeError: no history, or entries of an unexpected type.
+    """
+    card, history = manifest.get("card", {}), manifest["history"]
+    if not isinstance(card, dict):
+        raise TypeError("a card of the wrong type")
+    if not isinstance(history, list) or not all(isinstance(row, dict) for row in history):
+        raise TypeError("a history of the wrong type")
+    return {"card": card, "history": history}
 
 
 def _lasting(card: Mapping[str, Any]) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from ulmus.models.transformer import Transformer, TransformerConfig, skeleton
 from ulmus.models.weights import numpy_tensors, stored, torch_arrays, torch_tensors
 from ulmus.tasks.adaptation.config import AdaptationConfig
 from ulmus.tasks.adaptation.fitted import FittedTransformer
-from ulmus.tasks.circumstances import as_saved
+from ulmus.tasks.circumstances import as_loaded, as_saved
 from ulmus.tasks.folders import folder_tokenizer, mask_token
 from ulmus.tasks.ids import check_vocabulary, vocabulary_of
 from ulmus.text.pretrained import PretrainedTokenizer
@@ -105,8 +105,7 @@ def _opened(path: str | Path) -> FittedTransformer:
             mask,
             config=config.from_dict(manifest["config"], AdaptationConfig),
             metrics=dict(manifest["metrics"]),
-            card=dict(manifest["card"]),
-            history=list(manifest["history"]),
+            **as_loaded(manifest),
         )
     except BROKEN as error:
         raise _inconsistent(path, error) from error

@@ -12,7 +12,7 @@ from ulmus import bundle, config
 from ulmus.errors import BundleError
 from ulmus.installed import find
 from ulmus.models.weights import numpy_tensors, stored, torch_tensors
-from ulmus.tasks.circumstances import as_saved
+from ulmus.tasks.circumstances import as_loaded, as_saved
 from ulmus.tasks.ids import check_vocabulary
 from ulmus.tasks.language_model.config import LMConfig
 from ulmus.tasks.language_model.fitted import FittedLanguageModel
@@ -68,8 +68,7 @@ def _parts(manifest: dict[str, Any], tokenizer_json: str, tensors: Mapping[str, 
         tokenizer,
         network.eval(),
         metrics=dict(manifest["metrics"]),
-        card=dict(manifest.get("card", {})),
-        history=list(manifest["history"]),
+        **as_loaded(manifest),
     )
 
 
