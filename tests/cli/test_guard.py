@@ -187,7 +187,7 @@ def test_checkpoints_are_not_among_inputs(data: Path) -> None:
     options = Options(data=data, out=data.parent / "m.ulmus", work_dir=data.parent)
     with pytest.raises(UsageError, match="contains the input"):
         guard.check_separate(data.parent, options)
-    with pytest.raises(UsageError, match=r"contains files that are not checkpoints.*--force"):
+    with pytest.raises(UsageError, match=r"contains other files.*--force"):
         guard.check_work_folder(data.parent, "run.json", force=False)
     guard.check_work_folder(data.parent, "run.json", force=True)
     (data.parent / "run.json").touch()

@@ -201,13 +201,18 @@ def test_the_card_says_what_a_model_was_made_from(corpus: Path, tmp_path: Path, 
     assert card["machine"].endswith("threads")
 
 
-def test_the_card_has_the_command_as_one_could_type_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The command in the card is quoted for a shell and starts with the program's name."""
-    from ulmus.tasks.language_model.card import command
+def test_the_card_has_the_command_but_not_the_home_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command in the card is the list of its arguments as given, with ~ for the home folder."""
+    from ulmus.tasks.circumstances import command
 
+    monkeypatch.setenv("HOME", "/home/ada")
     for program in ("/opt/x/bin/ulmus", "/opt/x/ulmus/__main__.py"):
-        monkeypatch.setattr("sys.argv", [program, "pretrain", "a b.txt"])
-        assert command() == "ulmus pretrain 'a b.txt'"
+        monkeypatch.setattr(
+            "sys.argv", [program, "pretrain", "a b.txt", "/home/ada/c.txt", "--out=/home/ada/d.ulmus"]
+        )
+        assert command() == ["ulmus", "pretrain", "a b.txt", "~/c.txt", "--out=~/d.ulmus"]
+    monkeypatch.setattr("sys.argv", ["train.py"])
+    assert command() == "Python"
 
 
 def test_bf16_weights_halve_the_file_and_keep_the_perplexity(corpus: Path, tmp_path: Path, run: Run) -> None:

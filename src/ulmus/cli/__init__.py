@@ -12,8 +12,8 @@
     show.py        results -> tables or JSON; model_page.py: `ulmus info`
     writers.py     predictions -> csv or JSON; span_writers.py: entities likewise
     to_label.py    files of texts to label
-    train.py, language.py, evaluate.py, predict.py, tag.py, learning_curve.py, pipeline.py, rates.py, info.py: the
-                   commands; heavy imports are inside them
+    train.py, language.py, evaluate.py, verify.py, predict.py, tag.py, learning_curve.py, pipeline.py, rates.py,
+                   ablate.py, info.py: the commands; heavy imports are inside them
 
 `ulmus --help` imports typer and nothing heavier: no torch, numpy, pyarrow or sklearn (enforced by a test).
 """
@@ -26,7 +26,19 @@ from typing import Annotated
 import typer
 
 from ulmus import __version__
-from ulmus.cli import evaluate, info, language, learning_curve, pipeline, predict, rates, tag, train
+from ulmus.cli import (
+    ablate,
+    evaluate,
+    info,
+    language,
+    learning_curve,
+    pipeline,
+    predict,
+    rates,
+    tag,
+    train,
+    verify,
+)
 from ulmus.cli.failures import Group, set_debug
 
 __all__ = ["app"]
@@ -70,5 +82,7 @@ def ulmus(
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
-for _part in (train, language, evaluate, predict, tag, learning_curve, pipeline, rates, info):
+for _part in (
+    train, language, evaluate, verify, predict, tag, learning_curve, pipeline, rates, ablate, info,
+):  # fmt: skip
     _part.register(app)

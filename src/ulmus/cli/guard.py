@@ -79,15 +79,14 @@ def check_replaceable(path: Path, kind: Kind, *, force: bool) -> None:
     )
 
 
-def check_work_folder(folder: Path, marker: str, *, force: bool) -> None:
+def check_work_folder(folder: Path, marker: str, *, force: bool, option: str = "--work-dir") -> None:
     """Raise UsageError if `folder` is a file, or has files but none called `marker` and `force` is not set."""
     if folder.exists() and not folder.is_dir():
-        raise UsageError(f"--work-dir {folder} is a file. Give an empty or new folder.")
+        raise UsageError(f"{option} {folder} is a file. Give an empty or new folder.")
     if force or not folder.is_dir() or (folder / marker).exists() or not any(folder.iterdir()):
         return
     raise UsageError(
-        f"--work-dir {folder} contains files that are not checkpoints. Give an empty or new folder, "
-        "or use this one with --force."
+        f"{option} {folder} contains other files. Give an empty or new folder, or use this one with --force."
     )
 
 

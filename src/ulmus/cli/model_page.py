@@ -6,6 +6,7 @@ wider than the terminal. Cost: the import of rich. Knows no model class.
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,6 +21,7 @@ from ulmus.terminal import printable
 __all__ = ["draw", "everything", "page"]
 
 _PIPE_WIDTH = 100  # columns, if there is no terminal
+_DIGITS = 16  # of a digest; --all shows all 64
 _ONLY_FOR_PROGRAMS = {"history", "sha256"}
 
 Rows = list[tuple[str, str]]
@@ -68,6 +70,7 @@ def _classifier(manifest: Mapping[str, Any]) -> Rows:
     if trained:
         labelled, unlabelled = _number(trained.get("labelled")), _number(trained.get("unlabeled"))
         texts = f"on {labelled} labelled and {unlabelled} unlabelled texts"
+    card = _table(manifest.get("card"))
     minutes = f"{_number(report.get('minutes'))} minutes" if "minutes" in report else ""
     measured = f" ({_number(report['n'])} held-out texts)" if "n" in report else ""
     scores = [
@@ -76,11 +79,12 @@ def _classifier(manifest: Mapping[str, Any]) -> Rows:
         if _table(report.get(part))
     ]
     return [
-        ("trained", _joined([trained.get("date"), texts, minutes])),
+        ("trained", _joined([card.get("date", trained.get("date")), texts, minutes])),
         ("columns", _columns(_table(manifest.get("columns")))),
         ("encoder", _encoder(_table(config.get("language_model")), manifest)),
         *scores,
         ("verdict", str(report.get("verdict", ""))),
+        *_made(card),
         ("numbers", _numbers(_table(manifest.get("numbers")))),
         ("classes", "" if "numbers" in manifest else _classes(manifest.get("labels"), trained)),
     ]
@@ -101,6 +105,7 @@ def _tagger(manifest: Mapping[str, Any]) -> Rows:
         ("trained", _joined([amounts if trained else "", minutes])),
         *(("encoder", _encoder(_table(one), manifest)) for one in shapes[:2]),
         ("F1", scores),
+        *_made(_table(manifest.get("card"))),
         ("types", _types(manifest.get("labels"), _table(report.get("types")))),
     ]
 
@@ -132,7 +137,7 @@ def _language_model(manifest: Mapping[str, Any]) -> Rows:
         ("distilled from", _joined([distilled.get("teacher"), passages, similarity]) if distilled else ""),
         ("encoder", _encoder(_table(manifest.get("config")), manifest)),
         ("scores", _joined(scores)),
-        ("command", str(card.get("command", ""))),
+        *_made(card),
         ("sample", str(samples[0]) if isinstance(samples, list) and samples else ""),
     ]
 
@@ -151,7 +156,19 @@ def _adapted(manifest: Mapping[str, Any]) -> Rows:
         ("trained", _joined([card.get("date"), texts, minutes, card.get("machine")])),
         ("encoder", _encoder({}, manifest)),
         (f"perplexity of {what}", _joined(scores)),
-        ("command", str(card.get("command", ""))),
+        *_made(card),
+    ]
+
+
+def _made(card: Mapping[str, Any]) -> Rows:
+    """How a model was made, so that it can be made again: command, versions, seed, digests of its texts and labels."""
+    given, versions, data = card.get("command", ""), _table(card.get("versions")), _table(card.get("data"))
+    digests = [f"{name} {str(digest)[:_DIGITS]}" for name, digest in data.items()]
+    return [
+        ("command", shlex.join(map(str, given)) if isinstance(given, list) else str(given)),
+        ("seed", str(card.get("seed", ""))),
+        ("versions", _joined([f"{name} {version}" for name, version in versions.items()])),
+        ("SHA-256 of", _joined(digests)),
     ]
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ulmus.tasks.classifier.model import TextClassifier
     from ulmus.tasks.classifier.regressor import TextRegressor
 
-__all__ = ["PART_NAMES", "rows", "scored"]
+__all__ = ["PART_NAMES", "as_classes", "rows", "scored"]
 
 PART_NAMES = {"counts": "word counts", "lm": "network", "combined": "combined"}
 _DELIMITERS = (",", ";", "|", " ")  # tried as separators of several labels in one cell
@@ -56,7 +56,7 @@ def scored(
     if not isinstance(model, TextClassifier):
         result = model.evaluate(texts, given.labels, train=train)
     else:
-        labels, unknown = _labels(model, given.labels, (name, str(source.path)), delimiter)
+        labels, unknown = as_classes(model, given.labels, (name, str(source.path)), delimiter)
         result = model.evaluate(texts, labels, unknown=sorted(unknown), train=train)
         if unknown:
             result["unknown_labels"] = dict(unknown)
@@ -78,7 +78,7 @@ def _counts_as_none(model: TextClassifier, source: Source) -> bool:
     return model.multi_label_ and not told
 
 
-def _labels(
+def as_classes(
     classifier: TextClassifier, given: Sequence[Any], names: tuple[str, str], delimiter: str | None
 ) -> tuple[list[Any], Counter[str]]:
     """The labels as classes of the model (which may be numbers, if fitted in Python), and counts of unknown labels.

@@ -106,6 +106,7 @@ def _model_settings(word: str, command: str) -> list[str]:
 
     own: dict[str, dict[str, Any]] = {
         "train": {"classifier": ClassifierConfig},
+        "ablate": {"classifier": ClassifierConfig},
         "tune": {"adaptation": AdaptationConfig},
         "distil": {"distillation": DistillationConfig},
         "tag train": {"tagger": TaggerConfig},
@@ -128,17 +129,17 @@ def _over(base: Mapping[str, Any], table: Mapping[str, Any]) -> dict[str, Any]:
     return result
 
 
-def read(path: Path) -> dict[str, Any]:
-    """The file as a dict. Raises ConfigError if it cannot be read or is not TOML."""
+def read(path: Path, option: str = "--config") -> dict[str, Any]:
+    """The file of an option as a dict. Raises ConfigError if it cannot be read or is not TOML."""
     try:
         with path.open("rb") as file:
             return tomllib.load(file)
     except OSError as error:
         raise ConfigError(
-            f"--config {path}: {error.strerror or error}. Give an existing TOML file."
+            f"{option} {path}: {error.strerror or error}. Give an existing TOML file."
         ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"--config {path} is not valid TOML: {error}.") from error
+        raise ConfigError(f"{option} {path} is not valid TOML: {error}.") from error
 
 
 def _unknown(key: str, path: Path, known: list[str], command: str) -> str:

@@ -22,6 +22,7 @@ __all__ = [
     "Together",
     "held_out",
     "held_out_for_perplexity",
+    "in_sketch",
     "repeats",
     "same_texts",
     "share_seen",
@@ -162,6 +163,12 @@ def share_seen(texts: Sequence[str], known: Sequence[int]) -> float | None:
     limit, members = known[-1] if len(known) == SKETCHED else math.inf, set(known)
     sampled = [number for number in map(_hash, texts) if number <= limit]
     return sum(number in members for number in sampled) / max(len(sampled), 1)
+
+
+def in_sketch(texts: Sequence[str], known: Sequence[int]) -> NDArray[np.bool_]:
+    """Whether each of N `texts`, (N,), is in the `known` sketch; a training text need not be."""
+    members = set(known)
+    return np.array([_hash(text) in members for text in texts], bool)
 
 
 def _hash(text: str) -> int:

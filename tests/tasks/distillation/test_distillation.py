@@ -147,7 +147,8 @@ def test_a_distilled_model_is_saved_and_starts_a_classifier(
     model.save(tmp_path / "lm.ulmus")
     loaded = LanguageModel.load(tmp_path / "lm.ulmus", **quiet)
     assert all(map(torch.equal, weights(model), weights(loaded)))
-    assert loaded.card_["distilled"] == model.card_["distilled"]
+    made = {key: value for key, value in model.card_["distilled"].items() if key not in ("minutes", "date")}
+    assert loaded.card_["distilled"] == made
     config = dataclasses.replace(settings, tune="none")
     classifier = TextClassifier(config=config, language_model=loaded, **quiet).fit(
         corpus.texts, corpus.labels

@@ -20,6 +20,7 @@ from ulmus.models.transformer import Transformer, TransformerConfig, skeleton
 from ulmus.models.weights import numpy_tensors, stored, torch_arrays, torch_tensors
 from ulmus.tasks.adaptation.config import AdaptationConfig
 from ulmus.tasks.adaptation.fitted import FittedTransformer
+from ulmus.tasks.circumstances import as_loaded, as_saved
 from ulmus.tasks.folders import folder_tokenizer, mask_token
 from ulmus.tasks.ids import check_vocabulary, vocabulary_of
 from ulmus.text.pretrained import PretrainedTokenizer
@@ -40,9 +41,7 @@ def save(fitted: FittedTransformer, path: str | Path, *, weights: str = "float32
         "mask": fitted.mask,
         "config": config.to_dict(fitted.config),
         "vocabulary": {"size": len(tokenizer), "fingerprint": vocabulary_of(tokenizer)},
-        "card": fitted.card,
-        "metrics": fitted.metrics,
-        "history": fitted.history,
+        **as_saved(fitted.card, fitted.metrics, fitted.history),
     }
     head = {HEAD + name: t.detach().cpu().contiguous().numpy() for name, t in headed.head().items()}
     tensors = stored(numpy_tensors(headed.encoder, ENCODER) | head, weights)
@@ -106,8 +105,7 @@ def _opened(path: str | Path) -> FittedTransformer:
             mask,
             config=config.from_dict(manifest["config"], AdaptationConfig),
             metrics=dict(manifest["metrics"]),
-            card=dict(manifest["card"]),
-            history=list(manifest["history"]),
+            **as_loaded(manifest),
         )
     except BROKEN as error:
         raise _inconsistent(path, error) from error

@@ -25,11 +25,11 @@ from ulmus.tasks.adaptation.fitted import FittedTransformer
 from ulmus.tasks.adaptation.network import AdaptationNetwork
 from ulmus.tasks.budget import SHARES, Budget
 from ulmus.tasks.checkpoints import checkpoint
+from ulmus.tasks.circumstances import circumstances
 from ulmus.tasks.ids import RunTexts
-from ulmus.tasks.language_model.card import circumstances, last_rows
+from ulmus.tasks.language_model.card import last_rows, minutes_of
 from ulmus.tasks.settings import RunSettings
 from ulmus.text.pretrained import MarkedTokenizer
-from ulmus.train.device import resolve_device
 from ulmus.train.evaluate import evaluate
 from ulmus.train.loop import Stage, Trainer
 
@@ -82,7 +82,8 @@ def fine_tune(
         **(about or {}),
         "source": start.card.get("source"),
         "tokens_predicted": sum(row["seen"] for row in last_rows(history)),
-        **circumstances(history, device=resolve_device(settings.device)),
+        "data": {"texts": texts.key},
+        **circumstances(settings, minutes=minutes_of(history)),
     }
     return dataclasses.replace(
         start,

@@ -21,6 +21,7 @@ from ulmus.models.heads import make_head
 from ulmus.models.pairs import document_width
 from ulmus.models.transformer import TransformerConfig
 from ulmus.models.weights import numpy_tensors, torch_tensors
+from ulmus.tasks.circumstances import as_loaded, as_saved
 from ulmus.tasks.classifier.config import ClassifierConfig
 from ulmus.tasks.classifier.counting import load_counts, named_arrays
 from ulmus.tasks.classifier.fitted import PARTS, FittedClassifier
@@ -59,8 +60,7 @@ def save(model: FittedClassifier, path: str | Path) -> None:
         "vocabulary": {"size": len(model.tokenizer), "fingerprint": vocabulary_of(model.tokenizer)},
         "columns": model.columns,
         "sketch": model.sketch,
-        "metrics": model.report,
-        "history": model.history,
+        **as_saved(model.card, model.report, model.history),
         **transformer,
     }
     tensors = numpy_tensors(model.network, NETWORK) | arrays
@@ -96,8 +96,8 @@ def _parts(manifest: dict[str, Any], tokenizer_json: str, tensors: dict[str, Any
         raise ValueError("class names that are neither str nor numbers")
     if len(set(classes)) != len(classes) or manifest["combine"] not in ("auto", "none"):
         raise ValueError("duplicate classes, or an unknown value of combine")
-    if not isinstance(manifest["metrics"], dict) or not isinstance(manifest["history"], list):
-        raise TypeError("metrics or history of the wrong type")
+    if not isinstance(manifest["metrics"], dict):
+        raise TypeError("metrics of the wrong type")
     transformer = manifest.get("transformer")
     tokenizer = (PretrainedTokenizer if transformer else Tokenizer).from_json(tokenizer_json)
     check_vocabulary(tokenizer, manifest["vocabulary"])
@@ -125,7 +125,7 @@ def _parts(manifest: dict[str, Any], tokenizer_json: str, tensors: dict[str, Any
         lm_config=lm,
         mixed=manifest["combine"] == "auto",
         report=manifest["metrics"],
-        history=manifest["history"],
+        **as_loaded(manifest),
         columns=manifest.get("columns", {}),
         sketch=[int(number) for number in manifest.get("sketch", [])],
     )

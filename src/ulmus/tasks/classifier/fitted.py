@@ -43,6 +43,7 @@ class FittedClassifier:
     mixed: bool = True  # predict with the combination; False: with the network alone
     report: dict[str, Any] = field(default_factory=dict)
     history: list[dict[str, Any]] = field(default_factory=list)
+    card: dict[str, Any] = field(default_factory=dict)  # how it was trained, and on which data
     columns: dict[str, Any] = field(default_factory=dict)  # of the file that texts and labels came from
     # hashes of some training texts, to recognise them in other data
     sketch: list[int] = field(default_factory=list)

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import hashlib
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,7 @@ from ulmus.evaluation.splits import sketch
 from ulmus.models.heads import LinearHead, make_head
 from ulmus.models.pairs import document_width
 from ulmus.tasks.budget import SHARES, Budget
+from ulmus.tasks.circumstances import circumstances
 from ulmus.tasks.classifier.counting import Counts
 from ulmus.tasks.classifier.fitted import FittedClassifier
 from ulmus.tasks.classifier.material import Material
@@ -65,15 +67,20 @@ def fit(material: Material, recipe: Recipe, settings: RunSettings) -> FittedClas
     windows = _windows(fitting)
     learnt = fitting.learn()
     measured = fitting.measure(learnt)
+    network = fitting.training.network
+    before = _digest(network)
     final = fitting.refit(learnt, measured.combination)
-    spent = {
+    made = circumstances(settings, minutes=budget.spent())
+    described = {
         "language_model": pretrained.metrics,
-        "minutes": round(budget.spent(), 2),
+        # which parts were trained once more after they were measured
+        "refit": {"lm": _digest(network) != before, "counts": bool(len(m.held_out))},
+        "minutes": made["minutes"],
         "trained_on": m.described,
     } | windows
     return FittedClassifier(
         classes=labels.classes,
-        network=fitting.training.network.eval(),
+        network=network.eval(),
         tokenizer=pretrained.tokenizer,
         counts=WordCounts.of(final, labels.classes),
         combination=measured.combination,
@@ -81,10 +88,19 @@ def fit(material: Material, recipe: Recipe, settings: RunSettings) -> FittedClas
         config=recipe.config,
         lm_config=pretrained.lm_config,
         mixed=recipe.mix,
-        report=measured.report | spent,
+        report=measured.report | described,
         history=fitting.training.history,
+        card={"data": m.fingerprints} | made,
         sketch=sketch(m.texts),
     )
+
+
+def _digest(network: torch.nn.Module) -> str:
+    """SHA-256 of the weights, in hex."""
+    digest = hashlib.sha256()
+    for weight in network.state_dict().values():
+        digest.update(weight.detach().cpu().numpy().tobytes())
+    return digest.hexdigest()
 
 
 def _kept(m: Material) -> str:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -19,11 +18,12 @@ from ulmus.corpus.labels import Labels
 from ulmus.corpus.numbers import Targets
 from ulmus.corpus.pairs import as_documents
 from ulmus.corpus.times import Times, as_times
+from ulmus.data.store import content_key
 from ulmus.errors import DataError, UsageError
 from ulmus.evaluation.near_duplicates import near_duplicates
 from ulmus.evaluation.splits import Together, held_out, repeats
 
-__all__ = ["Beside", "Material", "SoftLabels"]
+__all__ = ["Beside", "Material", "SoftLabels", "fingerprint"]
 
 
 @dataclass(frozen=True)
@@ -79,13 +79,25 @@ class Material:
 
     @property
     def described(self) -> dict[str, Any]:
-        """The entry in the model file: the number of texts, of texts per class (C,), and the date."""
+        """The entry in the model file: the number of texts, and of texts per class (C,)."""
         return {
             "labelled": len(self.texts),
             "unlabeled": len(self.unlabeled),
             "label_counts": self.labels.counts().tolist(),
-            "date": datetime.now(UTC).date().isoformat(),
         }
+
+    @property
+    def fingerprints(self) -> dict[str, str]:
+        """SHA-256 of the labelled texts with their labels, of the unlabelled ones, and of those to measure on."""
+        there = {"labelled": fingerprint(self.texts, self.labels)}
+        if self.unlabeled:
+            there["unlabeled"] = fingerprint(self.unlabeled)
+        if len(self.measured):
+            texts = (
+                self.valid_texts if self.valid_labels is not None else [self.texts[i] for i in self.held_out]
+            )
+            there["measured"] = fingerprint(texts, self.truth)
+        return there
 
     @classmethod
     def of(
@@ -202,6 +214,15 @@ class SoftLabels(NamedTuple):
     def some(self, chosen: np.ndarray) -> SoftLabels:
         """Those of the K whose indices are `chosen`, (any number,)."""
         return SoftLabels(self.documents[chosen], self.proba[chosen])
+
+
+def fingerprint(texts: list[str], labels: Targets | None = None) -> str:
+    """SHA-256, in hex, of texts and their labels, in order; names of classes count as text, whatever their type."""
+    if labels is None:
+        return content_key(None, texts=texts)
+    if labels.objective.numeric:
+        return content_key(labels.target.ravel().tolist(), texts=texts)
+    return content_key(labels.objective.named(labels.target, list(map(str, labels.classes))), texts=texts)
 
 
 def _known(labels: Any, texts: int) -> tuple[Any, np.ndarray]:

@@ -29,7 +29,9 @@ from ulmus.tasks.classifier.tuning import (
 
 __all__ = ["TransferFitting"]
 
-HOPELESS = 0.05  # by so much are word counts better than frozen features where fine-tuning cannot make up for it
+HOPELESS = (
+    0.05  # by so much are word counts better than frozen features where fine-tuning cannot make up for it
+)
 
 
 @dataclass(frozen=True)

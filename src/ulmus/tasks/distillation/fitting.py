@@ -19,16 +19,16 @@ from ulmus.data.label_batches import LabelBatches
 from ulmus.errors import DataError
 from ulmus.evaluation.splits import held_out_for_perplexity
 from ulmus.tasks.checkpoints import checkpoint
+from ulmus.tasks.circumstances import circumstances
 from ulmus.tasks.distillation.config import DistillationConfig
 from ulmus.tasks.distillation.network import DistillationNetwork
 from ulmus.tasks.distillation.teacher import Teacher
 from ulmus.tasks.ids import RunTexts
-from ulmus.tasks.language_model.card import circumstances, last_rows
+from ulmus.tasks.language_model.card import last_rows, minutes_of
 from ulmus.tasks.language_model.fitted import FittedLanguageModel
 from ulmus.tasks.language_model.fitting import measure
 from ulmus.tasks.settings import RunSettings
 from ulmus.text.passages import Passages
-from ulmus.train.device import resolve_device
 from ulmus.train.evaluate import evaluate
 from ulmus.train.loop import Stage, Trainer
 
@@ -110,7 +110,7 @@ def _described(
         **about,
         "teacher": teacher.name,
         "passages_read": sum(row["seen"] for row in last_rows(history)),
-        **circumstances(history, device=resolve_device(settings.device)),
+        **circumstances(settings, minutes=minutes_of(history)),
         **({"distilled_before": before} if before else {}),
     }
 

@@ -7,38 +7,34 @@ training texts (`text/familiar.py`): comparing it with other texts tells whether
 from __future__ import annotations
 
 import math
-import platform
-import shlex
-import sys
-from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
-import torch
-
-from ulmus import __version__
+from ulmus.tasks.circumstances import circumstances
+from ulmus.tasks.ids import RunTexts
+from ulmus.tasks.settings import RunSettings
 from ulmus.text.familiar import bits_per_byte
 from ulmus.text.tokenizer import Tokenizer
 
-__all__ = ["card", "circumstances", "last_rows"]
+__all__ = ["card", "last_rows", "minutes_of"]
 
 
 def card(
     about: Mapping[str, Any],
-    texts: Iterable[str],
+    texts: RunTexts,
     tokenizer: Tokenizer,
     history: list[dict[str, Any]],
     *,
-    device: torch.device,
+    settings: RunSettings,
 ) -> dict[str, Any]:
     """The card after training, from the user's entries `about` and the rows of the training log, `history`."""
-    bits = bits_per_byte(tokenizer, texts)
+    bits = bits_per_byte(tokenizer, texts.to_learn)
     measured = {
         "tokens_read": sum(row["seen"] for row in last_rows(history)),
         "bits_per_byte": bits if math.isfinite(bits) else None,
     }
-    return {**about, **measured, **circumstances(history, device=device)}
+    made = circumstances(settings, minutes=minutes_of(history))
+    return {**about, **measured, "data": {"texts": texts.key}, **made}
 
 
 def last_rows(history: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -46,34 +42,6 @@ def last_rows(history: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return list({row["stage"]: row for row in history}.values())
 
 
-def circumstances(history: list[dict[str, Any]], *, device: torch.device) -> dict[str, Any]:
-    """How long the training took, where and when, and the command."""
-    return {
-        "minutes": round(sum(row["seconds"] for row in last_rows(history)) / 60, 1),
-        "machine": machine(device),
-        "versions": {"ulmus": __version__, "torch": torch.__version__, "python": platform.python_version()},
-        "date": datetime.now(UTC).date().isoformat(),
-        "command": command(),
-    }
-
-
-def machine(device: torch.device) -> str:
-    """The GPU, or the processor and the number of threads in use."""
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    return f"{processor()}, {torch.get_num_threads()} threads"
-
-
-def processor() -> str:
-    """The name of the processor."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text(encoding="utf-8").splitlines() if info.exists() else []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
-
-
-def command() -> str:
-    """The command line of this process, without the program's folder; `python -m ulmus` becomes `ulmus`."""
-    program = Path(sys.argv[0])
-    name = program.parent.name if program.name == "__main__.py" else program.name
-    return shlex.join([name, *sys.argv[1:]])
+def minutes_of(history: list[dict[str, Any]]) -> float:
+    """Minutes of training, all stages together."""
+    return float(sum(row["seconds"] for row in last_rows(history))) / 60

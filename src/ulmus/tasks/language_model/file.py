@@ -12,6 +12,7 @@ from ulmus import bundle, config
 from ulmus.errors import BundleError
 from ulmus.installed import find
 from ulmus.models.weights import numpy_tensors, stored, torch_tensors
+from ulmus.tasks.circumstances import as_loaded, as_saved
 from ulmus.tasks.ids import check_vocabulary
 from ulmus.tasks.language_model.config import LMConfig
 from ulmus.tasks.language_model.fitted import FittedLanguageModel
@@ -34,9 +35,7 @@ def parts(model: FittedLanguageModel, weights: str = "float32") -> dict[str, Any
         "kind": KIND,
         "config": config.to_dict(model.config),
         "vocabulary": {"size": len(model.tokenizer), "fingerprint": model.tokenizer.vocab.fingerprint},
-        "card": model.card,
-        "metrics": model.metrics,
-        "history": model.history,
+        **as_saved(model.card, model.metrics, model.history),
     }
     tensors = stored(numpy_tensors(model.network), weights)
     return {"manifest": manifest, "tokenizer_json": model.tokenizer.to_json(), "tensors": tensors}
@@ -69,8 +68,7 @@ def _parts(manifest: dict[str, Any], tokenizer_json: str, tensors: Mapping[str, 
         tokenizer,
         network.eval(),
         metrics=dict(manifest["metrics"]),
-        card=dict(manifest.get("card", {})),
-        history=list(manifest["history"]),
+        **as_loaded(manifest),
     )
 
 

@@ -31,7 +31,6 @@ from ulmus.tasks.language_model.network import build
 from ulmus.tasks.settings import RunSettings, check_minutes
 from ulmus.text.familiar import spelling_bits
 from ulmus.text.vocab import remap
-from ulmus.train.device import resolve_device
 from ulmus.train.evaluate import evaluate
 from ulmus.train.loop import LoopConfig, Stage, Trainer
 from ulmus.train.processes import ALONE, Processes, processes
@@ -157,8 +156,7 @@ def _train(start: FittedLanguageModel, job: Job, valid: Iterable[str] | None) ->
     history = done.rows
     check_loss(history[-1]["train_loss"] if done.best is None else done.best)
     network.eval()
-    device = resolve_device(settings.device)
-    described = card(job.about, texts.to_learn, tokenizer, history, device=device) | dict(job.made_from)
+    described = card(job.about, texts, tokenizer, history, settings=settings) | dict(job.made_from)
     metrics = {"tokens": int(lengths.sum()), "documents": len(lengths), "vocabulary": len(tokenizer)}
     fitted = dataclasses.replace(start, card=described, history=history, metrics=metrics)
     if evaluated is None:

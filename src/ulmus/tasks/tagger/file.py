@@ -18,6 +18,7 @@ from ulmus.models.encoder import Encoder, EncoderShape
 from ulmus.models.encoders import make_encoder
 from ulmus.models.transformer import TransformerConfig
 from ulmus.models.weights import numpy_tensors, torch_tensors
+from ulmus.tasks.circumstances import as_loaded, as_saved
 from ulmus.tasks.ids import check_vocabulary, vocabulary_of
 from ulmus.tasks.language_model.config import LMConfig
 from ulmus.tasks.tagger.config import TaggerConfig
@@ -43,8 +44,7 @@ def save(model: FittedTagger, path: str | Path) -> None:
         "language_models": [config.to_dict(one) for one in model.lm_configs],
         "vocabulary": {"size": len(model.tokenizer), "fingerprint": vocabulary_of(model.tokenizer)},
         "sketch": model.sketch,
-        "metrics": model.report,
-        "history": model.history,
+        **as_saved(model.card, model.report, model.history),
         **transformer,
     }
     tensors = numpy_tensors(model.network)
@@ -76,8 +76,8 @@ def _parts(manifest: dict[str, Any], tokenizer_json: str, tensors: dict[str, Any
         or len(set(types)) != len(types)
     ):
         raise ValueError("types that are no distinct strings")
-    if not isinstance(manifest["metrics"], dict) or not isinstance(manifest["history"], list):
-        raise TypeError("metrics or history of the wrong type")
+    if not isinstance(manifest["metrics"], dict):
+        raise TypeError("metrics of the wrong type")
     lm_configs = tuple(config.from_dict(one, LMConfig) for one in manifest["language_models"])
     transformer = manifest.get("transformer")
     tokenizer = (PretrainedTokenizer if transformer else Tokenizer).from_json(tokenizer_json)
@@ -94,7 +94,7 @@ def _parts(manifest: dict[str, Any], tokenizer_json: str, tensors: dict[str, Any
         config=settings,
         lm_configs=lm_configs,
         report=manifest["metrics"],
-        history=manifest["history"],
+        **as_loaded(manifest),
         sketch=[int(number) for number in manifest["sketch"]],
     )
 

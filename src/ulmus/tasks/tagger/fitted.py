@@ -53,6 +53,7 @@ class FittedTagger:
     ]  # of the language models that the encoders come from; none for a transformer
     report: dict[str, Any] = field(default_factory=dict)
     history: list[dict[str, Any]] = field(default_factory=list)
+    card: dict[str, Any] = field(default_factory=dict)  # how it was trained, and on which data
     # hashes of some training texts, to recognise them in other data
     sketch: list[int] = field(default_factory=list)
 

@@ -16,12 +16,14 @@ import torch
 
 from ulmus.config import to_dict
 from ulmus.corpus.tagged import Tagged
+from ulmus.data.store import content_key
 from ulmus.data.tag_batches import TagBatches, WordStore
 from ulmus.errors import DataError
 from ulmus.evaluation.entities import entities, entity_scores
 from ulmus.evaluation.splits import sketch
 from ulmus.tasks.budget import SHARES, Budget
 from ulmus.tasks.checkpoints import checkpoint
+from ulmus.tasks.circumstances import circumstances
 from ulmus.tasks.ids import RunTexts
 from ulmus.tasks.pretrained import Pretrained
 from ulmus.tasks.settings import RunSettings
@@ -73,8 +75,13 @@ def fit(
         )
     network.eval()
     trained_on = {"sentences": len(tagged), "entities": sum(map(len, tagged.entities))}
-    spent = {"minutes": round(budget.spent(), 2), "trained_on": trained_on}
-    return replace(fitted, report=report | spent, history=training.history)
+    made = circumstances(settings, minutes=budget.spent())
+    return replace(
+        fitted,
+        report=report | {"minutes": made["minutes"], "trained_on": trained_on},
+        history=training.history,
+        card={"data": {"labelled": content_key(tagged.entities, texts=texts)}} | made,
+    )
 
 
 def make_network(
