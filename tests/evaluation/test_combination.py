@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.special import softmax
 
 from ulmus.errors import DataError
-from ulmus.evaluation.combination import Combination, fit_weight
+from ulmus.evaluation.combination import Combination, calibrated_loss, fit_weight, safe
 from ulmus.evaluation.metrics import accuracy, log_loss
 from ulmus.evaluation.objectives import MULTI_LABEL
 
@@ -148,3 +148,23 @@ def test_shapes_that_do_not_fit_are_refused() -> None:
         fit_weight(part, part, y[:4])
     with pytest.raises(DataError, match="between 0 and 1"):
         fit_weight(part, part, y, prior=1.5)
+
+
+def test_a_mix_that_decides_worse_than_the_counts_is_left_out() -> None:
+    """Its loss may be lower all the same; one that decides as well as they do is kept."""
+    y = truth(200)
+    good, bad = opinion(y, 3, 2.0, 1), opinion(y, 3, 0.1, 2)
+    half = Combination(0.9, 0.9, 0.1)
+    assert safe(half, bad, good, y).exponent_lm == 0
+    assert safe(half, good, bad, y) == half
+    assert safe(half, good, good, y) == half
+
+
+def test_the_calibrated_loss_forgives_boasting() -> None:
+    """Probabilities that are too sure lose no more than calibrated ones; poor ones lose more than good ones."""
+    y = truth(1000)
+    good, sure = opinion(y, 3, 1.0, 1), opinion(y, 3, 1.0, 1, boast=8.0)
+    losses = [calibrated_loss(p, y, prior_strength=0.1) for p in (good, sure, opinion(y, 3, 0.2, 1))]
+    assert losses[1] == pytest.approx(losses[0], abs=0.02)
+    assert log_loss(y, sure) > losses[1] + 0.1
+    assert losses[2] > losses[0]

@@ -107,9 +107,7 @@ def settings(lm_settings: LMConfig) -> ClassifierConfig:
     return ClassifierConfig(
         language_model=lm_settings,
         dropouts=Dropouts(mult=0.1),
-        head_hidden=8,
-        head_epochs=1,
-        top_epochs=1,
+        all_peak=1e-2,
         max_len=12,
         longest=100,
         batch_size=32,

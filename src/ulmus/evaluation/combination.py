@@ -23,7 +23,7 @@ from ulmus.config import check_range
 from ulmus.errors import DataError
 from ulmus.evaluation.objectives import SINGLE_LABEL, Objective, objective_of
 
-__all__ = ["Combination", "counts_alone", "fit_weight"]
+__all__ = ["Combination", "calibrated_loss", "counts_alone", "fit_weight", "safe"]
 
 Floats = NDArray[np.float64]
 NEGLIGIBLE = 0.02  # a part with a smaller relative weight is left out and need not be computed
@@ -75,6 +75,28 @@ class Combination:
 def counts_alone(combination: Combination) -> Combination:
     """The combination without its language model: the word counts' probabilities unchanged."""
     return Combination(0.0, 0.0, 1.0, combination.objective)
+
+
+def safe(combination: Combination, p_lm: ArrayLike, p_counts: ArrayLike, y: ArrayLike) -> Combination:
+    """The combination, or word counts alone if it decides worse than they do on documents with targets `y`.
+
+    The probabilities (N, C) are as for `fit_weight`: a mix with a lower loss can still be wrong more often.
+    """
+    objective, target = combination.objective, np.asarray(y)
+    mixed, counts = (
+        float(objective.right(target, objective.decide(np.asarray(proba))).mean())
+        for proba in (combination.combine(p_lm, p_counts), p_counts)
+    )
+    return counts_alone(combination) if mixed < counts else combination
+
+
+def calibrated_loss(proba: ArrayLike, y: ArrayLike, *, prior_strength: float) -> float:
+    """Mean log loss, in nats a document, of probabilities (N, C) after temperature scaling."""
+    target = np.asarray(y)
+    objective = objective_of(target)
+    scores = objective.scores(np.asarray(proba, np.float64), FLOOR)
+    exponent = _sharpness(scores, target, objective, prior_strength)
+    return objective.loss(exponent * scores, target) / max(len(target), 1)
 
 
 def fit_weight(

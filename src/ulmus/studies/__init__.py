@@ -1,1 +1,1 @@
-"""Questions asked of many trainings: what more labels are worth, and which texts to label next."""
+"""Questions asked of many trainings: what parts of the recipe and more labels are worth, which texts to label."""

@@ -19,9 +19,9 @@ from ulmus.corpus.pairs import as_documents
 from ulmus.data.store import content_key
 from ulmus.errors import DataError, UsageError
 from ulmus.evaluation.near_duplicates import near_duplicates, near_to
-from ulmus.evaluation.objectives import objective_of
 from ulmus.evaluation.splits import FEWEST_LABELS, Together, held_out
 from ulmus.fields import split_pair
+from ulmus.studies.subsets import nested
 
 __all__ = ["AblationTexts"]
 
@@ -81,7 +81,7 @@ class AblationTexts:
 
     def sample(self, size: int, seed: int) -> tuple[list[Any], list[Any], list[Any]]:
         """Texts and labels of a subset, and all other texts as unlabelled ones."""
-        order = _nested(self.labels.target, seed)
+        order = nested(self.labels.target, seed)
         chosen, rest = np.sort(order[:size]), np.sort(order[size:])
         texts = self.as_given([self.texts[i] for i in chosen])
         more = self.as_given([*(self.texts[i] for i in rest), *self.unlabeled])
@@ -95,22 +95,6 @@ class AblationTexts:
 def named(labels: Labels, documents: Numbers) -> list[Any]:
     """The labels of some documents (any number,) as they were given."""
     return labels.objective.named(labels.target[documents], labels.classes)
-
-
-def _nested(target: NDArray[Any], seed: int) -> Numbers:
-    """An order (N,) of all documents, at random, in which every beginning is stratified and has two classes if it can.
-
-    `target` is (N,) or (N, C).
-    """
-    rng = np.random.default_rng(seed)
-    strata = objective_of(target).strata(target)
-    place = np.empty(len(strata))
-    for k in np.unique(strata):
-        mine = rng.permutation(np.flatnonzero(strata == k))
-        place[mine] = (np.arange(len(mine)) + rng.random()) / len(mine)
-    order = np.argsort(place, kind="stable")
-    other = np.flatnonzero(strata[order] != strata[order[0]])[:1]
-    return np.concatenate([order[:1], order[other], np.delete(order[1:], other - 1)])
 
 
 def _check_lengths(texts: Sequence[str], labels: Any, where: str = "") -> None:

@@ -13,6 +13,7 @@ from ulmus.evaluation.combination import Combination
 from ulmus.evaluation.splits import Together
 from ulmus.tasks.budget import Budget
 from ulmus.tasks.classifier.fitting import Fitting, Recipe, count, start
+from ulmus.tasks.classifier.inference import Inference
 from ulmus.tasks.classifier.material import Material
 from ulmus.tasks.classifier.steps import Learnt
 from ulmus.tasks.ids import RunTexts
@@ -86,18 +87,43 @@ def test_every_step_can_be_made_by_hand(
     assert len(fitting.store) == 180
     assert fitting.training.network.classes == 3
     learnt = fitting.learn()
-    assert [row["stage"] for row in fitting.training.history] == [
-        "teaching",
-        "head",
-        "head and top layer",
-        "all layers",
-    ]
+    assert [row["stage"] for row in fitting.training.history] == ["teaching", "all layers"]
     measured = fitting.measure(learnt)
     assert 0 <= measured.combination.weight <= 1
     assert measured.report["n"] == 12
     final = fitting.refit(learnt, measured.combination)
-    assert fitting.training.history[4]["stage"] == "teaching again"
+    assert fitting.training.history[2]["stage"] == "teaching again"
     assert final is not fitting.teacher
+
+
+def test_a_head_with_a_hidden_layer_is_unfrozen_from_the_top(
+    material: Material, settings: Any, language_model: LanguageModel
+) -> None:
+    """Howard & Ruder 2018, section 3.3, for those who ask for it."""
+    config = dataclasses.replace(settings, head_hidden=8, head_epochs=1, top_epochs=1)
+    fitting = started(material, config, language_model)
+    fitting.learn()
+    stages = [row["stage"] for row in fitting.training.history]
+    assert stages == ["teaching", "head", "head and top layer", "all layers"]
+
+
+@pytest.mark.parametrize("good", [False, True])
+def test_a_student_is_weighed_by_what_it_shows(
+    material: Material,
+    settings: Any,
+    language_model: LanguageModel,
+    monkeypatch: pytest.MonkeyPatch,
+    good: bool,
+) -> None:
+    """Without a held-out set the mix depends on how good a student of the word counts is, on labels not yet learnt."""
+    everything = dataclasses.replace(material, held_out=material.held_out[:0])
+    fitting = started(everything, dataclasses.replace(settings, head_hidden=8), language_model)
+    target = everything.labels.target if good else (everything.labels.target + 1) % 3
+    shown = np.eye(3)[target] * 0.94 + 0.02
+    monkeypatch.setattr(Inference, "probabilities", lambda *_, **__: shown)
+    learnt = fitting.learn()
+    assert learnt.mix is not None
+    assert learnt.mix.weight > 0.2 if good else learnt.mix.weight < 0.1
 
 
 def test_the_teacher_never_sees_what_is_held_out(material: Material, settings: Any) -> None:

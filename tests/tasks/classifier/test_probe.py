@@ -57,6 +57,16 @@ def test_the_informative_part_has_the_larger_weight(multi: bool) -> None:
     assert weights[True, False] <= weights[True, True] <= weights[False, True]
 
 
+def test_weights_of_documents_and_of_classes_count() -> None:
+    """Documents of weight 0 teach nothing; a heavy class is predicted more often."""
+    y, seen = labels(False), features(False)
+    some = np.r_[np.ones(30), np.zeros(30)]
+    weighed, alone = Probe(seen, y, seed=0, weights=some), Probe(seen, y, seed=0)
+    assert not np.allclose(weighed.proba(seen), alone.proba(seen))
+    heavy = Probe(seen, y, seed=0, class_weight=np.array([1.0, 20.0, 1.0]))
+    assert heavy.proba(seen)[:, 1].mean() > 2 * alone.proba(seen)[:, 1].mean()
+
+
 def test_two_documents_are_enough() -> None:
     """With no evidence, each part has half of the weight."""
     mix = weighed(["a plum", "a nail"], features(False)[:2], Labels.of(["0", "1"]))

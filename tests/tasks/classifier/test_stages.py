@@ -110,7 +110,8 @@ def test_each_stage_trains_its_layers_and_nothing_else(
 ) -> None:
     """Frozen groups do not change by a bit; in the last stage all layers train."""
     watch = Watch(training.network)
-    training = replace(training, settings=replace(training.settings, callbacks=(watch,)))
+    gradual = replace(training.config, head_epochs=1, top_epochs=1)
+    training = replace(training, settings=replace(training.settings, callbacks=(watch,)), config=gradual)
     train_on_labels(training, TrainingSet("labels", store, labels.target, np.arange(N)), taught=False)
     names = {name for name, _ in training.network.named_parameters()}
     head = {name for name in names if name.startswith("head")}

@@ -53,6 +53,14 @@ def texts(n: int) -> tuple[list[str], list[str]]:
     return [text for text, _ in pairs], [label for _, label in pairs]
 
 
+@pytest.mark.parametrize(
+    ("tuned", "lost", "helps"), [(0.8, -0.1, True), (0.8, 0.05, True), (0.8, 0.2, False), (0.7, -1.0, False)]
+)
+def test_a_better_score_counts_unless_the_loss_says_otherwise(tuned: float, lost: float, helps: bool) -> None:
+    """An encoder that predicts nothing but the commonest class scores well by chance, and its loss is high."""
+    assert Tuned(frozen=0.7, tuned=tuned, lost=lost).helps is helps
+
+
 def test_it_learns_and_a_file_holds_all_of_it(make: Make, tmp_path: Path) -> None:
     """The loaded classifier predicts the same without the folder; a text gets the same alone and in a batch."""
     classifier = make().fit(*texts(48))

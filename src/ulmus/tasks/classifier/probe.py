@@ -35,6 +35,7 @@ class Probe:
     """The regression, fitted to the `features` (N, F) of documents with `labels`.
 
     Of several `penalties` (C, the inverse) the one with the lowest out-of-fold log loss is taken.
+    `weights` (N,) say how much each document counts, `class_weight` (C,) each class; None: all the same.
     out_of_fold: (N, C) probabilities for each of them by a regression that was fitted without it.
     """
 
@@ -46,6 +47,8 @@ class Probe:
         seed: int,
         penalties: Sequence[float] = (PENALTY,),
         together: Together | None = None,
+        weights: np.ndarray | None = None,
+        class_weight: np.ndarray | None = None,
     ) -> None:
         spread = features.std(axis=0, dtype=np.float64)
         self._mean, self._scale = features.mean(axis=0), np.where(spread > 0, spread, 1)
@@ -54,11 +57,12 @@ class Probe:
         self._axes = np.linalg.qr(x.T)[0] if len(x) < x.shape[1] else None
         self.objective, self.classes = labels.objective, len(labels.classes)
         x, target = self._turned(x), labels.target
+        weights, self._class_weight = np.ones(len(x)) if weights is None else weights, class_weight
         fold_of = spread_folds(target, folds=5, seed=seed, together=together)
 
         def cross_validated(penalty: float) -> np.ndarray:
             def learn(train: np.ndarray, held: np.ndarray) -> np.ndarray:
-                return self._proba(x[held], self._fit(x[train], target[train], penalty))
+                return self._proba(x[held], self._fit(x[train], target[train], weights[train], penalty))
 
             return out_of_fold(target, self.classes, learn, fold_of=fold_of)
 
@@ -66,7 +70,7 @@ class Probe:
         losses = [self._loss(proba, target) for _, proba in trials]
         penalty, self.out_of_fold = trials[int(np.argmin(losses))]
         self._known = np.flatnonzero(labels.counts())
-        self._regression = self._fit(x, target, penalty)
+        self._regression = self._fit(x, target, weights, penalty)
 
     def proba(self, features: np.ndarray) -> np.ndarray:
         """Probabilities (M, C) from the features (M, F) of any documents; 0 for a class without training documents."""
@@ -100,10 +104,14 @@ class Probe:
         """Features (M, F) in the subspace that the training documents span: (M, N), or unchanged if N >= F."""
         return x if self._axes is None else x @ self._axes
 
-    def _fit(self, x: np.ndarray, target: np.ndarray, penalty: float) -> tuple[np.ndarray, np.ndarray]:
+    def _fit(
+        self, x: np.ndarray, target: np.ndarray, weights: np.ndarray, penalty: float
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Coefficients (K, F) and bias (K,) of a regression on those classes that occur in `target`."""
         known = np.flatnonzero(self.objective.counts(target, self.classes))
-        return fit_linear(x, self.objective.among(target, known), np.ones(len(x)), C=penalty)
+        of_known = None if self._class_weight is None else self._class_weight[known]
+        among = self.objective.among(target, known)
+        return fit_linear(x, among, weights, C=penalty, class_weight=of_known)
 
     def _proba(self, x: np.ndarray, regression: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
         """Probabilities of the regression's classes from scaled features (M, F)."""

@@ -17,7 +17,7 @@ import numpy as np
 from ulmus.corpus.numbers import Targets
 from ulmus.data.label_batches import LabelBatches
 from ulmus.data.store import IdStore
-from ulmus.evaluation.combination import Combination, fit_weight
+from ulmus.evaluation.combination import Combination, fit_weight, safe
 from ulmus.linear.count_model import CountModel
 from ulmus.linear.selection import Choice
 from ulmus.tasks.budget import MIN_MINUTES, SHARES, TRAINING_COST, Budget
@@ -129,8 +129,15 @@ class Fitting:
         whole = self.store.lengths[documents].sum() <= self.tokens(SHARES.head_features)
         most = None if whole else self.training.most_tokens
         features = self.training.inference().features(self.store, documents, most_tokens=most)
+        classes = self.training.network.class_weight
         probe = Probe(
-            features, labels, seed=seed, penalties=penalties, together=self.material.together.rows(documents)
+            features,
+            labels,
+            seed=seed,
+            penalties=penalties,
+            together=self.material.together.rows(documents),
+            weights=None if self.material.weights is None else self.material.weights[documents],
+            class_weight=None if classes is None else classes.numpy(force=True).astype(np.float64),
         )
         p_counts = self.counts.out_of_fold(self.material.labels, documents, self.choice, seed)
         return Probed(documents, labels, probe, p_counts, probe.mix_with(p_counts, labels.target))
@@ -230,7 +237,9 @@ class Fitting:
         p_lm = self.training.inference().probabilities(
             self.store, probed.documents, most_tokens=self.training.most_tokens
         )
-        return fit_weight(p_lm, probed.p_counts, probed.labels.target, prior=STUDENT, prior_strength=PRIOR)
+        target = probed.labels.target
+        mix = fit_weight(p_lm, probed.p_counts, target, prior=STUDENT, prior_strength=PRIOR)
+        return safe(mix, p_lm, probed.p_counts, target)
 
     def _soft_labels(self, teacher: CountModel, most: int, seed: int) -> SoftLabels:
         """Up to `most` unlabelled documents of which the teacher is most confident, with its probabilities."""

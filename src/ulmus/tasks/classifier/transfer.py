@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ulmus.evaluation.combination import Combination, fit_weight
+from ulmus.evaluation.combination import Combination, fit_weight, safe
 from ulmus.linear.count_model import CountModel
 from ulmus.tasks.budget import SHARES, TRAINING_COST
 from ulmus.tasks.classifier.probe import PENALTIES, PRIOR
@@ -83,13 +83,15 @@ class TransferFitting(Fitting):
         helps, again = tuned is not None and tuned.helps, self.budget.of_left(SHARES.rest)
         if len(self.material.measured):
             return Learnt(False, helps, training_set.minutes, again)
-        mix = self._probed.mix
+        probed = self._probed
+        mix = safe(probed.mix, probed.probe.out_of_fold, probed.p_counts, probed.labels.target)
         if tuned is None or tuned.out_of_fold is None or not helps:
             start_from(self.training, self._probed.probe)
         else:
             fine_tune(self.training, replace(training_set, minutes=self.budget.of_left(SHARES.labels)))
-            target = self._probed.labels.target
-            mix = fit_weight(tuned.out_of_fold, self._probed.p_counts, target, prior_strength=PRIOR)
+            target = probed.labels.target
+            mix = fit_weight(tuned.out_of_fold, probed.p_counts, target, prior_strength=PRIOR)
+            mix = safe(mix, tuned.out_of_fold, probed.p_counts, target)
         return Learnt(False, helps, training_set.minutes, again, mix)
 
     def _cross_validated(self, training_set: TrainingSet) -> Tuned | None:

@@ -15,11 +15,12 @@ import numpy as np
 import torch
 
 from ulmus.corpus.numbers import Targets
+from ulmus.evaluation.combination import calibrated_loss
 from ulmus.evaluation.objective import Objective
 from ulmus.evaluation.splits import Together, spread_folds
 from ulmus.linear.logistic import out_of_fold
 from ulmus.models.heads import LinearHead
-from ulmus.tasks.classifier.probe import Probe
+from ulmus.tasks.classifier.probe import PRIOR, Probe
 from ulmus.tasks.classifier.training import Training, TrainingSet
 from ulmus.tasks.classifier.unfreezing import train_on_labels
 
@@ -30,16 +31,22 @@ FOLDS = 3
 
 @dataclass(frozen=True)
 class Tuned:
-    """How good frozen features and fine-tuning are: the mean score of documents that neither was trained on."""
+    """How good frozen features and fine-tuning are: the mean score of documents that neither was trained on.
+
+    lost: by how much the calibrated loss (nats a document) of fine-tuning is higher. The scores alone of a hundred
+    documents in many classes say little: an encoder that has learnt to predict nothing but the commonest class may
+    seem better than it is.
+    """
 
     frozen: float
     tuned: float
+    lost: float
     out_of_fold: np.ndarray | None = None  # (N, C) probabilities by fine-tuning, if it was cross-validated
 
     @property
     def helps(self) -> bool:
         """Whether fine-tuning is better."""
-        return self.tuned > self.frozen
+        return self.tuned - self.frozen > max(self.lost, 0.0)
 
     def verdict(self, objective: Objective) -> str:
         """The comparison in words."""
@@ -99,7 +106,7 @@ def cross_validated(
         learn,
         fold_of=spread_folds(target, folds=FOLDS, seed=seed, together=together),
     )
-    return Tuned(score(labels, probe.out_of_fold), score(labels, proba), proba)
+    return _compared(labels, probe.out_of_fold, proba, proba)
 
 
 def tuned_or_frozen(
@@ -112,11 +119,19 @@ def tuned_or_frozen(
     frozen = training.inference().probabilities(store, measured)
     fine_tune(training, training_set)
     tuned = training.inference().probabilities(store, measured)
-    result = Tuned(score(truth, frozen), score(truth, tuned))
+    result = _compared(truth, frozen, tuned)
     if not result.helps:
         with torch.no_grad():
             network.load_state_dict(before)
     return result
+
+
+def _compared(
+    labels: Targets, frozen: np.ndarray, tuned: np.ndarray, out_of_fold: np.ndarray | None = None
+) -> Tuned:
+    """The comparison of probabilities (N, C) of documents with `labels` (N,)."""
+    before, after = (calibrated_loss(p, labels.target, prior_strength=PRIOR) for p in (frozen, tuned))
+    return Tuned(score(labels, frozen), score(labels, tuned), after - before, out_of_fold)
 
 
 def score(labels: Targets, proba: np.ndarray) -> float:
