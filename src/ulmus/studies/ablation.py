@@ -77,7 +77,7 @@ def recipe_rows(full: TextClassifier) -> dict[str, dict[str, Any]]:
         "no language-model fine-tuning": {"config__tune": "none"},
         "no discriminative rates": {"config__factor": 1.0},
         "constant learning rate": {"config__schedule": "constant"},
-        "no gradual unfreezing": {"config__head_epochs": 0, "config__top_epochs": 0},
+        "with gradual unfreezing": {"config__head_epochs": 1, "config__top_epochs": 1},
         "no teaching": {"teach": "none"},
         "no word counts": {"combine": "none"},
     }

@@ -59,6 +59,7 @@ def texts(n: int) -> tuple[list[str], list[str]]:
 def test_a_better_score_counts_unless_the_loss_says_otherwise(tuned: float, lost: float, helps: bool) -> None:
     """An encoder that predicts nothing but the commonest class scores well by chance, and its loss is high."""
     assert Tuned(frozen=0.7, tuned=tuned, lost=lost).helps is helps
+    assert Tuned(frozen=0.7, tuned=tuned, lost=lost, doubt=1.2).helps
 
 
 def test_it_learns_and_a_file_holds_all_of_it(make: Make, tmp_path: Path) -> None:

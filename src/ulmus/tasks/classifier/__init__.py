@@ -1,1 +1,1 @@
-"""Texts and labels -> a classifier: language model, teaching, gradual unfreezing, combination with word counts."""
+"""Texts and labels -> a classifier: language model, teaching, fine-tuning, combination with word counts."""

@@ -31,8 +31,8 @@ class Measured(NamedTuple):
 def measure(p_lm: np.ndarray, p_counts: np.ndarray, m: Material, *, mix: bool, seed: int) -> Measured:
     """The mix and the report, from the probabilities (N, C) of both parts for the documents `m.measured`.
 
-    If the mix scores below the word counts, the model predicts with the word counts alone. `seed` is that of the
-    bootstrap.
+    If the mix scores below the word counts, or only as well while the network alone scores below them, the model
+    predicts with the word counts alone. `seed` is that of the bootstrap.
     """
     target, objective = m.truth.target, m.labels.objective
     combination = fit_weight(p_lm, p_counts, target)
@@ -42,7 +42,11 @@ def measure(p_lm: np.ndarray, p_counts: np.ndarray, m: Material, *, mix: bool, s
     thresholds = dict.fromkeys(PARTS, 0.5)
     thresholds |= {name: objective.best_threshold(target, p) for name, p in parts.items()}
     report = compare(target, parts, thresholds, seed, objective=objective)
-    if mix and report["gain"]["difference"] < 0:
+    gain, worse = (
+        report["gain"]["difference"],
+        _mean(m, p_lm, thresholds["lm"]) < _mean(m, p_counts, thresholds["counts"]),
+    )
+    if mix and (gain < 0 or (gain == 0 and worse)):
         combination, thresholds["combined"] = counts_alone(combination), thresholds["counts"]
         report |= {"mixed": report["combined"], "combined": report["counts"]}
         report["verdict"] += " The model predicts with word counts alone."
@@ -53,6 +57,12 @@ def measure(p_lm: np.ndarray, p_counts: np.ndarray, m: Material, *, mix: bool, s
         report["majority"] = majority(target, m.truth.classes)
         report["warnings"] = cautions(target, m.truth.classes, accuracy)
     return Measured(combination, thresholds, report | {"weight": combination.weight if mix else 1.0})
+
+
+def _mean(m: Material, proba: np.ndarray, threshold: float) -> float:
+    """Mean score of the decisions by probabilities (N, C) of the documents measured on."""
+    objective = m.labels.objective
+    return float(objective.right(m.truth.target, objective.decide(proba, threshold)).mean())
 
 
 def not_measured(combination: Combination, m: Material, *, mix: bool) -> Measured:

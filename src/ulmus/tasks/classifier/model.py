@@ -1,4 +1,4 @@
-"""Texts and a few labels -> a classifier: language model, teaching, gradual unfreezing, combination with word counts.
+"""Texts and a few labels -> a classifier: language model, teaching, fine-tuning, combination with word counts.
 
     clf = TextClassifier().fit(texts, labels, unlabeled=more)
     clf.predict(new); clf.predict_proba(new); clf.report_["verdict"]; clf.save("model.ulmus")

@@ -1,4 +1,4 @@
-"""The steps for an encoder whose features are already useful, as a transformer's are.
+"""The steps for an encoder whose features are already useful, with a linear head on them.
 
 A regression on frozen features comes first. Documents that were not learnt from decide what follows: teaching by word
 counts where these are better than what the encoder learns from the labels alone; fine-tuning where it beats frozen

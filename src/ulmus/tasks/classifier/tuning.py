@@ -1,4 +1,4 @@
-"""Frozen features or fine-tuning? For an encoder whose features are already useful, as a transformer's are.
+"""Frozen features or fine-tuning?
 
 Whether fine-tuning beats a regression on frozen features is measured: on the held-out set, or by cross-validation if
 there is none. Fine-tuning on a hundred questions gains twenty points, on a hundred reviews nothing. Knows no strings.
@@ -41,12 +41,15 @@ class Tuned:
     frozen: float
     tuned: float
     lost: float
+    doubt: float = (
+        0.0  # granted to fine-tuning: with many labels it is better more often than two hundred of them show
+    )
     out_of_fold: np.ndarray | None = None  # (N, C) probabilities by fine-tuning, if it was cross-validated
 
     @property
     def helps(self) -> bool:
         """Whether fine-tuning is better."""
-        return self.tuned - self.frozen > max(self.lost, 0.0)
+        return self.tuned - self.frozen + self.doubt > max(self.lost, 0.0)
 
     def verdict(self, objective: Objective) -> str:
         """The comparison in words."""
@@ -131,10 +134,19 @@ def _compared(
 ) -> Tuned:
     """The comparison of probabilities (N, C) of documents with `labels` (N,)."""
     before, after = (calibrated_loss(p, labels.target, prior_strength=PRIOR) for p in (frozen, tuned))
-    return Tuned(score(labels, frozen), score(labels, tuned), after - before, out_of_fold)
+    doubt = 0.0
+    if out_of_fold is None:  # a held-out set: one standard error of the difference
+        apart = scores(labels, tuned) - scores(labels, frozen)
+        doubt = float(apart.std() / np.sqrt(len(apart)))
+    return Tuned(score(labels, frozen), score(labels, tuned), after - before, doubt, out_of_fold)
+
+
+def scores(labels: Targets, proba: np.ndarray) -> np.ndarray:
+    """Scores (N,) of the decisions by probabilities (N, C) of documents with `labels` (N,), see `Objective.right`."""
+    objective = labels.objective
+    return np.asarray(objective.right(labels.target, objective.decide(proba)))
 
 
 def score(labels: Targets, proba: np.ndarray) -> float:
-    """Mean score of the decisions by probabilities (N, C) of documents with `labels` (N,), see `Objective.right`."""
-    objective = labels.objective
-    return float(objective.right(labels.target, objective.decide(proba)).mean())
+    """Their mean."""
+    return float(scores(labels, proba).mean())

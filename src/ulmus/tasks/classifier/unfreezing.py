@@ -1,4 +1,4 @@
-"""Training on true labels, from the top: the head, then head and top layer, then all layers.
+"""Training on true labels: all layers, or from the top: the head, then head and top layer, then all layers.
 
 Source: gradual unfreezing, Howard & Ruder 2018, section 3.3. Knows no strings. Axes: N documents, C classes.
 """
