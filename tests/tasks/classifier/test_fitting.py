@@ -15,6 +15,7 @@ from ulmus.tasks.budget import Budget
 from ulmus.tasks.classifier.fitting import Fitting, Recipe, count, start
 from ulmus.tasks.classifier.inference import Inference
 from ulmus.tasks.classifier.material import Material
+from ulmus.tasks.classifier.measuring import measure
 from ulmus.tasks.classifier.steps import Learnt
 from ulmus.tasks.ids import RunTexts
 from ulmus.tasks.language_model.model import LanguageModel
@@ -105,6 +106,18 @@ def test_a_head_with_a_hidden_layer_is_unfrozen_from_the_top(
     fitting.learn()
     stages = [row["stage"] for row in fitting.training.history]
     assert stages == ["teaching", "head", "head and top layer", "all layers"]
+
+
+def test_a_mix_that_gains_nothing_beside_a_worse_network_is_not_used(material: Material) -> None:
+    """Decisions like those of the word counts, and a network that is worse alone: the counts predict."""
+    target = material.truth.target
+    counts, network = np.full((2, 12, 3), 0.02)
+    counts[np.arange(12), target] = 0.96
+    network[np.arange(12), np.where(np.arange(12) % 2, target, (target + 1) % 3)] = 0.96
+    measured = measure(network, counts, material, mix=True, seed=0)
+    assert measured.report["gain"]["difference"] == 0
+    assert measured.combination.exponent_lm == 0
+    assert "word counts alone" in measured.report["verdict"]
 
 
 @pytest.mark.parametrize("good", [False, True])

@@ -2,8 +2,8 @@
 
     count     word counts of all texts, and the teacher: a word-count model fitted to the labels that are not held out
     start     a language model's encoder with a new head, and a linear probe of the encoder
-    learn     whichever is best for documents not learnt from: a regression on frozen features, fine-tuning all layers on
-              the true labels, or first soft labels for unlabelled texts by teacher and probe
+    learn     whichever is best for documents not learnt from: a regression on frozen features, fine-tuning on the true
+              labels, or first soft labels for unlabelled texts by teacher and probe
     measure   mix language model and word counts on the held-out set; report
     refit     teaching and true labels once more, now with the held-out labels, a teacher fitted to all labels, and the
               student's own predictions mixed into the soft labels

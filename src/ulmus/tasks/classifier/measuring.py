@@ -42,11 +42,9 @@ def measure(p_lm: np.ndarray, p_counts: np.ndarray, m: Material, *, mix: bool, s
     thresholds = dict.fromkeys(PARTS, 0.5)
     thresholds |= {name: objective.best_threshold(target, p) for name, p in parts.items()}
     report = compare(target, parts, thresholds, seed, objective=objective)
-    gain, worse = (
-        report["gain"]["difference"],
-        _mean(m, p_lm, thresholds["lm"]) < _mean(m, p_counts, thresholds["counts"]),
-    )
-    if mix and (gain < 0 or (gain == 0 and worse)):
+    alone = {name: _mean(m, parts[name], thresholds[name]) for name in ("lm", "counts")}
+    gain = report["gain"]["difference"]
+    if mix and (gain < 0 or (gain == 0 and alone["lm"] < alone["counts"])):
         combination, thresholds["combined"] = counts_alone(combination), thresholds["counts"]
         report |= {"mixed": report["combined"], "combined": report["counts"]}
         report["verdict"] += " The model predicts with word counts alone."

@@ -148,5 +148,5 @@ def scores(labels: Targets, proba: np.ndarray) -> np.ndarray:
 
 
 def score(labels: Targets, proba: np.ndarray) -> float:
-    """Their mean."""
+    """Mean of the scores (N,) of the decisions by probabilities (N, C) of documents with `labels` (N,)."""
     return float(scores(labels, proba).mean())
