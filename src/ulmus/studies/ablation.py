@@ -71,7 +71,10 @@ class Job(NamedTuple):
 
 
 def recipe_rows(full: TextClassifier) -> dict[str, dict[str, Any]]:
-    """The parts of the recipe, each left out once; those that `full` lacks anyway are not among them."""
+    """The parts of the recipe, each left out once, and gradual unfreezing, which the recipe does without.
+
+    Rows that change nothing of `full` are not among them.
+    """
     rows: dict[str, dict[str, Any]] = {
         "no pretraining": {"language_model": "none"},
         "no language-model fine-tuning": {"config__tune": "none"},
@@ -82,7 +85,8 @@ def recipe_rows(full: TextClassifier) -> dict[str, dict[str, Any]]:
         "no word counts": {"combine": "none"},
     }
     if full.encoder is not None:
-        del rows["no pretraining"], rows["no language-model fine-tuning"]
+        # (its rates are not those of the stages of gradual unfreezing)
+        del rows["no pretraining"], rows["no language-model fine-tuning"], rows["with gradual unfreezing"]
     elif full.language_model == "none" or full.language_model == "new":
         del rows["no language-model fine-tuning"]
     params = _with_config(full).get_params()
