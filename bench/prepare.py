@@ -20,7 +20,7 @@ import torch
 from ulmus import Source, TextClassifier, Tokenizer, TokenizerConfig, WordCounts, read
 from ulmus.evaluation.combination import Combination
 from ulmus.models.awd_lstm import AWDLSTM
-from ulmus.models.heads import ClassifierHead
+from ulmus.models.heads import make_head
 from ulmus.tasks.classifier.config import ClassifierConfig
 from ulmus.tasks.classifier.fitted import PARTS, FittedClassifier
 from ulmus.tasks.classifier.network import ClassifierNetwork
@@ -74,9 +74,7 @@ def write_classifier(path: Path, tokenizer: Tokenizer, counts: WordCounts, confi
     settings = ClassifierConfig()
     torch.manual_seed(0)
     encoder = AWDLSTM(config.encoder(len(tokenizer)), settings.dropouts)
-    head = ClassifierHead(
-        encoder.config.pooled(), 2, hidden=settings.head_hidden, drops=settings.head_dropouts
-    )
+    head = make_head(encoder.config.pooled(), 2, hidden=settings.head_hidden, drops=settings.head_dropouts)
     fitted = FittedClassifier(
         classes=("neg", "pos"),
         network=ClassifierNetwork(encoder, head, max_len=settings.max_len).eval(),

@@ -46,10 +46,11 @@ class TransferFitting(Fitting):
         """Fine-tune, leave the encoder as it is, or teach, whichever is best for documents not learnt from."""
         m, say, teaches = self.material, self.training.settings.say, self.recipe.teach
         own = score(self._probed.labels, self._probed.probe.out_of_fold)
-        if teaches and score(self._probed.labels, self._probed.p_counts) > own + HOPELESS:
+        counted = score(self._probed.labels, self._probed.p_counts)
+        if teaches and counted > own + HOPELESS:
             say("Word counts teach: they are much better than frozen features.")
             return super().learn()
-        share = SHARES.labels_before_teaching if teaches else SHARES.tuning
+        share = SHARES.labels_before_teaching if teaches and counted > own else SHARES.tuning
         training_set = self.label_set("labels", m.train, self.budget.of_left(share))
         if len(m.measured):
             tuned: Tuned | None = tuned_or_frozen(
@@ -57,8 +58,7 @@ class TransferFitting(Fitting):
             )
             counts = score(m.truth, self.counts_measured())
         else:
-            tuned = self._cross_validated(training_set)
-            counts = score(self._probed.labels, self._probed.p_counts)
+            tuned, counts = self._cross_validated(training_set), counted
         if tuned is not None:
             own = max(tuned.frozen, tuned.tuned)
             say(tuned.verdict(m.labels.objective))
