@@ -79,6 +79,7 @@ def test_every_link_target_exists(page: Path) -> None:
         (["transformers_peers.py", "table"], "docs/results.md"),
         (["probe.py", "table"], "docs/results.md"),
         (["active.py", "table"], "docs/results.md"),
+        (["frontier.py", "table"], "docs/results.md"),
     ],
     ids=["speed", "accuracy", "pretraining", "perplexity", "peers", "encoders", "labels"],
 )
