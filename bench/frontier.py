@@ -121,29 +121,35 @@ def plot(options: argparse.Namespace) -> None:
     import matplotlib.pyplot as plt
 
     found, peers = cells(options), jobs.rows(RESULTS / "transformers-peers.jsonl")
-    names = list(dict.fromkeys(name for (name, _, _), _ in found))
+    panels = list(dict.fromkeys(key[:2] for key, _ in found))
     figure, axes = plt.subplots(
-        len(names), len(LABELS), figsize=(11, 2.6 * len(names)), squeeze=False, layout="constrained"
+        -(-len(panels) // 3), 3, figsize=(11, 2.8 * -(-len(panels) // 3)), squeeze=False, layout="constrained"
     )
-    for (i, name), (j, labels) in itertools.product(enumerate(names), enumerate(LABELS)):
-        axis, mine = axes[i][j], [rows for key, rows in found if key[:2] == (name, labels)]
+    labelled: dict[str, Any] = {}
+    for axis in axes.flat[len(panels) :]:
+        axis.set_axis_off()
+    for axis, (name, labels) in zip(axes.flat, panels, strict=False):
+        mine = [rows for key, rows in found if key[:2] == (name, labels)]
         for part, style in zip(PARTS, ("o-", "s--", "^:"), strict=True):
             points = sorted(
                 (statistics.mean(row["cpu"] for row in rows), statistics.mean(row[part] for row in rows))
                 for rows in mine
             )
             label = {"combined": "shipped", "lm": "network"}.get(part, part)
-            axis.plot(*zip(*points, strict=True) if points else ([], []), style, label=label)
-        for way, label in PEERS.items():
+            labelled[label] = axis.plot(*zip(*points, strict=True), style, color=f"C{PARTS.index(part)}")[0]
+        for k, (way, label) in enumerate(PEERS.items()):
             beside = [row for row in peers if (row["name"], row["labels"], row["way"]) == (name, labels, way)]
             beside = [row for row in beside if row["settings"] == transformers_peers.defaults(way, labels)]
             if beside:
                 x, y = (statistics.mean(row[key] for row in beside) for key in ("cpu_minutes", "score"))
-                axis.plot([x], [y], "x", label=label)
-        axis.set(title=f"{name}, {f'{labels:,}' if labels else 'all'} labels", xscale="log")
+                labelled[label] = axis.plot([x], [y], "x", color=f"C{3 + k}")[0]
+        axis.set(title=f"{name}, {f'{labels:,}' if labels else 'all'} labels", xscale="log", xlim=(0.05, 100))
+        axis.set_xticks([0.1, 1, 10, 60], ["0.1", "1", "10", "60"])
+        axis.minorticks_off()
         axis.set(xlabel="CPU minutes", ylabel="accuracy, %")
-        if axis.lines:
-            axis.legend(fontsize=6)
+    figure.legend(
+        labelled.values(), labelled.keys(), loc="outside lower center", ncols=len(labelled), fontsize=8
+    )
     figure.savefig(options.file, dpi=120)
 
 

@@ -152,7 +152,7 @@ def ablate(options: AblateOptions) -> None:
     """Measure what each part of the recipe is worth.
 
     Each row of the table is trained with one part left out: pretraining, fine-tuning of the language model,
-    discriminative rates, the learning-rate schedule, gradual unfreezing, teaching, word counts.
+    discriminative rates, the learning-rate schedule, teaching, word counts; one row adds gradual unfreezing.
     """
     from ulmus.studies.ablation import ROWS, AblationConfig
     from ulmus.studies.ablation import ablate as run

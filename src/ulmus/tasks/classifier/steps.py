@@ -78,9 +78,7 @@ class Learnt(NamedTuple):
     labels_helped: bool  # training on true labels did not increase the held-out loss
     labels_minutes: float | None
     refit_minutes: float | None
-    mix: Combination | None = (
-        None  # of network and word counts if there is no held-out set; None: half and half
-    )
+    mix: Combination | None = None  # of network and word counts, if there is no held-out set
 
 
 @dataclass(frozen=True)

@@ -29,9 +29,7 @@ from ulmus.tasks.classifier.tuning import (
 
 __all__ = ["TransferFitting"]
 
-HOPELESS = (
-    0.05  # by so much are word counts better than frozen features where fine-tuning cannot make up for it
-)
+HOPELESS = 0.05  # word counts this much better than frozen features: fine-tuning does not make up for it
 
 
 @dataclass(frozen=True)
