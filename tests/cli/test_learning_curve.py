@@ -200,7 +200,7 @@ def test_columns_of_pairs_and_formulas_survive(
         ((*COLUMNS, "--suggest", "3"), "give -o NEXT.csv"),
         ((*COLUMNS, "-o", "next.csv"), "is the file of --suggest"),
         ((*COLUMNS, "--suggest", "3", "-o", "next.csv", "--plot", "a.png"), "Remove --plot"),
-        ((*COLUMNS, "--sizes", "10,many"), "expected numbers with commas"),
+        ((*COLUMNS, "--sizes", "10,many"), "expected numbers separated by commas"),
         ((*COLUMNS, "--sizes", "10,20,300"), "expected numbers from 2 to 48"),
         ((*COLUMNS, "--part", "counts", "--minutes", "2"), "no time budget"),
         ((*COLUMNS, "--plot", "curve.jpg"), "ending in .png"),

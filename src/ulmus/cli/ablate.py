@@ -25,11 +25,13 @@ from ulmus.cli.options import (
     ReaderOptions,
     TextBCols,
     TextCols,
+    UnlabeledFiles,
     command,
+    sizes_of,
 )
 from ulmus.cli.settings import merged, read, tables
 from ulmus.config import from_dict
-from ulmus.errors import ConfigError, UsageError
+from ulmus.errors import ConfigError
 
 if TYPE_CHECKING:
     from ulmus.corpus.source import Source
@@ -56,15 +58,7 @@ class AblateOptions(ComputeOptions, ReaderOptions, CommonOptions):
     text_b: TextBCols = field(default_factory=list)
     label: LabelCols = field(default_factory=list)
     label_delimiter: LabelDelimiter = None
-    unlabeled: Annotated[
-        list[Path],
-        typer.Option(
-            "--unlabeled",
-            "--unlabelled",
-            metavar="FILE",
-            help="Additional texts without labels. Repeatable.",
-        ),
-    ] = field(default_factory=list)
+    unlabeled: UnlabeledFiles = field(default_factory=list)
     test: Annotated[
         Path | None,
         typer.Option(
@@ -160,7 +154,7 @@ def ablate(options: AblateOptions) -> None:
     guard.check_separate(options.out, options)
     guard.check_work_folder(options.out, ROWS, force=options.force, option="--out")
     full = _full(options)
-    config = AblationConfig(full, _rows(options, full), _sizes(options.sizes), options.seeds, options.jobs)
+    config = AblationConfig(full, _rows(options, full), sizes_of(options.sizes), options.seeds, options.jobs)
     columns = inputs.Columns(options.text, options.label, options.label_delimiter, options.text_b)
     data = inputs.source(options.data, options, columns)
     plain = replace(columns, label=(), label_delimiter=None)
@@ -266,13 +260,3 @@ def _changes(table: Any, full: TextClassifier, where: str) -> dict[str, Any]:
         config = _with_lm(full.config, settings.pop("language_model", {}), f"{where} config.language_model")  # type: ignore[arg-type]
         changes["config"] = merged(config, settings, f"{where} config")
     return changes
-
-
-def _sizes(given: str | None) -> tuple[int, ...]:
-    """The numbers of --sizes. Raises UsageError."""
-    try:
-        return tuple(int(size) for size in given.split(",")) if given is not None else ()
-    except ValueError as error:
-        raise UsageError(
-            f"--sizes: expected numbers separated by commas, as in 100,1000, got {given!r}."
-        ) from error

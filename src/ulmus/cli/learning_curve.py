@@ -25,7 +25,9 @@ from ulmus.cli.options import (
     ReaderOptions,
     TextBCols,
     TextCols,
+    UnlabeledFiles,
     command,
+    sizes_of,
 )
 from ulmus.config import LARGEST_SEED
 from ulmus.errors import DataError, UsageError
@@ -69,10 +71,7 @@ class CurveOptions(ReaderOptions, CommonOptions):
             metavar="COL", help="Column whose values are held out together or not at all, e.g. authors."
         ),
     ] = None
-    unlabeled: Annotated[
-        list[Path],
-        typer.Option("--unlabeled", "--unlabelled", metavar="FILE", help="Texts without labels. Repeatable."),
-    ] = field(default_factory=list)
+    unlabeled: UnlabeledFiles = field(default_factory=list)
     add: Annotated[
         list[Path],
         typer.Option(
@@ -221,13 +220,8 @@ def _check(options: CurveOptions) -> None:
 def _config(options: CurveOptions) -> CurveConfig:
     from ulmus.studies.learning_curve import CurveConfig
 
-    try:
-        sizes = tuple(int(size) for size in (options.sizes or "").split(",") if size.strip())
-    except ValueError:
-        raise UsageError(
-            f"--sizes: expected numbers with commas, as in 50,100,200; got {options.sizes!r}."
-        ) from None
     part = options.part or ("counts" if options.minutes is None else "all")
+    sizes = sizes_of(options.sizes)
     return CurveConfig(
         sizes, seeds=options.seeds, part=part, minutes=options.minutes, task=options.task, seed=options.seed
     )

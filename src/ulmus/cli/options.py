@@ -21,6 +21,7 @@ from ulmus.cli.guard import check_stdout
 from ulmus.cli.pages import Command
 from ulmus.cli.settings import use_config
 from ulmus.config import LARGEST_SEED
+from ulmus.errors import UsageError
 
 Options = TypeVar("Options")
 
@@ -54,6 +55,15 @@ LabelDelimiter = Annotated[
     str | None,
     typer.Option(
         "--label-delimiter", metavar="CHAR", help="Separator between the labels of a text (multi-label)."
+    ),
+]
+UnlabeledFiles = Annotated[
+    list[Path],
+    typer.Option(
+        "--unlabeled",
+        "--unlabelled",
+        metavar="FILE",
+        help="Additional texts without labels. Repeatable.",
     ),
 ]
 Classifier = Annotated[
@@ -247,3 +257,13 @@ def _parameter(item: Field[Any], annotation: Any) -> inspect.Parameter:
     return inspect.Parameter(
         item.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation
     )
+
+
+def sizes_of(given: str | None) -> tuple[int, ...]:
+    """The numbers of --sizes, separated by commas; none if it is not given. Raises UsageError."""
+    try:
+        return tuple(int(size) for size in given.split(",") if size.strip()) if given is not None else ()
+    except ValueError as error:
+        raise UsageError(
+            f"--sizes: expected numbers separated by commas, as in 100,1000, got {given!r}."
+        ) from error

@@ -24,6 +24,7 @@ from ulmus.cli.options import (
     RunOptions,
     TextBCols,
     TextCols,
+    UnlabeledFiles,
     command,
     reader_arguments,
 )
@@ -72,15 +73,7 @@ class TrainOptions(RunOptions, ReaderOptions, CommonOptions):
             help="Column of dates or numbers: the newest texts are held out, so that scores are of later ones.",
         ),
     ] = None
-    unlabeled: Annotated[
-        list[Path],
-        typer.Option(
-            "--unlabeled",
-            "--unlabelled",
-            metavar="FILE",
-            help="Additional texts without labels. Repeatable.",
-        ),
-    ] = field(default_factory=list)
+    unlabeled: UnlabeledFiles = field(default_factory=list)
     valid: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Labelled held-out set; by default part of DATA is held out."),
