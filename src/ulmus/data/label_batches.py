@@ -1,7 +1,7 @@
 """Batches of documents of similar length, padded to (B, T), with their targets, for training and using a classifier.
 
 Not shuffled: sorted, longest first (peak memory is allocated at once, and padding is small). Shuffled, "sortish":
-random pools of 50 batches, each sorted by length and split into batches, the batches shuffled, the one with the
+random pools of up to 50 batches, each sorted by length and split into batches, the batches shuffled, the one with the
 longest document first. Every document occurs exactly once; batch sizes are balanced, so that no document is alone in a
 batch, where batch norm would fail.
 Costs 8 bytes a document and well below 1 ms a batch. Knows no strings and no model; `lengths` is the mask.
@@ -22,7 +22,8 @@ from ulmus.special_tokens import PAD
 
 __all__ = ["Batch", "LabelBatches"]
 
-POOL_BATCHES = 50  # batches per pool that is sorted by length
+POOL_BATCHES = 50  # batches per pool that is sorted by length, at most
+LEAST_POOLS = 4  # if one would do for all: every epoch would have the same batches
 # Shuffled batches are padded to multiples of so many tokens: kernels and blocks of memory are made for each new shape,
 # and kept; sixty shapes cost a fortieth more padding and no memory that grows with every step.
 GRAIN = 4
@@ -61,6 +62,9 @@ class LabelBatches(ResumableBatches[Batch]):
     batch_size: int = 32  # documents, at most (one more where one would be left alone)
     token_budget: int | None = None  # ids with padding per batch, at most; a longer document comes alone
     shuffle: bool = False
+    alike: bool = (
+        True  # shuffled batches of documents of similar length; False: drawn at random, with more padding
+    )
     seed: int = 0
     documents: NDArray[np.int64] | None = None  # document numbers to use; None: all
     pad_id: int = PAD
@@ -103,7 +107,7 @@ class LabelBatches(ResumableBatches[Batch]):
 
     def settings(self) -> dict[str, int | bool | str | None]:
         """What a saved position depends on."""
-        names = ("batch_size", "token_budget", "shuffle", "seed", "max_tokens", "backwards")
+        names = ("batch_size", "token_budget", "shuffle", "alike", "seed", "max_tokens", "backwards")
         counts = {"documents": len(self._documents), "tokens": int(self.store.lengths[self._documents].sum())}
         return {name: getattr(self, name) for name in names} | counts
 
@@ -122,7 +126,13 @@ class LabelBatches(ResumableBatches[Batch]):
     def _shuffled(self) -> _Plan:
         rng = np.random.default_rng([self.seed, self.epoch])
         drawn = rng.permutation(self._documents)
-        pools = [self._longest_first(pool) for pool in _evenly(drawn, self.batch_size * POOL_BATCHES)]
+        batches = -(-len(drawn) // self.batch_size)
+        pool = POOL_BATCHES if batches > POOL_BATCHES else max(batches // LEAST_POOLS, 1)
+        pool = pool if self.alike else 1
+        pools = [
+            self._longest_first(some)
+            for some in _evenly(drawn, self.batch_size * pool, at_least=self._fewest())
+        ]
         starts = np.cumsum([0, *map(len, pools)])
         order = np.concatenate([drawn[:0], *pools])
         parts = [self._split(pool) + start for pool, start in zip(pools, starts, strict=False)]

@@ -50,6 +50,11 @@ class ClassifierConfig:
     all_epochs: int | None = None  # None: as many as `steps` and `most_epochs` say
     most_epochs: int = 25
     steps: int = 300  # as many epochs, at least 2, as make about so many steps
+    # with fewer labels pairs of documents are compared instead (`contrastive.py`)
+    pairs_below: int = 200
+    pairs_peak: float = 3e-3
+    pairs_steps: int = 80
+    pairs_batch: int = 32  # documents
     # teaching
     start_epochs: int = 20  # of the head alone, on precomputed features
     teach_texts: int = 20_000  # unlabelled documents with soft labels, repeated if there are fewer
@@ -70,13 +75,16 @@ class ClassifierConfig:
     tune: str = "auto"  # auto | always | none: fine-tune a given language model on the texts
 
     def __post_init__(self) -> None:
-        check_range(self, "head_hidden head_epochs top_epochs frozen_groups", 0)
-        check_range(self, "max_len longest batch_size epoch_steps token_budget", 1)
+        check_range(self, "head_hidden head_epochs top_epochs frozen_groups pairs_below", 0)
+        check_range(self, "max_len longest batch_size epoch_steps token_budget pairs_steps", 1)
+        check_range(self, "pairs_batch", 2)
         check_range(
             self, "all_epochs most_epochs steps start_epochs teach_epochs teach_texts teach_repeat", 1
         )
         check_range(self, "weight_decay", 0)
-        check_range(self, "factor clip head_peak top_peak all_peak teach_peak teach_power", MIN_POSITIVE)
+        check_range(
+            self, "factor clip head_peak top_peak all_peak pairs_peak teach_peak teach_power", MIN_POSITIVE
+        )
         check_range(self, "after_teaching give_back give_back_taught", MIN_POSITIVE)
         check_range(self, "teach_first teach_confident", MIN_POSITIVE, 1)
         if not all(0 <= p < 1 for p in self.head_dropouts):
@@ -115,6 +123,7 @@ def transformer_config() -> ClassifierConfig:
         token_budget=4_096,
         frozen_groups=1,  # half of the weights of a small transformer, most of the time of a step on short texts
         all_peak=1e-4,
+        pairs_peak=6e-5,
         teach_peak=5e-5,
         give_back=1.0,
     )

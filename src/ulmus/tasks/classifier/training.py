@@ -34,6 +34,7 @@ class TrainingSet:
     documents: np.ndarray  # (K,) numbers of those to train on; may repeat
     minutes: float | None = None
     weights: np.ndarray | None = None  # (documents of the store,) weight of each; None: all the same
+    batch_size: int | None = None  # documents, drawn at random; None: that of the config, of similar lengths
 
     def shared(self) -> TrainingSet:
         """The set as the first of several processes has it: rounding could make soft labels differ."""
@@ -98,7 +99,8 @@ class Training:
             training_set.store,
             training_set.targets,
             weights=training_set.weights,
-            batch_size=self.config.batch_for(len(training_set.documents)),
+            batch_size=training_set.batch_size or self.config.batch_for(len(training_set.documents)),
+            alike=training_set.batch_size is None,
             token_budget=self.config.token_budget,
             shuffle=True,
             seed=self.settings.seed,

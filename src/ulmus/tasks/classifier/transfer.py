@@ -52,7 +52,12 @@ class TransferFitting(Fitting):
         training_set = self.label_set("labels", m.train, self.budget.of_left(share))
         if len(m.measured):
             tuned: Tuned | None = tuned_or_frozen(
-                self.training, training_set, self._probed.probe, m.truth, m.measured
+                self.training,
+                training_set,
+                m.labels.rows(m.train),
+                self._probed.probe,
+                truth=m.truth,
+                measured=m.measured,
             )
             counts = score(m.truth, self.counts_measured())
         else:
@@ -86,7 +91,8 @@ class TransferFitting(Fitting):
         if tuned is None or tuned.out_of_fold is None or not helps:
             start_from(self.training, self._probed.probe)
         else:
-            fine_tune(self.training, replace(training_set, minutes=self.budget.of_left(SHARES.labels)))
+            whole = replace(training_set, minutes=self.budget.of_left(SHARES.labels))
+            fine_tune(self.training, whole, probed.labels)
             target = probed.labels.target
             mix = fit_weight(tuned.out_of_fold, probed.p_counts, target, prior_strength=PRIOR)
             mix = safe(mix, tuned.out_of_fold, probed.p_counts, target)

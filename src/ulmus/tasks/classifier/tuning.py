@@ -20,7 +20,8 @@ from ulmus.evaluation.objective import Objective
 from ulmus.evaluation.splits import Together, spread_folds
 from ulmus.linear.logistic import out_of_fold
 from ulmus.models.heads import LinearHead
-from ulmus.tasks.classifier.probe import PRIOR, Probe
+from ulmus.tasks.classifier.contrastive import compare
+from ulmus.tasks.classifier.probe import PENALTIES, PRIOR, Probe
 from ulmus.tasks.classifier.training import Training, TrainingSet
 from ulmus.tasks.classifier.unfreezing import train_on_labels
 
@@ -67,13 +68,43 @@ def start_from(training: Training, probe: Probe) -> None:
         probe.load_into(head)
 
 
-def fine_tune(training: Training, training_set: TrainingSet) -> None:
-    """Train all layers on the labels, with a new head."""
+def fine_tune(training: Training, training_set: TrainingSet, labels: Targets) -> None:
+    """Train all layers on `labels` (N,), those of the documents of the set in its order, with a new head.
+
+    With few of them the layers learn from pairs of documents, and a regression on their features is the head.
+    """
+    if compares(training, labels):
+        compare(training, training_set)
+        features = training.inference().features(
+            training_set.store, training_set.documents, most_tokens=training.most_tokens
+        )
+        classes = training.network.class_weight
+        start_from(
+            training,
+            Probe(
+                features,
+                labels,
+                seed=training.settings.seed,
+                penalties=PENALTIES,
+                weights=None
+                if training_set.weights is None
+                else training_set.weights[training_set.documents],
+                class_weight=None if classes is None else classes.numpy(force=True).astype(np.float64),
+            ),
+        )
+        return
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(training.settings.seed)
         if isinstance(training.network.head, LinearHead):
             training.network.head.restart()
     train_on_labels(training, training_set, taught=False)
+
+
+def compares(training: Training, labels: Targets) -> bool:
+    """Whether pairs of documents are compared: there are few labels, one a document, and of several classes."""
+    network, known = training.network, int(np.count_nonzero(labels.counts()))
+    single = not labels.objective.numeric and not labels.objective.multi_label
+    return single and not network.pairs and known > 1 and len(labels.target) < training.config.pairs_below
 
 
 def cross_validated(
@@ -97,7 +128,7 @@ def cross_validated(
             training, network=copy.deepcopy(training.network), settings=settings, history=[]
         )
         some = dataclasses.replace(training_set, documents=training_set.documents[train])
-        fine_tune(own, some)
+        fine_tune(own, some, labels.rows(train))
         proba = own.inference().probabilities(
             training_set.store, training_set.documents[held], most_tokens=training.most_tokens
         )
@@ -113,14 +144,23 @@ def cross_validated(
 
 
 def tuned_or_frozen(
-    training: Training, training_set: TrainingSet, probe: Probe, truth: Targets, measured: np.ndarray
+    training: Training,
+    training_set: TrainingSet,
+    labels: Targets,
+    probe: Probe,
+    *,
+    truth: Targets,
+    measured: np.ndarray,
 ) -> Tuned:
-    """Fine-tune, and go back to the probe unless the documents `measured` (N,), with labels `truth`, gain."""
+    """Fine-tune, and go back to the probe unless the documents `measured` (N,), with labels `truth`, gain.
+
+    `labels` are those of the documents of the training set.
+    """
     start_from(training, probe)
     network, store = training.network, training_set.store
     before = {key: t.clone() for key, t in network.state_dict().items()}
     frozen = training.inference().probabilities(store, measured)
-    fine_tune(training, training_set)
+    fine_tune(training, training_set, labels)
     tuned = training.inference().probabilities(store, measured)
     result = _compared(truth, frozen, tuned)
     if not result.helps:
