@@ -22,6 +22,7 @@ from ulmus.data.store import IdStore
 from ulmus.models.awd_lstm import AWDLSTM
 from ulmus.models.encoder import Dropouts, EncoderConfig
 from ulmus.models.heads import ClassifierHead, TiedDecoder
+from ulmus.tasks.classifier.contrastive import ContrastiveNetwork
 from ulmus.tasks.classifier.network import ClassifierNetwork
 from ulmus.tasks.language_model.network import LMNetwork
 from ulmus.train.callbacks import Callback, JsonLog
@@ -120,10 +121,24 @@ def classifier_run() -> dict[str, Any]:
     weight = torch.tensor([1.0, 2.0, 0.5])
     network = ClassifierNetwork(encoder, head, max_len=16, class_weight=weight)
     targets, weights = rng.integers(0, 3, 23), rng.uniform(0.2, 3, 23).astype(np.float32)
-    train = LabelBatches(store, targets, batch_size=5, shuffle=True, weights=weights)
+    train = LabelBatches(store, targets, batch_size=6, shuffle=True, weights=weights)
     valid = LabelBatches(store, targets, batch_size=3)
     stages = [Stage("head", unfreeze=1), Stage("all", schedule=Schedule(peak=0.01))]
     return _results(network, Trainer(network, stages, train=train, valid=valid, config=CONFIG).run().rows)
+
+
+def pairs_run() -> dict[str, Any]:
+    """Compare pairs of weighted documents; some batches have fewer documents than there are processes."""
+    rng = np.random.default_rng(0)
+    store = IdStore.from_arrays([rng.integers(5, 40, n) for n in rng.integers(1, 40, 23)])
+    torch.manual_seed(0)
+    encoder = AWDLSTM(EncoderConfig(40, embedding=6, hidden=8, layers=2), NO_DROPOUT)
+    head = ClassifierHead(encoder.config.pooled(), 3, drops=(0.0, 0.0))
+    network = ContrastiveNetwork(ClassifierNetwork(encoder, head, max_len=16))
+    targets, weights = rng.integers(0, 3, 23), rng.uniform(0.2, 3, 23).astype(np.float32)
+    train = LabelBatches(store, targets, batch_size=5, shuffle=True, alike=False, weights=weights)
+    stages = [Stage("pairs", epochs=2, schedule=Schedule(peak=0.01))]
+    return _results(network, Trainer(network, stages, train=train, config=CONFIG).run().rows)
 
 
 def language_model_run() -> dict[str, Any]:
@@ -141,7 +156,10 @@ def language_model_run() -> dict[str, Any]:
 
 def _results(model: nn.Module, rows: list[dict[str, Any]]) -> dict[str, Any]:
     losses = {
-        f"{name} {k}": row[name] for k, row in enumerate(rows) for name in ("train_loss", "loss", "seen", "n")
+        f"{name} {k}": row[name]
+        for k, row in enumerate(rows)
+        for name in ("train_loss", "loss", "seen", "n")
+        if name in row
     }
     return losses | {name: t.numpy() for name, t in model.state_dict().items()}
 
@@ -154,6 +172,7 @@ def everything(folder: str) -> None:
         "norm": rows_run(folder, "norm"),
         "single": rows_run(folder, "single", norm=False, size=1),
         "classifier": classifier_run(),
+        "pairs": pairs_run(),
         "language model": language_model_run(),
     }
     for name in ("stopped", "left"):
@@ -209,6 +228,11 @@ def test_a_process_without_a_row_of_a_batch_changes_nothing(two: Path, tmp_path:
 def test_a_classifier_trains_the_same_in_two_processes(two: Path):
     """Class weights, document weights and documents of many lengths, frozen and all layers."""
     check_equal(two, "classifier", classifier_run())
+
+
+def test_pairs_of_a_whole_batch_count_in_two_processes(two: Path):
+    """Each process compares its documents with those of the other one, too."""
+    check_equal(two, "pairs", pairs_run())
 
 
 def test_a_language_model_trains_the_same_in_two_processes(two: Path):

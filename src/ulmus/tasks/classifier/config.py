@@ -52,6 +52,7 @@ class ClassifierConfig:
     steps: int = 300  # as many epochs, at least 2, as make about so many steps
     # with fewer labels pairs of documents are compared instead (`contrastive.py`)
     pairs_below: int = 200
+    pairs_each: int = 10  # labels of a class on average; with fewer there are hardly any pairs within one
     pairs_peak: float = 3e-3
     pairs_steps: int = 80
     pairs_batch: int = 32  # documents
@@ -76,7 +77,7 @@ class ClassifierConfig:
 
     def __post_init__(self) -> None:
         check_range(self, "head_hidden head_epochs top_epochs frozen_groups pairs_below", 0)
-        check_range(self, "max_len longest batch_size epoch_steps token_budget pairs_steps", 1)
+        check_range(self, "max_len longest batch_size epoch_steps token_budget pairs_steps pairs_each", 1)
         check_range(self, "pairs_batch", 2)
         check_range(
             self, "all_epochs most_epochs steps start_epochs teach_epochs teach_texts teach_repeat", 1

@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from ulmus.tasks.classifier.network import LEAST, ClassifierNetwork
 from ulmus.tasks.classifier.training import Training, TrainingSet
@@ -43,7 +43,11 @@ def pair_loss(vectors: Tensor, classes: Tensor, weights: Tensor | None = None) -
 
 
 class ContrastiveNetwork(ClassifierNetwork):
-    """The same encoder and head as a classifier's, with the loss of pairs: the head takes no part."""
+    """A classifier's encoder with the loss of pairs, which needs no head."""
+
+    def __init__(self, network: ClassifierNetwork) -> None:
+        without: Any = nn.Identity()
+        super().__init__(network.encoder, without, max_len=network.max_len, pairs=network.pairs)
 
     def forward(self, batch: Any) -> Step:
         """Loss of all pairs of a batch of documents with class numbers (B,), those of other processes included."""
@@ -62,24 +66,21 @@ class ContrastiveNetwork(ClassifierNetwork):
         # of several processes each has the loss of all pairs; the loop takes its part by the rows
         return Step(loss * (len(everything) / len(vectors)), loss.detach(), len(vectors))
 
+    def layer_groups(self) -> list[list[nn.Parameter]]:
+        """Those of the encoder."""
+        return super().layer_groups()[:-1]
+
 
 def compare(training: Training, training_set: TrainingSet) -> None:
     """Train the encoder on pairs of the documents of `training_set`, whose targets are class numbers."""
-    c, network = training.config, training.network
-    documents = len(training_set.documents)
-    own = ContrastiveNetwork(
-        network.encoder,
-        network.head,
-        max_len=network.max_len,
-        objective=network.objective,
-        pairs=network.pairs,
-    )
+    c, documents = training.config, len(training_set.documents)
+    own = ContrastiveNetwork(training.network)
     batches = max(1, -(-documents // c.pairs_batch))
     stage = Stage(
         "pairs of labels",
         epochs=max(1, round(c.pairs_steps / batches)),
         schedule=Schedule(c.schedule, peak=c.pairs_peak),
-        unfreeze=c.unfrozen(len(network.layer_groups())),
+        unfreeze=c.unfrozen(len(own.layer_groups())),
         factor=c.factor,
         weight_decay=c.weight_decay,
         minutes=training_set.minutes,

@@ -20,6 +20,7 @@ from ulmus.tasks.classifier.training import TrainingSet
 from ulmus.tasks.classifier.tuning import (
     FOLDS,
     Tuned,
+    compares,
     cross_validated,
     fine_tune,
     score,
@@ -92,7 +93,7 @@ class TransferFitting(Fitting):
             start_from(self.training, self._probed.probe)
         else:
             whole = replace(training_set, minutes=self.budget.of_left(SHARES.labels))
-            fine_tune(self.training, whole, probed.labels)
+            fine_tune(self.training, whole, probed.labels, pairs=compares(self.training, probed.labels))
             target = probed.labels.target
             mix = fit_weight(tuned.out_of_fold, probed.p_counts, target, prior_strength=PRIOR)
             mix = safe(mix, tuned.out_of_fold, probed.p_counts, target)

@@ -25,7 +25,16 @@ from ulmus.tasks.classifier.probe import PENALTIES, PRIOR, Probe
 from ulmus.tasks.classifier.training import Training, TrainingSet
 from ulmus.tasks.classifier.unfreezing import train_on_labels
 
-__all__ = ["FOLDS", "Tuned", "cross_validated", "fine_tune", "score", "start_from", "tuned_or_frozen"]
+__all__ = [
+    "FOLDS",
+    "Tuned",
+    "compares",
+    "cross_validated",
+    "fine_tune",
+    "score",
+    "start_from",
+    "tuned_or_frozen",
+]
 
 FOLDS = 3
 
@@ -68,12 +77,12 @@ def start_from(training: Training, probe: Probe) -> None:
         probe.load_into(head)
 
 
-def fine_tune(training: Training, training_set: TrainingSet, labels: Targets) -> None:
+def fine_tune(training: Training, training_set: TrainingSet, labels: Targets, *, pairs: bool) -> None:
     """Train all layers on `labels` (N,), those of the documents of the set in its order, with a new head.
 
-    With few of them the layers learn from pairs of documents, and a regression on their features is the head.
+    With `pairs` the layers learn from pairs of documents, and a regression on their features is the head.
     """
-    if compares(training, labels):
+    if pairs:
         compare(training, training_set)
         features = training.inference().features(
             training_set.store, training_set.documents, most_tokens=training.most_tokens
@@ -101,10 +110,11 @@ def fine_tune(training: Training, training_set: TrainingSet, labels: Targets) ->
 
 
 def compares(training: Training, labels: Targets) -> bool:
-    """Whether pairs of documents are compared: there are few labels, one a document, and of several classes."""
-    network, known = training.network, int(np.count_nonzero(labels.counts()))
-    single = not labels.objective.numeric and not labels.objective.multi_label
-    return single and not network.pairs and known > 1 and len(labels.target) < training.config.pairs_below
+    """Whether pairs of documents are compared: there are few labels, one a document, but several of each class."""
+    c, n, network = training.config, len(labels.target), training.network
+    known = int(np.count_nonzero(labels.counts()))
+    single = not labels.objective.numeric and not labels.objective.multi_label and not network.pairs
+    return single and known > 1 and c.pairs_each * known <= n < c.pairs_below
 
 
 def cross_validated(
@@ -120,7 +130,7 @@ def cross_validated(
     `labels` (N,) are those of the documents of the training set, in its order; `together` says which stay in one
     fold.
     """
-    seed, target = training.settings.seed, labels.target
+    seed, target, pairs = training.settings.seed, labels.target, compares(training, labels)
     settings = dataclasses.replace(training.settings, callbacks=(), folder=None)
 
     def learn(train: np.ndarray, held: np.ndarray) -> np.ndarray:
@@ -128,7 +138,7 @@ def cross_validated(
             training, network=copy.deepcopy(training.network), settings=settings, history=[]
         )
         some = dataclasses.replace(training_set, documents=training_set.documents[train])
-        fine_tune(own, some, labels.rows(train))
+        fine_tune(own, some, labels.rows(train), pairs=pairs)
         proba = own.inference().probabilities(
             training_set.store, training_set.documents[held], most_tokens=training.most_tokens
         )
@@ -160,7 +170,7 @@ def tuned_or_frozen(
     network, store = training.network, training_set.store
     before = {key: t.clone() for key, t in network.state_dict().items()}
     frozen = training.inference().probabilities(store, measured)
-    fine_tune(training, training_set, labels)
+    fine_tune(training, training_set, labels, pairs=compares(training, labels))
     tuned = training.inference().probabilities(store, measured)
     result = _compared(truth, frozen, tuned)
     if not result.helps:
