@@ -219,5 +219,5 @@ def test_seeds_make_an_ensemble(
     new = texts(8)[0]
     np.testing.assert_allclose(loaded.predict_proba(new), classifier.predict_proba(new), atol=1e-6)
     for ensemble in ("directions", "tokenizers"):
-        with pytest.raises(ConfigError, match="needs language models. With encoder choose seeds:3"):
+        with pytest.raises(ConfigError, match=r"needs language models\. With encoder choose seeds:3"):
             make(ensemble=ensemble).fit(*texts(8))

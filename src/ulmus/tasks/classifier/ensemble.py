@@ -40,8 +40,8 @@ class Start(NamedTuple):
 
     @property
     def name(self) -> str:
-        """How messages and reports call it; empty for an object or a path, of which a report holds nothing."""
-        return self.given if isinstance(self.given, str) and self.given in (*installed(), *MADE) else ""
+        """The name of an installed language model; empty for any other, of which a report holds no path."""
+        return self.given if isinstance(self.given, str) and self.given in installed() else ""
 
 
 @dataclass(frozen=True)
