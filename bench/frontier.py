@@ -36,8 +36,13 @@ BELOW_COUNTS, BELOW_BEST, OVER = 0.3, 1.0, 1.05  # what is promised, in points, 
 PEERS = {"trainer": "MiniLM, Trainer", "setfit": "MiniLM, SetFit", "frozen": "MiniLM, frozen"}
 
 
-def trained(name: str, labels: int, minutes: float, seed: int) -> dict[str, Any]:
-    """One training in this process: accuracies in % of what is shipped and of its parts, minutes, the verdict."""
+def trained(
+    name: str, labels: int, minutes: float, seed: int, *, ensemble: str | None = None
+) -> dict[str, Any]:
+    """One training in this process: accuracies in % of what is shipped and of its parts, minutes, the verdict.
+
+    With a choice of `ensemble` the row holds it and the number of networks.
+    """
     import numpy as np
 
     from ulmus import TextClassifier
@@ -45,7 +50,7 @@ def trained(name: str, labels: int, minutes: float, seed: int) -> dict[str, Any]
     split = splits.load(name)
     texts, values = splits.drawn(split, labels or len(split.pool[0]), seed)
     began, cpu = time.perf_counter(), time.process_time()
-    model = TextClassifier(minutes=minutes, seed=seed, verbose=False).fit(
+    model = TextClassifier(minutes=minutes, seed=seed, ensemble=ensemble or "none", verbose=False).fit(
         [text[0] for text in texts], values, unlabeled=[text[0] for text in split.pool[0]]
     )
     row: dict[str, Any] = {"name": name, "labels": labels, "minutes": minutes, "seed": seed}
@@ -53,6 +58,8 @@ def trained(name: str, labels: int, minutes: float, seed: int) -> dict[str, Any]
         "took": round((time.perf_counter() - began) / 60, 3),
         "cpu": round((time.process_time() - cpu) / 60, 3),
     }
+    if ensemble is not None:
+        row |= {"ensemble": ensemble, "networks": len(model.fitted_.members)}
     classes = np.array(model.class_names_)
     for part in PARTS:
         proba = model.predict_proba([text[0] for text in split.test[0]], part=part)

@@ -106,7 +106,7 @@ def test_info_is_never_wider_than_the_terminal(
 )
 def test_any_manifest_can_be_shown(tmp_path: Path, run: Run, kind: object, thing: object) -> None:
     """Unexpected entries are left out, and no control character reaches the terminal."""
-    keys = ["metrics", "labels", "config", "card", "vocabulary", "columns", "history"]
+    keys = ["metrics", "labels", "config", "card", "vocabulary", "columns", "history", "others"]
     manifest = {"kind": kind, **dict.fromkeys(keys, thing)}
     if isinstance(thing, dict):
         manifest["metrics"] = {**thing, "trained_on": thing, "combined": thing}

@@ -34,8 +34,9 @@ NO_DROPOUT = "dropouts = {mult = 0.0}\n"
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(("more", "stop"), [((), "5"), (("--ensemble", "directions"), "20")])
 def test_two_processes_train_as_one_stop_at_ctrl_c_and_resume(
-    corpus: Path, tmp_path: Path, run: Run, launch_two: LaunchTwo
+    more: tuple[str, ...], stop: str, corpus: Path, tmp_path: Path, run: Run, launch_two: LaunchTwo
 ) -> None:
     """Ctrl-C ends both with 130 and one checkpoint; resumed, the scores are those of one process, written once."""
     config = tmp_path / "exact.toml"
@@ -53,9 +54,10 @@ def test_two_processes_train_as_one_stop_at_ctrl_c_and_resume(
             corpus / "test.csv",
         ),
         *("--language-model", "new", "--precision", "float32", "--config", config, "--json"),
+        *more,
     ]
     two = [*arguments, "--out", tmp_path / "two.ulmus", "--log", tmp_path / "two.jsonl"]
-    stopped = launch_two(SCRIPT, *two, STOP="5")
+    stopped = launch_two(SCRIPT, *two, STOP=stop)
     assert [process.returncode for process in stopped] == [130, 130], stopped
     assert "run the same command again to resume" in stopped[0].stderr
     assert stopped[1].stderr == ""

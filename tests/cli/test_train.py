@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -298,3 +299,46 @@ def test_what_makes_an_accuracy_misleading_is_said(
     assert "90.9 % of the documents are 'good'" in done.stderr
     assert "only 44 documents were measured on" in done.stderr
     assert "most frequent class" in done.stdout
+
+
+def test_several_networks_in_one_file(corpus: Path, tiny: Path, tmp_path: Path, run: Run) -> None:
+    """--ensemble: `info` lists them, `predict` needs no option."""
+    out = tmp_path / "m.ulmus"
+    done = run(
+        *("train", corpus / "train.csv", "--text", "text", "--label", "label", "--config", tiny),
+        *("--language-model", "new", "--ensemble", "directions", "--out", out),
+    )
+    assert done.exit_code == 0, done.stderr
+    assert "Network 1 of 2." in done.stderr
+    assert "Network 2 of 2." in done.stderr
+    shown = run("info", out).stdout
+    rows = dict(line.split("  ", 1) for line in shown.splitlines() if line[0] != " ")
+    assert rows["ensemble"].strip() == "directions, 2 networks, averaged"
+    assert "backwards" not in rows["network 1"]
+    assert rows["network 2"].strip().startswith("LSTM, 1 layers of 12")
+    assert "backwards" in rows["network 2"]
+    predicted = run("predict", out, "-", stdin="a lovely film\n")
+    assert predicted.exit_code == 0, predicted.stderr
+
+
+def test_mistakes_about_several_networks_come_before_the_training(
+    corpus: Path, language_model: Path, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Usage errors: an unknown choice, a missing or an unfit second language model, two for one network."""
+    (tmp_path / "shelf").mkdir()
+    shutil.copy(language_model, tmp_path / "shelf" / "zh-tiny.ulmus")
+    monkeypatch.setattr("ulmus.installed.OWN", tmp_path / "shelf")
+    mine = ("--language-model", language_model)
+    for arguments, message in (
+        (("--ensemble", "both"), "expected auto, none, directions, tokenizers or seeds:N"),
+        (("--ensemble", "seeds:1"), "with N from 2"),
+        ((*mine, "--ensemble", "directions"), "a second language model beside your own"),
+        ((*mine, *mine, "--ensemble", "directions"), "differ in direction"),
+        ((*mine, *mine), "got 2 for none"),
+        (("--language-model", "zh-tiny", "--ensemble", "directions"), "Installed: zh-tiny"),
+    ):
+        done = run(
+            *("train", corpus / "train.csv", "--label", "label", "--out", tmp_path / "m.ulmus", *arguments)
+        )
+        assert (done.exit_code, message in done.stderr) == (2, True), done.stderr
+        assert "Counting words" not in done.stderr

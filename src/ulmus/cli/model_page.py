@@ -81,13 +81,30 @@ def _classifier(manifest: Mapping[str, Any]) -> Rows:
     return [
         ("trained", _joined([card.get("date", trained.get("date")), texts, minutes])),
         ("columns", _columns(_table(manifest.get("columns")))),
-        ("encoder", _encoder(_table(config.get("language_model")), manifest)),
+        *_networks(_table(config.get("language_model")), manifest),
         *scores,
         ("verdict", str(report.get("verdict", ""))),
         *_made(card),
         ("numbers", _numbers(_table(manifest.get("numbers")))),
         ("classes", "" if "numbers" in manifest else _classes(manifest.get("labels"), trained)),
     ]
+
+
+def _networks(first: Mapping[str, Any], manifest: Mapping[str, Any]) -> Rows:
+    """The encoder, or those of all networks of an ensemble."""
+    others = manifest.get("others")
+    if not isinstance(others, list) or not others:
+        return [("encoder", _encoder(first, manifest))]
+    about = _table(_table(manifest.get("metrics")).get("ensemble"))
+    named = about.get("networks")
+    named = named if isinstance(named, list) else []
+    rows = [("ensemble", _joined([about.get("choice"), f"{len(others) + 1} networks, averaged"]))]
+    for nth, entry in enumerate([{"language_model": first}, *map(_table, others)], 1):
+        one = _table(named[nth - 1]) if nth <= len(named) else {}
+        shape = _encoder(_table(entry.get("language_model")), {**manifest, **entry})
+        seed = f"seed {one['seed']}" if "seed" in one else ""
+        rows.append((f"network {nth}", _joined([one.get("language_model"), shape, seed])))
+    return rows
 
 
 def _tagger(manifest: Mapping[str, Any]) -> Rows:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import typer
 
-from ulmus.cli import guard, inputs, outputs, reading, remembered, scoring, show
+from ulmus.cli import guard, inputs, outputs, reading, remembered, scoring, show, starts
 from ulmus.cli.options import (
     CommonOptions,
     EncoderFolder,
@@ -102,14 +102,15 @@ class TrainOptions(RunOptions, ReaderOptions, CommonOptions):
         ),
     ] = None
     language_model: Annotated[
-        str | None,
+        list[str],
         typer.Option(
             metavar="NAME|FILE|new|none",
             rich_help_panel="Model",
-            help="Language model to start from (see ulmus models); new: train one on the texts; none: do without.",
+            help="Language model to start from (see ulmus models); new: train one on the texts; none: do without. "
+            "Twice with --ensemble directions or tokenizers.",
             show_default="the installed one for the language of the texts, or new",
         ),
-    ] = None
+    ] = field(default_factory=list)
     encoder: EncoderFolder = None
     teach: Annotated[
         Literal["auto", "none"],
@@ -125,6 +126,16 @@ class TrainOptions(RunOptions, ReaderOptions, CommonOptions):
             help="auto: combine the probabilities of the language model and of word counts.",
         ),
     ] = "auto"
+    ensemble: Annotated[
+        str,
+        typer.Option(
+            metavar="none|auto|directions|tokenizers|seeds:N",
+            rich_help_panel="Model",
+            help="Train several networks within --minutes and average their probabilities: of N seeds, of a forward "
+            "and a backward language model, or of two kinds of tokens; auto: seeds:3 if labels are few and there is "
+            "time.",
+        ),
+    ] = "none"
     class_weight: Annotated[
         Literal["none", "balanced"],
         typer.Option(rich_help_panel="Model", help="balanced: all classes get the same total weight."),
@@ -143,7 +154,7 @@ def train(options: TrainOptions) -> None:
     if numbers and options.class_weight != "none":
         raise UsageError("--class-weight is for classes; --task regression has none. Remove it.")
     outputs.claim_model(options, "regressor" if numbers else "classifier")
-    given_model = _check_language_model(options)
+    given_model = _check_start(options)
     settings = _config(options)
     data, valid, unlabeled = _sources(options)
     test = _test_source(options)
@@ -187,6 +198,16 @@ def train(options: TrainOptions) -> None:
     else:
         _print_report(report)
         show.say(f"Next: {_next(options)}")
+
+
+def _check_start(options: TrainOptions) -> list[Path]:
+    return starts.check(
+        options.language_model,
+        options.encoder,
+        ensemble=options.ensemble,
+        size=options.size,
+        tokenizer=options.tokenizer,
+    )
 
 
 def _sources(options: TrainOptions) -> tuple[Source, Source | None, list[Source]]:
@@ -257,49 +278,6 @@ def _tested(test: Source | None, given: inputs.Labelled, *, numbers: bool) -> in
     return content
 
 
-def _check_language_model(options: TrainOptions) -> list[Path]:
-    """The path of `--language-model` or `--encoder`, if one is given. It determines the tokenizer and the size.
-
-    Raises UsageError if it is no language model, or contradicts --size or --tokenizer; for --encoder the same.
-    """
-    if options.encoder is not None:
-        _check_encoder(options)
-        return [options.encoder]
-    if options.language_model in (None, "new", "none"):
-        return []
-    from ulmus import bundle
-    from ulmus.installed import find
-
-    path = find(str(options.language_model))
-    manifest = bundle.read_manifest(path)
-    if manifest.get("kind") != "language-model":
-        raise UsageError(
-            f"--language-model {path} holds a {manifest.get('kind')}, expected a language-model. "
-            "Give a file made by `ulmus pretrain`."
-        )
-    if options.size is not None:
-        raise UsageError(
-            f"--size applies to a new language model only; {path} has its own size. Remove --size."
-        )
-    kind = manifest.get("config", {}).get("tokenizer", {}).get("kind")
-    if options.tokenizer not in (None, kind):
-        raise UsageError(
-            f"{path} has a {kind} tokenizer, which cannot be changed to {options.tokenizer}. Remove --tokenizer."
-        )
-    return [path]
-
-
-def _check_encoder(options: TrainOptions) -> None:
-    """Raise UsageError if options contradict --encoder, BundleError if its folder or file is unusable."""
-    from ulmus.tasks.pretrained import check_encoder
-
-    check_encoder(str(options.encoder))
-    for name in ("language_model", "size", "tokenizer"):
-        if getattr(options, name) is not None:
-            flag = "--" + name.replace("_", "-")
-            raise UsageError(f"--encoder has its own tokenizer, size and weights. Remove {flag}.")
-
-
 def _config(options: TrainOptions) -> ClassifierConfig:
     """The defaults, overridden by the tables [classifier] and [lm] of the config file."""
     from ulmus.tasks.classifier.config import ClassifierConfig, transformer_config
@@ -310,7 +288,7 @@ def _config(options: TrainOptions) -> ClassifierConfig:
     config = merged(default, given["classifier"], f"{options.config}: [classifier]")
     if not given["lm"]:
         return config
-    if options.language_model not in (None, "new", "none"):
+    if set(options.language_model) - {"new", "none"}:
         raise UsageError(
             f"{options.config}: [lm] configures a new language model; remove --language-model or [lm]."
         )
@@ -328,10 +306,11 @@ def _estimator(
     chosen: dict[str, Any] = {
         "size": options.size,
         "tokenizer": options.tokenizer,
-        "language_model": options.language_model,
+        "language_model": starts.given(options.language_model),
         "encoder": options.encoder,
         "teach": options.teach,
         "combine": options.combine,
+        "ensemble": options.ensemble,
         "minutes": options.minutes,
         "seed": options.seed,
         "device": options.device,

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from ulmus.evaluation.objectives import objective_of
 
 __all__ = [
+    "FEWEST_LABELS",
     "Together",
     "held_out",
     "held_out_for_perplexity",

@@ -47,10 +47,15 @@ SHARES = Shares()
 
 
 class Budget:
-    """A time budget in minutes that starts when the object is created; None: no limit."""
+    """A time budget in minutes that starts when the object is created; None: no limit.
 
-    def __init__(self, minutes: float | None) -> None:
+    by_clock: minutes that the clock allows, if these are not the same: those of a part of a run depend on the parts
+    before it, what is derived from `minutes` must not.
+    """
+
+    def __init__(self, minutes: float | None, *, by_clock: float | None = None) -> None:
         self.minutes = minutes
+        self._limit = minutes if by_clock is None else by_clock
         self._started = processes().time_s()
 
     def spent(self) -> float:
@@ -59,7 +64,18 @@ class Budget:
 
     def left(self) -> float | None:
         """Minutes left, at least `MIN_MINUTES`; None: no limit."""
-        return None if self.minutes is None else max(self.minutes - self.spent(), MIN_MINUTES)
+        return None if self._limit is None else max(self._limit - self.spent(), MIN_MINUTES)
+
+    def part(self, nth: int, parts: int, *, whole: bool = False) -> Budget:
+        """The budget of the `nth` (from 0) of so many equal parts of a run: an equal share of the minutes left.
+
+        Its `minutes` are an equal share of all minutes too, or all of them if it is to be planned as a `whole` run.
+        """
+        if self.minutes is None:
+            return Budget(None)
+        return Budget(
+            self.minutes if whole else self.minutes / parts, by_clock=self.of_left(1 / (parts - nth))
+        )
 
     def of_left(self, share: float) -> float | None:
         """A share of the minutes left; None: no limit."""

@@ -20,9 +20,12 @@ LOG = "log.jsonl"
 CHECK_EVERY = 1_000_000  # characters between two checks of the clock
 
 
-def default_callbacks(folder: Path | None, *, verbose: bool, unit: str) -> list[Callback]:
-    """Callbacks for training: progress in `unit`s (tokens or documents) on stderr, a log in the work folder."""
-    shown: list[Callback] = [Progress(unit=unit)] if verbose else []
+def default_callbacks(folder: Path | None, *, verbose: bool, unit: str, title: str = "") -> list[Callback]:
+    """Callbacks for training: progress in `unit`s (tokens or documents) on stderr, a log in the work folder.
+
+    `title` stands before the name of each stage.
+    """
+    shown: list[Callback] = [Progress(unit=unit, title=title)] if verbose else []
     return shown + ([JsonLog(folder / LOG)] if folder else [])
 
 

@@ -33,6 +33,7 @@ class RunSettings:
     folder: Path | None = None  # work folder for ids and checkpoints
     callbacks: tuple[Callback, ...] = ()
     verbose: bool = False
+    title: str = ""  # of a part of the run, for its progress
 
     @classmethod
     def of(cls, model: Any) -> RunSettings:
@@ -58,7 +59,10 @@ class RunSettings:
 
     def all_callbacks(self, unit: str) -> list[Callback]:
         """The run's own callbacks, progress in `unit`s (tokens or documents), and a log in the work folder."""
-        return [*self.callbacks, *default_callbacks(self.folder, verbose=self.verbose, unit=unit)]
+        return [*self.callbacks, *self._shown(unit)]
+
+    def _shown(self, unit: str) -> list[Callback]:
+        return default_callbacks(self.folder, verbose=self.verbose, unit=unit, title=self.title)
 
     def loop(self, **choices: Any) -> LoopConfig:
         """The settings of the training loop; `choices` are those that a task adds (clip, optimizer, ...).

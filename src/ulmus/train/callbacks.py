@@ -49,10 +49,13 @@ class Callback:
 class Progress(Callback):
     """Loss, rate, speed and time left on stderr: a bar on a terminal, elsewhere a line every `every_s` seconds.
 
-    `unit` names what `Step.count` counts; for tokens the perplexity is shown too.
+    `unit` names what `Step.count` counts; for tokens the perplexity is shown too. `title` stands before each stage.
     """
 
-    def __init__(self, *, unit: str = "tokens", every_s: float = 15.0, stream: TextIO | None = None) -> None:
+    def __init__(
+        self, *, unit: str = "tokens", every_s: float = 15.0, stream: TextIO | None = None, title: str = ""
+    ) -> None:
+        self._before = f"{title}, " if title else ""
         self.unit, self.every_s, self.stream = unit, every_s, stream
         self._bar: Any = None
         self._task: Any = None
@@ -66,7 +69,7 @@ class Progress(Callback):
         if out.isatty() and self._bar is None:
             self._bar = _bar(out)
             self._bar.start()
-        name = f"{state.stage.name} {state.stage_index + 1}/{state.stages}"
+        name = f"{self._before}{state.stage.name} {state.stage_index + 1}/{state.stages}"
         if self._bar is not None:
             self._task = self._bar.add_task(name, total=1.0, completed=state.pct, told="")
         elif state.total_steps:
@@ -85,7 +88,7 @@ class Progress(Callback):
         # with a time budget a stage usually ends before its last epoch
         of = f"/{state.stage.epochs}" if state.stage.minutes is None else ""
         where = f"epoch {state.epoch + 1}{of} step {state.step:,}/{state.steps:,}"
-        self._line(f"{state.stage.name} {where} {state.pct:.0%}  {told}  {clock(left_s)} left")
+        self._line(f"{self._before}{state.stage.name} {where} {state.pct:.0%}  {told}  {clock(left_s)} left")
 
     def epoch_ended(self, state: RunState, row: dict[str, Any]) -> None:
         """Write one permanent line per epoch."""
@@ -95,14 +98,15 @@ class Progress(Callback):
         known = {"stage", "epoch", "steps", "seen", "train_loss", "loss", "lr", "n", "seconds"}
         columns += [f"{name} {value:.4f}" for name, value in row.items() if name not in known]
         self._mark = (state.elapsed_s, state.total_count)
-        self._line(f"{state.stage.name} epoch {row['epoch']}  {'  '.join(columns)}  {clock(row['seconds'])}")
+        name = f"{self._before}{state.stage.name}"
+        self._line(f"{name} epoch {row['epoch']}  {'  '.join(columns)}  {clock(row['seconds'])}")
 
     def stage_ended(self, state: RunState) -> None:
         """Report how much of the stage was done if its time budget ended it."""
         planned = state.steps * state.stage.epochs
         if state.pct >= 1 and state.total_steps < planned:
             steps = f"{state.total_steps:,} of {planned:,} steps ({state.total_steps / planned:.0%})"
-            self._line(f"{state.stage.name}: time budget used up after {steps}")
+            self._line(f"{self._before}{state.stage.name}: time budget used up after {steps}")
 
     def run_ended(self) -> None:
         """Remove the bar from the terminal."""

@@ -205,3 +205,19 @@ def test_texts_longer_than_a_window_are_counted(make: Make, capfd: pytest.Captur
     assert report["windows"]["texts"] == 1
     assert report["windows"]["windows"] > 5
     assert "1 of 24 texts are longer than a window" in capfd.readouterr().err
+
+
+def test_seeds_make_an_ensemble(
+    make: Make, folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Of one transformer; what needs a second language model is refused with what to choose instead."""
+    monkeypatch.setattr(Tuned, "helps", True)
+    classifier = make(ensemble="seeds:2").fit(*texts(24))
+    assert len(classifier.fitted_.members) == 2
+    classifier.save(tmp_path / "model.ulmus")
+    loaded = TextClassifier.load(tmp_path / "model.ulmus", device="cpu")
+    new = texts(8)[0]
+    np.testing.assert_allclose(loaded.predict_proba(new), classifier.predict_proba(new), atol=1e-6)
+    for ensemble in ("directions", "tokenizers"):
+        with pytest.raises(ConfigError, match=r"needs language models\. With encoder choose seeds:3"):
+            make(ensemble=ensemble).fit(*texts(8))

@@ -37,7 +37,7 @@ def test_a_classifier_gives_its_pooled_features(classifier_file: Path, classifie
     """Features are those that its head gets, for texts of any length."""
     model = classifier.fitted_
     store = tokenized(TEXTS, model.tokenizer)
-    expected = model.inference("cpu", "float32").features(store, np.arange(len(TEXTS)))
+    expected = model.inference("cpu", "float32")[0].features(store, np.arange(len(TEXTS)))
     found = pipelines.feature_extraction(TEXTS, classifier_file)
     np.testing.assert_allclose([row["features"] for row in found], expected, atol=1e-5)
 

@@ -21,6 +21,7 @@ from ulmus.models.inference import PRECISIONS
 from ulmus.tasks.classifier import file
 from ulmus.tasks.classifier.against import against_training
 from ulmus.tasks.classifier.config import ClassifierConfig, transformer_config
+from ulmus.tasks.classifier.ensemble import Ensemble
 from ulmus.tasks.classifier.fitted import FittedClassifier
 from ulmus.tasks.classifier.fitting import Recipe, fit
 from ulmus.tasks.classifier.inference import Inference
@@ -51,6 +52,7 @@ class TextEstimator(Estimator):
     encoder: str | Path | None
     teach: str
     combine: str
+    ensemble: str
     minutes: float | None
     seed: int
     device: str
@@ -60,7 +62,7 @@ class TextEstimator(Estimator):
     verbose: bool
     class_weight: Any = None
     callbacks: list[Callback]
-    _kept: tuple[FittedClassifier, tuple[str, str], Inference] | None
+    _kept: tuple[FittedClassifier, tuple[str, str], tuple[Inference, ...]] | None
 
     def fit(
         self,
@@ -92,6 +94,7 @@ class TextEstimator(Estimator):
             class_weight=self.class_weight,
             teach=self._wants_teaching(material),
             mix=self.combine == "auto",
+            ensemble=self.ensemble,
         )
         self.fitted_ = fit(material, recipe, settings)
         return self
@@ -215,8 +218,8 @@ class TextEstimator(Estimator):
             )
         return self.fitted_
 
-    def _inference(self) -> Inference:
-        """The fitted network prepared for inference, kept for the next call."""
+    def _inference(self) -> tuple[Inference, ...]:
+        """The fitted networks prepared for inference, kept for the next call."""
         model, how = self._fitted(), (self.device, self.precision)
         if self._kept is None or self._kept[0] is not model or self._kept[1] != how:
             self._kept = (model, how, model.inference(*how))
@@ -248,6 +251,7 @@ class TextEstimator(Estimator):
             check_encoder(self.encoder)
             if self.language_model is not None:
                 raise ConfigError("encoder and language_model: give one of them, not both.")
+        Ensemble.of(self.ensemble).check(self.language_model, self.encoder)
 
     def _noun(self) -> str:
         return "regressor" if self.NUMERIC else "classifier"

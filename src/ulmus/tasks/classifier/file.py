@@ -1,6 +1,7 @@
 """A fitted classifier <-> one `.ulmus` file: encoder and head, word counts, tokenizer, combination, report.
 
-The file is self-contained: it needs no language model file. Knows the bundle's parts, not its format.
+The file is self-contained: it needs no language model file. The further networks of an ensemble are there beside the
+first one, each with its tokenizer if that is another. Knows the bundle's parts, not its format.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from ulmus.models.weights import numpy_tensors, torch_tensors
 from ulmus.tasks.circumstances import as_loaded, as_saved
 from ulmus.tasks.classifier.config import ClassifierConfig
 from ulmus.tasks.classifier.counting import load_counts, named_arrays
-from ulmus.tasks.classifier.fitted import PARTS, FittedClassifier
+from ulmus.tasks.classifier.fitted import PARTS, FittedClassifier, Member
 from ulmus.tasks.classifier.network import ClassifierNetwork
 from ulmus.tasks.ids import check_vocabulary, vocabulary_of
 from ulmus.tasks.language_model.config import LMConfig
@@ -36,15 +37,15 @@ __all__ = ["load", "save"]
 
 KINDS = {False: "classifier", True: "regressor"}  # by whether the objective is numeric
 NETWORK, COUNTS = "network.", "counts."
+# of the second network and so on: in the first one's names, so that a version that knows no ensembles refuses the file
+OTHER, OTHER_TOKENIZER = NETWORK + "{}/", "tokenizer-{}.json"
 
 
 def save(model: FittedClassifier, path: str | Path) -> None:
     """Write a fitted classifier. Raises StorageError."""
     arrays, meta = named_arrays(model.counts.model_, COUNTS)
-    settings = model.config
-    if model.lm_config is not None and isinstance(model.tokenizer, Tokenizer):
-        lm = dataclasses.replace(model.lm_config, tokenizer=model.tokenizer.config)
-        settings = dataclasses.replace(settings, language_model=lm)
+    first, others = model.members[0], dict(enumerate(model.others, 2))
+    settings = dataclasses.replace(model.config, language_model=_language_model(first))
     encoder = model.network.encoder.config
     transformer = {"transformer": encoder.to_dict()} if isinstance(encoder, TransformerConfig) else {}
     manifest = {
@@ -57,14 +58,40 @@ def save(model: FittedClassifier, path: str | Path) -> None:
         "combination": model.combination.stored(),
         "thresholds": model.thresholds,
         "counts": meta,
-        "vocabulary": {"size": len(model.tokenizer), "fingerprint": vocabulary_of(model.tokenizer)},
+        "vocabulary": _vocabulary(first),
         "columns": model.columns,
         "sketch": model.sketch,
         **as_saved(model.card, model.report, model.history),
         **transformer,
     }
+    if others:
+        manifest["others"] = [
+            {"language_model": config.to_dict(lm) if (lm := _language_model(one)) else None}
+            | {"vocabulary": _vocabulary(one)}
+            for one in others.values()
+        ]
     tensors = numpy_tensors(model.network, NETWORK) | arrays
-    bundle.write(path, manifest=manifest, tokenizer_json=model.tokenizer.to_json(), tensors=tensors)
+    for nth, one in others.items():
+        tensors |= numpy_tensors(one.network, OTHER.format(nth))
+    extra = {
+        OTHER_TOKENIZER.format(nth): one.tokenizer.to_json().encode()
+        for nth, one in others.items()
+        if one.tokenizer.fingerprint != first.tokenizer.fingerprint
+    }
+    bundle.write(
+        path, manifest=manifest, tokenizer_json=first.tokenizer.to_json(), tensors=tensors, extra=extra
+    )
+
+
+def _language_model(member: Member) -> LMConfig | None:
+    """The config of the language model that a network comes from, if there is one, with its tokenizer's."""
+    if member.lm_config is None or not isinstance(member.tokenizer, Tokenizer):
+        return None
+    return dataclasses.replace(member.lm_config, tokenizer=member.tokenizer.config)
+
+
+def _vocabulary(member: Member) -> dict[str, Any]:
+    return {"size": len(member.tokenizer), "fingerprint": vocabulary_of(member.tokenizer)}
 
 
 def load(path: str | Path, *, numeric: bool | None = None) -> FittedClassifier:
@@ -80,16 +107,17 @@ def load(path: str | Path, *, numeric: bool | None = None) -> FittedClassifier:
             f"{path} holds a {manifest.get('kind')}, expected a {' or '.join(expected)}. See `ulmus info`."
         )
     try:
-        return _parts(manifest, opened.tokenizer_json, opened.tensors)
+        return _parts(opened)
     except (KeyError, TypeError, ValueError, RuntimeError, BundleError) as error:
         raise BundleError(f"{path}: its parts are inconsistent ({error}); retrain the model.") from error
 
 
-def _parts(manifest: dict[str, Any], tokenizer_json: str, tensors: dict[str, Any]) -> FittedClassifier:
+def _parts(opened: bundle.Bundle) -> FittedClassifier:
     """The classifier from the parts of its file, each checked against the others.
 
     Raises KeyError, TypeError, ValueError, RuntimeError, BundleError: missing or inconsistent parts.
     """
+    manifest, tensors = opened.manifest, opened.tensors
     settings = config.from_dict(manifest["config"], ClassifierConfig)
     classes = tuple(manifest["labels"])
     if not all(isinstance(name, str | int | float) for name in classes) or not classes:
@@ -98,9 +126,6 @@ def _parts(manifest: dict[str, Any], tokenizer_json: str, tensors: dict[str, Any
         raise ValueError("duplicate classes, or an unknown value of combine")
     if not isinstance(manifest["metrics"], dict):
         raise TypeError("metrics of the wrong type")
-    transformer = manifest.get("transformer")
-    tokenizer = (PretrainedTokenizer if transformer else Tokenizer).from_json(tokenizer_json)
-    check_vocabulary(tokenizer, manifest["vocabulary"])
     counts = load_counts(tensors, manifest["counts"], COUNTS, classes=len(classes))
     objective = restored(manifest)
     combination = Combination.restore(manifest["combination"], objective)
@@ -109,20 +134,17 @@ def _parts(manifest: dict[str, Any], tokenizer_json: str, tensors: dict[str, Any
         raise ValueError("parts that disagree on multi-label or regression")
     if not all(0 <= t <= 1 for t in thresholds.values()):
         raise ValueError("thresholds outside 0 to 1")
-    pairs = manifest.get("pairs", False) is True
-    lm, shape = _encoder(settings, transformer, len(tokenizer))
-    network = _network(settings, shape, len(classes), objective=objective, pairs=pairs)
-    torch_tensors(network, tensors, NETWORK)
-    network.encoder.restore_buffers()
+    first, *others = _members(opened, settings, len(classes), objective)
     return FittedClassifier(
         classes=classes,
-        network=network.eval(),
-        tokenizer=tokenizer,
+        network=first.network,
+        tokenizer=first.tokenizer,
         counts=WordCounts.of(counts, classes),
         combination=combination,
         thresholds=thresholds,
         config=dataclasses.replace(settings, language_model=None),
-        lm_config=lm,
+        lm_config=first.lm_config,
+        others=tuple(others),
         mixed=manifest["combine"] == "auto",
         report=manifest["metrics"],
         **as_loaded(manifest),
@@ -131,13 +153,42 @@ def _parts(manifest: dict[str, Any], tokenizer_json: str, tensors: dict[str, Any
     )
 
 
+def _members(
+    opened: bundle.Bundle, settings: ClassifierConfig, classes: int, objective: Objective
+) -> list[Member]:
+    """The networks of the file, the first one first."""
+    manifest, tensors = opened.manifest, opened.tensors
+    others = manifest.get("others", [])
+    if not isinstance(others, list):
+        raise TypeError("networks of the wrong type")
+    transformer, pairs = manifest.get("transformer"), manifest.get("pairs") is True
+    from_json = (PretrainedTokenizer if transformer else Tokenizer).from_json
+    first, made = from_json(opened.tokenizer_json), []
+    for nth, entry in enumerate([manifest, *others], 1):
+        prefix, own, tokenizer, lm = OTHER.format(nth), tensors, first, settings.language_model
+        if nth == 1:  # all that the others do not account for must be its own
+            prefix, taken = NETWORK, tuple(OTHER.format(k) for k in range(2, len(others) + 2))
+            own = {name: t for name, t in tensors.items() if not name.startswith(taken)}
+        else:
+            lm = entry["language_model"] and config.from_dict(entry["language_model"], LMConfig)
+            text = opened.extra.get(OTHER_TOKENIZER.format(nth))
+            tokenizer = first if text is None else from_json(text.decode())
+        check_vocabulary(tokenizer, entry["vocabulary"])
+        lm, shape = _encoder(lm, transformer, len(tokenizer))
+        network = _network(settings, shape, classes, objective=objective, pairs=pairs)
+        torch_tensors(network, own, prefix)
+        network.encoder.restore_buffers()
+        made.append(Member(network.eval(), tokenizer, lm))
+    return made
+
+
 def _encoder(
-    settings: ClassifierConfig, transformer: dict[str, Any] | None, vocabulary: int
+    lm: LMConfig | None, transformer: dict[str, Any] | None, vocabulary: int
 ) -> tuple[LMConfig | None, EncoderShape]:
     """The config of the language model, if there is one, and the shape of the encoder."""
     if transformer is not None:
         return None, TransformerConfig.from_dict(transformer)
-    lm = settings.language_model or LMConfig()
+    lm = lm or LMConfig()
     return lm, lm.encoder(vocabulary)
 
 

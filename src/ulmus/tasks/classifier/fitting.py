@@ -8,7 +8,8 @@
     refit     teaching and true labels once more, now with the held-out labels, a teacher fitted to all labels, and the
               student's own predictions mixed into the soft labels
 
-`fit` does all of it. Axes: N labelled documents, M unlabelled, K selected ones, C classes.
+`train` does this for one network, `fit` for all of an ensemble.
+Axes: N labelled documents, M unlabelled, K selected ones, C classes.
 """
 
 from __future__ import annotations
@@ -23,73 +24,145 @@ import torch
 
 from ulmus.corpus.checks import doubts
 from ulmus.corpus.numbers import Targets
-from ulmus.evaluation.splits import sketch
+from ulmus.evaluation.splits import FEWEST_LABELS, sketch
 from ulmus.models.heads import LinearHead, make_head
 from ulmus.models.pairs import document_width
 from ulmus.tasks.budget import SHARES, Budget
 from ulmus.tasks.circumstances import circumstances
 from ulmus.tasks.classifier.counting import Counts
-from ulmus.tasks.classifier.fitted import FittedClassifier
+from ulmus.tasks.classifier.ensemble import Ensemble, Start
+from ulmus.tasks.classifier.fitted import FittedClassifier, Member
 from ulmus.tasks.classifier.material import Material
+from ulmus.tasks.classifier.measuring import averaged, judged
+from ulmus.tasks.classifier.members import Done, Outcome, Trained, train_in_turn
 from ulmus.tasks.classifier.network import ClassifierNetwork
 from ulmus.tasks.classifier.steps import Counted, Fitting, Recipe
 from ulmus.tasks.classifier.training import Training
 from ulmus.tasks.classifier.transfer import TransferFitting
 from ulmus.tasks.ids import RunTexts
 from ulmus.tasks.language_model.config import lm_config
-from ulmus.tasks.language_model.fitted import FittedLanguageModel
-from ulmus.tasks.language_model.selection import matching_model
 from ulmus.tasks.language_model.start import sample_of, starting_model
 from ulmus.tasks.pretrained import Pretrained, open_checkpoint
 from ulmus.tasks.settings import RunSettings
 from ulmus.tasks.word_counts import WordCounts, named_weights
 
-__all__ = ["Fitting", "Recipe", "count", "fit", "start"]
+__all__ = ["Fitting", "Recipe", "count", "fit", "start", "train"]
 
 
 def fit(material: Material, recipe: Recipe, settings: RunSettings) -> FittedClassifier:
     """All steps, within the time budget of the settings. Raises UsageError, DataError, ConfigError, BundleError."""
-    budget = Budget(settings.minutes)
+    budget, ensemble = Budget(settings.minutes), Ensemble.of(recipe.ensemble)
     m, labels = material, material.labels
     settings.say(m.summary)
     if m.near:
         settings.say(f"{m.near:,} labelled texts are nearly the same as another; {_kept(m)}.")
     for doubt in doubts(m.texts, labels):
         settings.say(f"Warning: {doubt}")
+    if ensemble.name == "auto" and len(m.texts) >= FEWEST_LABELS:
+        ensemble = Ensemble.of("none")
+    texts = RunTexts(m.everything, settings.folder, learn=m.learnt, verbose=settings.verbose)
+    starts = _starts(ensemble, recipe, texts, settings)
     settings.say("Counting words.")
     counted = count(m, recipe)
-    texts = RunTexts(m.everything, settings.folder, learn=m.learnt, verbose=settings.verbose)
-    if recipe.encoder is None:
-        pretrained = Pretrained.of(_language_model(texts, recipe, settings, budget))
-    else:
-        pretrained = open_checkpoint(recipe.encoder)
+    networks = train_in_turn(
+        ensemble,
+        starts,
+        settings,
+        budget,
+        open_start=lambda start, own, part: _opened(start, recipe, texts, own, part),
+        train=lambda pretrained, own, part: train(
+            m, recipe, pretrained, texts, own, budget=part, counted=counted
+        ),
+    )
+    return _fitted(networks, m, recipe, settings, minutes=budget.spent())
+
+
+def _starts(ensemble: Ensemble, recipe: Recipe, texts: RunTexts, settings: RunSettings) -> list[Start]:
+    """What each network starts from. Raises ConfigError: the second of two language models is missing."""
+    if recipe.encoder is not None:
+        return [Start(recipe.encoder)]
+    return ensemble.starts(
+        recipe.language_model,
+        recipe.config.language_model,
+        lambda: sample_of(texts.to_learn),
+        kind=recipe.tokenizer,
+        size=recipe.size,
+        say=settings.say,
+    )
+
+
+def train(
+    material: Material,
+    recipe: Recipe,
+    pretrained: Pretrained,
+    texts: RunTexts,
+    settings: RunSettings,
+    *,
+    budget: Budget,
+    counted: Counted,
+) -> Trained:
+    """One network, from its pretrained encoder to the weights that predict; or as the work folder has kept it."""
+    m = material
     fitting = start(m, recipe, pretrained, texts, settings, budget=budget, counted=counted)
-    windows = _windows(fitting)
-    learnt = fitting.learn()
-    measured = fitting.measure(learnt)
-    network = fitting.training.network
-    before = _digest(network)
-    final = fitting.refit(learnt, measured.combination)
-    made = circumstances(settings, minutes=budget.spent())
+    windows, network = _windows(fitting), fitting.training.network
+    done = Done.of(fitting) if recipe.ensemble != "none" else Done(None)
+    if (kept := done.read(network)) is not None:
+        evidence, outcome = kept
+        measured = judged(evidence, m, mix=recipe.mix, seed=settings.seed)
+        final = counted.counts.fit(m.labels, np.arange(len(m.texts)), counted.choice)
+    else:
+        learnt = fitting.learn()
+        measured = fitting.measure(learnt)
+        before = _digest(network)
+        final = fitting.refit(learnt, measured.combination)
+        changed, refit = learnt.taught or learnt.labels_helped, _digest(network) != before
+        outcome = Outcome(changed, refit, fitting.training.history)
+        done.write(network, measured.evidence, outcome)
+    member = Member(network.eval(), pretrained.tokenizer, pretrained.lm_config)
+    return Trained(member, final, measured, outcome, pretrained.metrics, windows)
+
+
+def _fitted(
+    networks: list[Trained], m: Material, recipe: Recipe, settings: RunSettings, *, minutes: float
+) -> FittedClassifier:
+    """The classifier of these networks, measured together."""
+    first, several = networks[0], len(networks) > 1
+    measured, history = first.measured, first.outcome.history
+    if several:
+        evidence = averaged([one.measured.evidence for one in networks])
+        measured = judged(evidence, m, mix=recipe.mix, seed=settings.seed)
+        history = [
+            row | {"network": nth} for nth, one in enumerate(networks, 1) for row in one.outcome.history
+        ]
+    made = circumstances(settings, minutes=minutes)
     described = {
-        "language_model": pretrained.metrics,
+        "language_model": first.metrics,
         # which parts were trained once more after they were measured
-        "refit": {"lm": _digest(network) != before, "counts": bool(len(m.held_out))},
+        "refit": {"lm": any(one.outcome.refit for one in networks), "counts": bool(len(m.held_out))},
         "minutes": made["minutes"],
         "trained_on": m.described,
-    } | windows
+    }
+    if recipe.ensemble != "none":
+        described["ensemble"] = {
+            "choice": recipe.ensemble,
+            "networks": [
+                {"seed": one.seed, "language_model": one.name, "lm": one.measured.report.get("lm", {})}
+                for one in networks
+            ],
+        }
     return FittedClassifier(
-        classes=labels.classes,
-        network=network.eval(),
-        tokenizer=pretrained.tokenizer,
-        counts=WordCounts.of(final, labels.classes),
+        classes=m.labels.classes,
+        network=first.member.network,
+        tokenizer=first.member.tokenizer,
+        counts=WordCounts.of(first.counts, m.labels.classes),
         combination=measured.combination,
         thresholds=measured.thresholds,
         config=recipe.config,
-        lm_config=pretrained.lm_config,
+        lm_config=first.member.lm_config,
+        others=tuple(one.member for one in networks[1:]),
         mixed=recipe.mix,
-        report=measured.report | described,
-        history=fitting.training.history,
+        report=measured.report | described | first.about,
+        history=history,
         card={"data": m.fingerprints} | made,
         sketch=sketch(m.texts),
     )
@@ -144,17 +217,17 @@ def count(material: Material, recipe: Recipe) -> Counted:
     return Counted(counts, choice, counts.fit(material.labels, material.train, choice))
 
 
-def _language_model(
-    texts: RunTexts, recipe: Recipe, settings: RunSettings, budget: Budget
-) -> FittedLanguageModel:
-    """The language model that provides the encoder: as given, fine-tuned, newly trained, or with random weights."""
-    given, config = recipe.language_model, recipe.config.language_model
-    if given is None and config is None:
-        sample = sample_of(texts.to_learn)
-        given = matching_model(sample, kind=recipe.tokenizer, size=recipe.size, say=settings.say)
-    config = config or lm_config(recipe.size or "small", kind=recipe.tokenizer or "word")
+def _opened(
+    begin: Start, recipe: Recipe, texts: RunTexts, settings: RunSettings, budget: Budget
+) -> Pretrained:
+    """The pretrained encoder: a transformer's, or that of a language model as given, fine-tuned, newly trained, or with
+    random weights.
+    """
+    if recipe.encoder is not None:
+        return open_checkpoint(recipe.encoder)
+    config = begin.config or lm_config()
     own = dataclasses.replace(settings, callbacks=(), minutes=budget.of_left(SHARES.language_model))
-    return starting_model(given, config, texts, own, tune=recipe.config.tune)
+    return Pretrained.of(starting_model(begin.given, config, texts, own, tune=recipe.config.tune))
 
 
 def start(

@@ -1,31 +1,78 @@
-"""How to mix language model and word counts, and how good each part and the mix are, on documents kept for measuring.
+"""How to mix language model and word counts, and how good each part and the mix are, on documents not learnt from.
 
 Knows no network and no strings. Axes: N documents to measure on, C classes.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from ulmus.evaluation.combination import Combination, counts_alone, fit_weight
+from ulmus.evaluation.combination import Combination, counts_alone, fit_weight, safe
 from ulmus.evaluation.comparison import compare
 from ulmus.evaluation.per_class import cautions, caveats, majority
 from ulmus.tasks.classifier.fitted import PARTS
 from ulmus.tasks.classifier.material import Material
+from ulmus.tasks.classifier.probe import PRIOR
 
-__all__ = ["Measured", "measure", "not_measured"]
+__all__ = ["Evidence", "Measured", "averaged", "judged", "measure"]
 
 NOT_MEASURED = "Too few labels for a held-out set; no scores. Give --valid (valid=) to measure."
 
 
+class Evidence(NamedTuple):
+    """What network and word counts say about documents whose labels neither learnt from (K of the N)."""
+
+    documents: np.ndarray  # (K,) their numbers
+    p_lm: np.ndarray  # (K, C)
+    p_counts: np.ndarray  # (K, C)
+    target: np.ndarray  # of the K documents
+    prior: float = 0.5  # relative weight of the network without any evidence
+
+    def mix(self) -> Combination:
+        """The best mix of the two on few documents, or the word counts alone if that decides worse than they do."""
+        mix = fit_weight(self.p_lm, self.p_counts, self.target, prior=self.prior, prior_strength=PRIOR)
+        return safe(mix, self.p_lm, self.p_counts, self.target)
+
+
 class Measured(NamedTuple):
-    """How to mix the parts, the decision threshold of each, and their scores."""
+    """How to mix the parts, the decision threshold of each, their scores, and the evidence for all of it."""
 
     combination: Combination
     thresholds: dict[str, float]
     report: dict[str, Any]
+    evidence: Evidence | None = None
+
+
+def averaged(each: Sequence[Evidence | None]) -> Evidence | None:
+    """The evidence on the average of several networks, on the documents that all were measured on; None without any.
+
+    The word counts are those beside the first network.
+    """
+    known = [one for one in each if one is not None]
+    if not known or len(known) < len(each):
+        return None
+    documents = known[0].documents
+    for one in known[1:]:
+        documents = np.intersect1d(documents, one.documents)
+    rows = [np.searchsorted(one.documents, documents) for one in known]
+    first, mine = known[0], rows[0]
+    p_lm = np.mean([one.p_lm[row] for one, row in zip(known, rows, strict=True)], axis=0)
+    prior = min(one.prior for one in known)
+    return Evidence(documents, p_lm, first.p_counts[mine], first.target[mine], prior)
+
+
+def judged(evidence: Evidence | None, m: Material, *, mix: bool, seed: int) -> Measured:
+    """The mix and the report: of the documents to measure on if there are any, else without scores."""
+    if evidence is None:
+        found = _not_measured(Combination(objective=m.labels.objective), m, mix=mix)
+    elif len(m.measured):
+        found = measure(evidence.p_lm, evidence.p_counts, m, mix=mix, seed=seed)
+    else:
+        found = _not_measured(evidence.mix(), m, mix=mix)
+    return found._replace(evidence=evidence)
 
 
 def measure(p_lm: np.ndarray, p_counts: np.ndarray, m: Material, *, mix: bool, seed: int) -> Measured:
@@ -63,7 +110,7 @@ def _mean(m: Material, proba: np.ndarray, threshold: float) -> float:
     return float(objective.right(m.truth.target, objective.decide(proba, threshold)).mean())
 
 
-def not_measured(combination: Combination, m: Material, *, mix: bool) -> Measured:
+def _not_measured(combination: Combination, m: Material, *, mix: bool) -> Measured:
     """The given mix and a report without scores, if there is no document to measure on."""
     verdict = " ".join([NOT_MEASURED, *m.remarks])
     report = {"verdict": verdict, "weight": combination.weight if mix else 1.0, "split": m.split}

@@ -43,6 +43,10 @@ class TextClassifier(TextEstimator):
     size, tokenizer: those of a language model to train (default: small, word), or those that an installed one must
     have. teach: "auto" pretrains on soft labels of the word counts for unlabelled texts if there are enough of them,
     "none" does not. combine: "auto" predicts with the mix of network and word counts, "none" with the network alone.
+    ensemble: "none" trains one network. Others train several within the same minutes and average their probabilities:
+    "seeds:N" N of one language model; "directions" one of a forward and one of a backward language model, "tokenizers"
+    of two kinds of tokens, both installed or `language_model=[A, B]`; "auto" three seeds if there are fewer than 200
+    labels, fine-tuning is chosen, and time is left.
     class_weight: None, "balanced", or a dict of class -> weight (1 for those not in it). minutes: time budget of `fit`.
     work_dir: folder for ids and checkpoints.
     After fitting: fitted_, and its parts classes_ (C,), class_names_ (the same as a tuple of the values given),
@@ -59,6 +63,7 @@ class TextClassifier(TextEstimator):
         encoder: str | Path | None = None,
         teach: str = "auto",
         combine: str = "auto",
+        ensemble: str = "none",
         class_weight: Mapping[Any, float] | str | None = None,
         minutes: float | None = None,
         seed: int = 0,
@@ -71,10 +76,11 @@ class TextClassifier(TextEstimator):
         self.size, self.tokenizer, self.language_model = size, tokenizer, language_model
         self.encoder = encoder
         self.teach, self.combine, self.class_weight = teach, combine, class_weight
+        self.ensemble = ensemble
         self.minutes, self.seed, self.device, self.precision = minutes, seed, device, precision
         self.config, self.work_dir, self.verbose = config, work_dir, verbose
         self.callbacks: list[Callback] = []
-        self._kept: tuple[FittedClassifier, tuple[str, str], Inference] | None = None
+        self._kept: tuple[FittedClassifier, tuple[str, str], tuple[Inference, ...]] | None = None
 
     # -- training ------------------------------------------------------------------------------------------------
 

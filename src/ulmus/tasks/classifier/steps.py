@@ -17,15 +17,15 @@ import numpy as np
 from ulmus.corpus.numbers import Targets
 from ulmus.data.label_batches import LabelBatches
 from ulmus.data.store import IdStore
-from ulmus.evaluation.combination import Combination, fit_weight, safe
+from ulmus.evaluation.combination import Combination
 from ulmus.linear.count_model import CountModel
 from ulmus.linear.selection import Choice
 from ulmus.tasks.budget import MIN_MINUTES, SHARES, TRAINING_COST, Budget
 from ulmus.tasks.classifier.config import ClassifierConfig
 from ulmus.tasks.classifier.counting import Counts
 from ulmus.tasks.classifier.material import Material, SoftLabels
-from ulmus.tasks.classifier.measuring import Measured, measure, not_measured
-from ulmus.tasks.classifier.probe import PENALTY, PRIOR, Probe
+from ulmus.tasks.classifier.measuring import Evidence, Measured, judged
+from ulmus.tasks.classifier.probe import PENALTY, Probe
 from ulmus.tasks.classifier.teaching import most_confident, start_head, teach
 from ulmus.tasks.classifier.training import Training, TrainingSet, padded
 from ulmus.tasks.classifier.unfreezing import train_on_labels
@@ -43,7 +43,7 @@ class Recipe:
     """How to train: the parameters of a `TextClassifier` that are not settings of the run."""
 
     config: ClassifierConfig
-    # a LanguageModel, a path, a name, "new", "none", or None to look for an installed one
+    # a LanguageModel, a path, a name, a list of two, "new", "none", or None to look for an installed one
     language_model: Any = None
     encoder: str | Path | None = None  # folder of a transformer, instead of a language model
     size: str | None = None
@@ -51,6 +51,7 @@ class Recipe:
     class_weight: Any = None
     teach: bool = True
     mix: bool = True
+    ensemble: str = "none"  # see `ensemble`
 
 
 class Counted(NamedTuple):
@@ -70,6 +71,11 @@ class Probed(NamedTuple):
     p_counts: np.ndarray  # (N, C) out-of-fold probabilities of the word counts
     mix: Combination  # of the two
 
+    def evidence(self, p_lm: np.ndarray | None = None, **choices: Any) -> Evidence:
+        """What the probe, or a network with probabilities `p_lm` (N, C), shows beside the word counts."""
+        shown = self.probe.out_of_fold if p_lm is None else p_lm
+        return Evidence(self.documents, shown, self.p_counts, self.labels.target, **choices)
+
 
 class Learnt(NamedTuple):
     """The outcome of `Fitting.learn`, which the steps after it need."""
@@ -78,7 +84,12 @@ class Learnt(NamedTuple):
     labels_helped: bool  # training on true labels did not increase the held-out loss
     labels_minutes: float | None
     refit_minutes: float | None
-    mix: Combination | None = None  # of network and word counts, if there is no held-out set
+    evidence: Evidence | None = None  # for the mix of network and word counts, if there is no held-out set
+
+    @property
+    def mix(self) -> Combination | None:
+        """The mix that the evidence suggests."""
+        return None if self.evidence is None else self.evidence.mix()
 
 
 @dataclass(frozen=True)
@@ -150,26 +161,26 @@ class Fitting:
             most = round(c.teach_texts * c.teach_first)
             soft = self._start_head(self._soft_labels(self.teacher, most, self.training.settings.seed))
         labels, again = self.minutes_left(taught=taught)
-        mix = self.probed.mix if self.probed is not None else None
+        evidence = self.probed.evidence() if self.probed is not None else None
         if soft is not None:
             minutes = self.budget.of_left(SHARES.teaching)
             epochs = c.teach_epochs_for(len(soft.documents), first=True)
             # without a held-out set the labelled documents show how good the student is, before it learns from them
             shown = m.train if len(m.measured) else m.train[:0]
             teach(self.training, self._soft_label_set("teaching", soft, shown, minutes), epochs=epochs)
-            mix = None if len(m.measured) else self._student_mix()
+            evidence = None if len(m.measured) else self._of_student()
         helped = train_on_labels(
             self.training, self.label_set("labels", m.train, labels), self._held_out(), taught=taught
         )
-        return Learnt(taught, helped, labels, again, mix)
+        return Learnt(taught, helped, labels, again, evidence)
 
     def measure(self, learnt: Learnt) -> Measured:
         """The mix of the two parts and the report, from documents that neither part was trained on."""
-        m, mix = self.material, self.recipe.mix
-        if not len(m.measured):
-            return not_measured(learnt.mix or Combination(objective=m.labels.objective), m, mix=mix)
-        p_lm = self.training.inference().probabilities(self.store, m.measured)
-        return measure(p_lm, self.counts_measured(), m, mix=mix, seed=self.training.settings.seed)
+        m, evidence = self.material, learnt.evidence
+        if len(m.measured):
+            p_lm = self.training.inference().probabilities(self.store, m.measured)
+            evidence = Evidence(m.measured, p_lm, self.counts_measured(), m.truth.target)
+        return judged(evidence, m, mix=self.recipe.mix, seed=self.training.settings.seed)
 
     def refit(self, learnt: Learnt, combination: Combination) -> CountModel:
         """Train the network on the held-out labels too; return the word-count model fitted to all labels."""
@@ -226,8 +237,8 @@ class Fitting:
             rate=c.give_back_taught,
         )
 
-    def _student_mix(self) -> Combination:
-        """The mix of a student with its teacher, if there is no held-out set, from the documents with true labels.
+    def _of_student(self) -> Evidence:
+        """What a student shows beside its teacher, if there is no held-out set: on the documents with true labels.
 
         The student has not been trained on these yet. Its teacher has: so the prior is the teacher's.
         """
@@ -235,9 +246,7 @@ class Fitting:
         p_lm = self.training.inference().probabilities(
             self.store, probed.documents, most_tokens=self.training.most_tokens
         )
-        target = probed.labels.target
-        mix = fit_weight(p_lm, probed.p_counts, target, prior=STUDENT, prior_strength=PRIOR)
-        return safe(mix, p_lm, probed.p_counts, target)
+        return probed.evidence(p_lm, prior=STUDENT)
 
     def _soft_labels(self, teacher: CountModel, most: int, seed: int) -> SoftLabels:
         """Up to `most` unlabelled documents of which the teacher is most confident, with its probabilities."""

@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ulmus.evaluation.combination import Combination, fit_weight, safe
+from ulmus.evaluation.combination import Combination
 from ulmus.linear.count_model import CountModel
 from ulmus.tasks.budget import SHARES, TRAINING_COST
-from ulmus.tasks.classifier.probe import PENALTIES, PRIOR
+from ulmus.tasks.classifier.probe import PENALTIES
 from ulmus.tasks.classifier.steps import MAX_PROBE_LABELS, Fitting, Learnt, Probed
 from ulmus.tasks.classifier.training import TrainingSet
 from ulmus.tasks.classifier.tuning import (
@@ -87,17 +87,15 @@ class TransferFitting(Fitting):
         helps, again = tuned is not None and tuned.helps, self.budget.of_left(SHARES.rest)
         if len(self.material.measured):
             return Learnt(False, helps, training_set.minutes, again)
-        probed = self._probed
-        mix = safe(probed.mix, probed.probe.out_of_fold, probed.p_counts, probed.labels.target)
+        shown = None  # the probe's probabilities
         if tuned is None or tuned.out_of_fold is None or not helps:
             start_from(self.training, self._probed.probe)
         else:
+            labels = self._probed.labels
             whole = replace(training_set, minutes=self.budget.of_left(SHARES.labels))
-            fine_tune(self.training, whole, probed.labels, pairs=compares(self.training, probed.labels))
-            target = probed.labels.target
-            mix = fit_weight(tuned.out_of_fold, probed.p_counts, target, prior_strength=PRIOR)
-            mix = safe(mix, tuned.out_of_fold, probed.p_counts, target)
-        return Learnt(False, helps, training_set.minutes, again, mix)
+            fine_tune(self.training, whole, labels, pairs=compares(self.training, labels))
+            shown = tuned.out_of_fold
+        return Learnt(False, helps, training_set.minutes, again, self._probed.evidence(shown))
 
     def _cross_validated(self, training_set: TrainingSet) -> Tuned | None:
         """Fine-tuning against frozen features, by cross-validation; None if there is no time for it."""

@@ -8,6 +8,7 @@ Costs some tens of milliseconds per model. Loads no weights.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from ulmus.bundle import read_manifest, read_tokenizer
@@ -18,7 +19,7 @@ from ulmus.tasks.language_model.file import KIND
 from ulmus.text.familiar import bits_per_byte, foreign_letters
 from ulmus.text.tokenizer import Tokenizer
 
-__all__ = ["matching_model"]
+__all__ = ["counterpart", "matching_model"]
 
 SAME_LANGUAGE = 1.9  # largest distance at which texts count as being in the model's language
 OTHER_SCRIPT = 0.3  # largest fraction of letters of scripts that are rarer in the model's texts
@@ -64,6 +65,32 @@ def matching_model(
         f"{chosen.distance:.2f} times the bits per byte of its own. Use --language-model to choose another."
     )
     return chosen.name
+
+
+def counterpart(name: str, difference: str) -> str | None:
+    """The installed model of the same language that differs from the installed model `name`; None if there is none.
+
+    difference: "directions", if it is to process texts the other way round, with tokens of the same kind; or
+    "tokenizers": in the same direction, with another kind of tokens. The same size is preferred.
+    """
+    known: dict[str, tuple[Any, ...]] = {}
+    for each, path in installed().items():
+        with suppress(BundleError, KeyError, TypeError):  # a damaged file is not used
+            manifest = read_manifest(path)
+            config = manifest["config"]
+            if manifest["kind"] == KIND:
+                traits = (manifest["card"]["language"], config["backwards"], config["tokenizer"]["kind"])
+                known[each] = (*traits, _size(config))
+    if name not in known:
+        return None
+    language, backwards, kind, size = known[name]
+    wanted = (True, False) if difference == "directions" else (False, True)
+    found = [
+        (its_size != size, each)
+        for each, (its_language, other_way, other_kind, its_size) in known.items()
+        if its_language == language and (other_way != backwards, other_kind != kind) == wanted
+    ]
+    return min(found)[1] if found else None
 
 
 def _candidates(texts: list[str], say: Callable[[str], None]) -> Iterator[Candidate]:

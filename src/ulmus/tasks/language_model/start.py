@@ -29,11 +29,14 @@ SAMPLE, CHARACTERS = 200, 4_000  # texts in a sample, and the length of each
 
 
 def check_given(given: Any) -> None:
-    """Check a given language model before any other work.
+    """Check a given language model, or each of a list of them, before any other work.
 
     Raises UsageError: it is not fitted; BundleError: a missing or damaged file, or one of another kind.
     """
-    if isinstance(given, LanguageModel):
+    if isinstance(given, list | tuple):
+        for one in given:
+            check_given(one)
+    elif isinstance(given, LanguageModel):
         given.check_fitted()
     elif given not in (None, "new", "none"):
         check_kind(read_manifest(find(given)), given)
