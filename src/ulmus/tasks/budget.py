@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 from ulmus.train.processes import processes
@@ -11,6 +10,7 @@ __all__ = ["SHARES", "TRAINING_COST", "Budget", "Shares"]
 
 FORWARD_RATE = 5e10  # weights times tokens per second of a forward pass on one CPU core
 TRAINING_COST = 3.0  # forward and backward pass together, in forward passes
+DEFAULT_MINUTES = 10.0  # what a run is planned for that is given none; the clock does not limit it then
 MIN_MINUTES = 0.05  # what a step gets when no time is left
 
 
@@ -33,7 +33,8 @@ class Shares:
     taught_labels: float = 0.08
     labels_before_teaching: float = 0.3
     trial: float = 0.4  # cross-validation of fine-tuning
-    tuning: float = 0.65  # of a transformer; the rest is for learning the held-out labels
+    tuning: float = 0.65  # the rest is for learning the held-out labels
+    tuning_alone: float = 0.9  # with so many labels that the held-out ones are not missed
     rest: float = 0.8
     second_teaching: float = 0.5
     labels: float = 0.8
@@ -49,12 +50,15 @@ SHARES = Shares()
 class Budget:
     """A time budget in minutes that starts when the object is created; None: no limit.
 
+    planned: minutes that the amounts of text are chosen for, if the clock sets no limit.
     by_clock: minutes that the clock allows, if these are not the same: those of a part of a run depend on the parts
     before it, what is derived from `minutes` must not.
     """
 
-    def __init__(self, minutes: float | None, *, by_clock: float | None = None) -> None:
-        self.minutes = minutes
+    def __init__(
+        self, minutes: float | None, *, planned: float = DEFAULT_MINUTES, by_clock: float | None = None
+    ) -> None:
+        self.minutes, self.planned = minutes, planned if minutes is None else minutes
         self._limit = minutes if by_clock is None else by_clock
         self._started = processes().time_s()
 
@@ -72,7 +76,7 @@ class Budget:
         Its `minutes` are an equal share of all minutes too, or all of them if it is to be planned as a `whole` run.
         """
         if self.minutes is None:
-            return Budget(None)
+            return Budget(None, planned=self.planned if whole else self.planned / parts)
         return Budget(
             self.minutes if whole else self.minutes / parts, by_clock=self.of_left(1 / (parts - nth))
         )
@@ -83,8 +87,12 @@ class Budget:
         return None if left is None else share * left
 
     def tokens(self, share: float, weights: int) -> float:
-        """Tokens that layers with so many weights process in a share of all minutes; infinite without a budget.
+        """Tokens that layers with so many weights process on one core in a share of all minutes, of those planned for.
 
         The estimate is the same in every run, so that a stopped run can resume.
         """
-        return math.inf if self.minutes is None else share * self.minutes * 60 * FORWARD_RATE / weights
+        return share * self.planned * 60 * FORWARD_RATE / max(weights, 1)
+
+    def minutes_for(self, tokens: float, weights: int) -> float:
+        """The inverse of `tokens`: minutes in which layers with so many weights process them."""
+        return tokens * weights / FORWARD_RATE / 60

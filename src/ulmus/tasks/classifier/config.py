@@ -70,7 +70,10 @@ class ClassifierConfig:
     after_teaching: float = 0.2  # factor on the rates of the stages above, after teaching
     # after the evaluation: train with the held-out labels too, at a fraction of the teaching rate
     give_back_taught: float = 0.5  # after teaching
-    give_back: float = 0.1  # without teaching: one epoch
+    anew: bool = (
+        True  # without teaching: fine-tune from the beginning on all labels; False: one more epoch at
+    )
+    give_back: float = 0.1
     give_back_most: int = 5_000  # not with more labels: the held-out ones are a fifth or less and not missed
     regression_loss: str = "squared-error"  # or "huber", for numbers with outliers
     tune: str = "auto"  # auto | always | none: fine-tune a given language model on the texts
@@ -126,5 +129,6 @@ def transformer_config() -> ClassifierConfig:
         all_peak=1e-4,
         pairs_peak=6e-5,
         teach_peak=5e-5,
+        anew=False,  # it takes as long again, and gained nothing
         give_back=1.0,
     )

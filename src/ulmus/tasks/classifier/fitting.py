@@ -17,6 +17,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import hashlib
+import math
 from typing import Any
 
 import numpy as np
@@ -25,9 +26,10 @@ import torch
 from ulmus.corpus.checks import doubts
 from ulmus.corpus.numbers import Targets
 from ulmus.evaluation.splits import FEWEST_LABELS, sketch
+from ulmus.models.encoder import Encoder
 from ulmus.models.heads import LinearHead, make_head
 from ulmus.models.pairs import document_width
-from ulmus.tasks.budget import SHARES, Budget
+from ulmus.tasks.budget import SHARES, TRAINING_COST, Budget
 from ulmus.tasks.circumstances import circumstances
 from ulmus.tasks.classifier.counting import Counts
 from ulmus.tasks.classifier.ensemble import Ensemble, Start
@@ -36,15 +38,19 @@ from ulmus.tasks.classifier.material import Material
 from ulmus.tasks.classifier.measuring import averaged, judged
 from ulmus.tasks.classifier.members import Done, Outcome, Trained, train_in_turn
 from ulmus.tasks.classifier.network import ClassifierNetwork
+from ulmus.tasks.classifier.plan import Plan
 from ulmus.tasks.classifier.steps import Counted, Fitting, Recipe
 from ulmus.tasks.classifier.training import Training
 from ulmus.tasks.classifier.transfer import TransferFitting
 from ulmus.tasks.ids import RunTexts
 from ulmus.tasks.language_model.config import lm_config
-from ulmus.tasks.language_model.start import sample_of, starting_model
+from ulmus.tasks.language_model.fitted import FittedLanguageModel
+from ulmus.tasks.language_model.network import build
+from ulmus.tasks.language_model.start import opened, sample_of, starting_model
 from ulmus.tasks.pretrained import Pretrained, open_checkpoint
 from ulmus.tasks.settings import RunSettings
 from ulmus.tasks.word_counts import WordCounts, named_weights
+from ulmus.train.device import resolve_device
 
 __all__ = ["Fitting", "Recipe", "count", "fit", "start", "train"]
 
@@ -62,6 +68,13 @@ def fit(material: Material, recipe: Recipe, settings: RunSettings) -> FittedClas
         ensemble = Ensemble.of("none")
     texts = RunTexts(m.everything, settings.folder, learn=m.learnt, verbose=settings.verbose)
     starts = _starts(ensemble, recipe, texts, settings)
+    ready = _ready(starts[0], recipe)
+    if resolve_device(settings.device).type == "cpu":  # how long a GPU takes is not known
+        settings.say(
+            _plan(m, recipe, budget, starts[0], ready).text(
+                ensemble.networks if ensemble.name != "auto" else 1
+            )
+        )
     settings.say("Counting words.")
     counted = count(m, recipe)
     networks = train_in_turn(
@@ -69,7 +82,9 @@ def fit(material: Material, recipe: Recipe, settings: RunSettings) -> FittedClas
         starts,
         settings,
         budget,
-        open_start=lambda start, own, part: _opened(start, recipe, texts, own, part),
+        open_start=lambda start, own, part: _trained(
+            start, ready if start is starts[0] else _ready(start, recipe), recipe, texts, own, part
+        ),
         train=lambda pretrained, own, part: train(
             m, recipe, pretrained, texts, own, budget=part, counted=counted
         ),
@@ -217,17 +232,68 @@ def count(material: Material, recipe: Recipe) -> Counted:
     return Counted(counts, choice, counts.fit(material.labels, material.train, choice))
 
 
-def _opened(
-    begin: Start, recipe: Recipe, texts: RunTexts, settings: RunSettings, budget: Budget
+def _ready(begin: Start, recipe: Recipe) -> FittedLanguageModel | Pretrained | None:
+    """The language model, or the transformer's encoder, that there is a file of; None: it has to be made."""
+    if recipe.encoder is not None:
+        return open_checkpoint(recipe.encoder)
+    return None if begin.given is None or _named(begin.given, "new", "none") else opened(begin.given)
+
+
+def _named(given: Any, *names: str) -> bool:
+    return isinstance(given, str) and given in names
+
+
+def _plan(
+    material: Material,
+    recipe: Recipe,
+    budget: Budget,
+    begin: Start,
+    ready: FittedLanguageModel | Pretrained | None,
+) -> Plan:
+    """What is going to be done, for one network that begins with `ready`."""
+    config = ready.config if isinstance(ready, FittedLanguageModel) else begin.config or lm_config()
+    if ready is None:
+        encoder: Encoder = build(config, 2, seed=0).encoder
+    else:
+        encoder = (ready if isinstance(ready, Pretrained) else Pretrained.of(ready)).encoder
+    none = isinstance(ready, Pretrained) or _named(begin.given, "none")
+    tuning = isinstance(ready, FittedLanguageModel)
+    none = none or (tuning and recipe.config.tune == "none")
+
+    def epochs(tokens: float) -> float:
+        return 0 if none else config.epochs_for(int(tokens), tuning=tuning) + SHARES.new_words * tuning
+
+    return Plan.of(
+        material,
+        recipe.config,
+        budget,
+        weights=encoder.weights_per_token(),
+        tokenizer=None if ready is None else ready.tokenizer,
+        epochs=epochs,
+        teach=recipe.teach,
+    )
+
+
+def _trained(
+    begin: Start,
+    ready: FittedLanguageModel | Pretrained | None,
+    recipe: Recipe,
+    texts: RunTexts,
+    settings: RunSettings,
+    budget: Budget,
 ) -> Pretrained:
     """The pretrained encoder: a transformer's, or that of a language model as given, fine-tuned, newly trained, or with
     random weights.
     """
-    if recipe.encoder is not None:
-        return open_checkpoint(recipe.encoder)
-    config = begin.config or lm_config()
+    if isinstance(ready, Pretrained):
+        return ready
+    config, most = begin.config or lm_config(), math.inf
+    if budget.minutes is None and resolve_device(settings.device).type == "cpu":
+        weights = (ready.network if ready else build(config, 2, seed=0)).encoder.weights_per_token()
+        most = budget.tokens(SHARES.language_model, weights) / TRAINING_COST
     own = dataclasses.replace(settings, callbacks=(), minutes=budget.of_left(SHARES.language_model))
-    return Pretrained.of(starting_model(begin.given, config, texts, own, tune=recipe.config.tune))
+    given = begin.given if ready is None else ready
+    return Pretrained.of(starting_model(given, config, texts, own, tune=recipe.config.tune, most_tokens=most))
 
 
 def start(

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from torch import Tensor
 
 from ulmus.corpus.numbers import Targets
 from ulmus.data.label_batches import LabelBatches
@@ -85,6 +86,9 @@ class Learnt(NamedTuple):
     labels_minutes: float | None
     refit_minutes: float | None
     evidence: Evidence | None = None  # for the mix of network and word counts, if there is no held-out set
+    start: dict[str, Tensor] | None = (
+        None  # the weights before fine-tuning, if all labels are to start from them
+    )
 
     @property
     def mix(self) -> Combination | None:
@@ -109,7 +113,7 @@ class Fitting:
     # -- how much the time budget allows ---------------------------------------------------------------------------
 
     def tokens(self, share: float) -> float:
-        """Tokens of a forward pass in a share of all minutes; infinite on a GPU and without a budget."""
+        """Tokens of a forward pass in a share of all minutes; infinite on a GPU."""
         if resolve_device(self.training.settings.device).type != "cpu":
             return math.inf
         return self.budget.tokens(share, self.training.network.encoder.weights_per_token())

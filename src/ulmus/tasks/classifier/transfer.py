@@ -30,6 +30,7 @@ from ulmus.tasks.classifier.tuning import (
 
 __all__ = ["TransferFitting"]
 
+AGAIN = 1.3  # times the time that fine-tuning took: what fine-tuning on all labels, a fourth more, needs
 HOPELESS = 0.05  # word counts this much better than frozen features: fine-tuning does not make up for it
 
 
@@ -49,9 +50,15 @@ class TransferFitting(Fitting):
         if teaches and counted > own + HOPELESS:
             say("Word counts teach: they are much better than frozen features.")
             return super().learn()
-        share = SHARES.labels_before_teaching if teaches and counted > own else SHARES.tuning
+        few = len(m.texts) <= self.training.config.give_back_most
+        share = SHARES.tuning if few or not len(m.held_out) else SHARES.tuning_alone
+        share = SHARES.labels_before_teaching if teaches and counted > own else share
+        began = self.budget.spent()
         training_set = self.label_set("labels", m.train, self.budget.of_left(share))
+        before = None
         if len(m.measured):
+            if self.training.config.anew and few and len(m.held_out):
+                before = {key: t.clone() for key, t in self.training.network.state_dict().items()}
             tuned: Tuned | None = tuned_or_frozen(
                 self.training,
                 training_set,
@@ -69,14 +76,21 @@ class TransferFitting(Fitting):
         if teaches and counts > own:
             say("Word counts teach: they are better than what the encoder learns from the labels alone.")
             return super().learn()
-        return self._learnt(tuned, training_set)
+        took, learnt = self.budget.spent() - began, self._learnt(tuned, training_set)
+        enough = learnt.refit_minutes is None or learnt.refit_minutes > AGAIN * took
+        return learnt._replace(start=before if enough else None)
 
     def refit(self, learnt: Learnt, combination: Combination) -> CountModel:
         """As `Fitting.refit`; frozen features get a regression on all labels instead."""
-        if learnt.taught or learnt.labels_helped:
-            return super().refit(learnt, combination)
         everything = np.arange(len(self.material.texts))
-        if len(self.material.held_out):
+        if learnt.labels_helped and not learnt.taught and learnt.start is not None:
+            self.training.network.load_state_dict(learnt.start)
+            labels = self.material.labels
+            training_set = self.label_set("all labels", everything, learnt.refit_minutes)
+            fine_tune(self.training, training_set, labels, pairs=compares(self.training, labels))
+        elif learnt.taught or learnt.labels_helped:
+            return super().refit(learnt, combination)
+        elif len(self.material.held_out):
             start_from(self.training, self._probed_on(everything).probe)
         return self.counts.fit(self.material.labels, everything, self.choice)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -49,6 +50,7 @@ class Job:
     made_from: Mapping[str, Any] = field(default_factory=dict)  # the card of the model that it starts from
     tuning: bool = False
     decay_steps: int | None = None
+    most_tokens: float = math.inf  # to train on, repetitions included
 
 
 def untrained(
@@ -71,15 +73,16 @@ def fit(
     about: Mapping[str, Any] | None = None,
     start: FittedLanguageModel | None = None,
     decay_steps: int | None = None,
+    most_tokens: float = math.inf,
 ) -> FittedLanguageModel:
     """Train from scratch. Perplexity is measured on `valid`, or on up to 500 held-out documents.
 
     `about` is the user's description of the texts, for the card. `start` is a model of the same shape that provides the
     initial weights. `decay_steps` branches off a run under way: from its checkpoint the learning rate decays to 0 over
-    so many steps; the run itself can still resume without a decay.
+    so many steps; the run itself can still resume without a decay. `most_tokens` bounds the training, in tokens.
     Raises DataError: no texts; ConfigError: another shape; UsageError: a decay without a checkpoint.
     """
-    job = Job(texts, settings, about=about or {}, decay_steps=decay_steps)
+    job = Job(texts, settings, about=about or {}, decay_steps=decay_steps, most_tokens=most_tokens)
     if start is not None:
         job = dataclasses.replace(job, made_from={"started_from": start.card})
     return _train(untrained(config, texts, settings, start=start), job, valid)
@@ -92,11 +95,13 @@ def fine_tune(
     *,
     valid: Iterable[str] | None = None,
     about: Mapping[str, Any] | None = None,
+    most_tokens: float = math.inf,
 ) -> FittedLanguageModel:
     """Continue training on other texts. A word vocabulary is built from them and filled up with words of the old one.
 
     Known words keep their rows. First the rows of the vocabulary train alone, then all layers at discriminative rates
-    (Howard & Ruder 2018, 3.2), which are lower for few texts. `start` is not modified.
+    (Howard & Ruder 2018, 3.2), which are lower for few texts. `start` is not modified. `most_tokens` bounds the
+    training, in tokens: of more texts some are drawn.
     Raises ConfigError: its config has another shape than its network; DataError: no texts.
     """
     _check_shape(start)
@@ -109,7 +114,8 @@ def fine_tune(
     else:
         start = dataclasses.replace(start, network=copy.deepcopy(start.network))
     made_from = {"tuned_from": start.card} if start.card else {}
-    return _train(start, Job(texts, settings, about=about or {}, made_from=made_from, tuning=True), valid)
+    job = Job(texts, settings, about=about or {}, made_from=made_from, tuning=True, most_tokens=most_tokens)
+    return _train(start, job, valid)
 
 
 def _check_shape(start: FittedLanguageModel) -> None:
@@ -135,10 +141,18 @@ def _train(start: FittedLanguageModel, job: Job, valid: Iterable[str] | None) ->
     else:
         valid_texts = RunTexts(valid, settings.folder, name="lm-valid-ids")
         evaluated = held_out_batches(config, valid_texts.ids(tokenizer))
-    batches = training_batches(config, store, train, seed=settings.seed)
+    batches = _batches(config, store, train, job)
+    planned = stages(
+        config,
+        batches[-1].tokens,
+        minutes=settings.minutes,
+        tuning=tuning,
+        decay_steps=job.decay_steps,
+        most_tokens=job.most_tokens,
+    )
     trainer = Trainer(
         network,
-        stages(config, batches.tokens, minutes=settings.minutes, tuning=tuning, decay_steps=job.decay_steps),
+        planned,
         train=batches,
         valid=evaluated,
         config=loop_config(config, settings, evaluated=evaluated is not None, keep=job.decay_steps is None),
@@ -147,7 +161,7 @@ def _train(start: FittedLanguageModel, job: Job, valid: Iterable[str] | None) ->
             settings.folder,
             "lm-tuning" if tuning else "lm",
             network,
-            batches=[batches, evaluated],
+            batches=[*dict.fromkeys(batches), evaluated],
             settings=[toml.to_dict(config), settings.seed, settings.precision, settings.minutes is None],
             branch=job.decay_steps is not None,
         ),
@@ -217,10 +231,13 @@ def stages(
     minutes: float | None = None,
     tuning: bool = False,
     decay_steps: int | None = None,
+    most_tokens: float = math.inf,
 ) -> list[Stage]:
     """The stages for a corpus of so many tokens: one from scratch, two for fine-tuning."""
     c = config
     epochs = c.epochs_for(None if minutes else tokens, tuning=tuning)
+    if not minutes and most_tokens < epochs * tokens:
+        epochs = max(1, int(most_tokens // max(tokens, 1)))
     if not tuning:
         stage = Stage("language model", epochs=epochs, schedule=c.schedule, weight_decay=c.weight_decay)
         return [dataclasses.replace(stage, minutes=minutes, decay_steps=decay_steps)]
@@ -246,6 +263,17 @@ def stages(
             minutes=parts[1],
         ),
     ]
+
+
+def _batches(config: LMConfig, store: IdStore, train: np.ndarray, job: Job) -> list[LMBatches]:
+    """The batches of each stage: the same for all, of the documents `train` (N,), or of as many as the job allows."""
+    shares = (SHARES.new_words, 1 - SHARES.new_words) if job.tuning else (1.0,)
+    drawn = np.random.default_rng(job.settings.seed).permutation(train)
+    read = np.cumsum(store.lengths[drawn])
+    if not len(read) or job.settings.minutes is not None or read[-1] <= shares[-1] * job.most_tokens:
+        return [training_batches(config, store, train, seed=job.settings.seed)] * len(shares)
+    kept = [drawn[: max(1, int(np.searchsorted(read, share * job.most_tokens)))] for share in shares]
+    return [training_batches(config, store, np.sort(some), seed=job.settings.seed) for some in kept]
 
 
 def training_batches(config: LMConfig, store: IdStore, documents: np.ndarray, *, seed: int) -> LMBatches:

@@ -5,6 +5,7 @@ Knows no label and no layer.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -21,7 +22,7 @@ from ulmus.tasks.language_model.model import LanguageModel
 from ulmus.tasks.settings import RunSettings
 from ulmus.text.vocab import UNK
 
-__all__ = ["check_given", "sample_of", "starting_model"]
+__all__ = ["check_given", "opened", "sample_of", "starting_model"]
 
 FAMILIAR = 1.3  # times its own perplexity: up to there, a language model needs no fine-tuning
 UNKNOWN = 0.1  # fraction of unknown words above which it does
@@ -43,23 +44,39 @@ def check_given(given: Any) -> None:
 
 
 def starting_model(
-    given: Any, config: LMConfig, texts: RunTexts, settings: RunSettings, *, tune: str
+    given: Any,
+    config: LMConfig,
+    texts: RunTexts,
+    settings: RunSettings,
+    *,
+    tune: str,
+    most_tokens: float = math.inf,
 ) -> FittedLanguageModel:
     """A language model for `texts`: the given one (fine-tuned if it does not fit), one trained on them, or untrained.
 
-    `given` is a `LanguageModel`, a path or a name; None or "new" trains one with this `config`, "none" trains none.
-    `tune` is auto, always or none. Raises BundleError, DataError.
+    `given` is as for `opened`; None or "new" trains one with this `config`, "none" trains none.
+    `tune` is auto, always or none; `most_tokens` bounds the training, in tokens. Raises BundleError, DataError.
     """
     if given is None or (isinstance(given, str) and given == "new"):
         settings.say("Training a language model on all texts.")
-        return fitting.fit(config, texts, settings)
+        return fitting.fit(config, texts, settings, most_tokens=most_tokens)
     if isinstance(given, str) and given == "none":
         return fitting.untrained(config, texts, settings)
-    model = given.fitted_ if isinstance(given, LanguageModel) else load(given)
+    model = opened(given)
     if tune == "none" or (tune == "auto" and _fits(model, sample_of(texts.to_learn), settings)):
         return model
     settings.say("Fine-tuning the language model on all texts.")
-    return fitting.fine_tune(model, texts, settings)
+    return fitting.fine_tune(model, texts, settings, most_tokens=most_tokens)
+
+
+def opened(given: Any) -> FittedLanguageModel:
+    """The fitted value of a language model that is given as such, as a `LanguageModel`, a path or a name.
+
+    Raises BundleError, UsageError.
+    """
+    if isinstance(given, FittedLanguageModel):
+        return given
+    return given.fitted_ if isinstance(given, LanguageModel) else load(given)
 
 
 def sample_of(texts: Iterable[str]) -> list[str]:

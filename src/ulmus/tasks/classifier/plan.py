@@ -1,0 +1,106 @@
+"""What a fit will do and how long it may take, estimated before it starts.
+
+The estimates are those that bound what is trained on (`budget.py`): of one core, and of everything that may turn out to
+be useful, so a run may end earlier. Costs one pass over a sample of the texts.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ulmus.tasks.budget import SHARES, TRAINING_COST, Budget
+from ulmus.tasks.classifier.config import ClassifierConfig
+from ulmus.tasks.classifier.material import Material
+from ulmus.tasks.classifier.tuning import FOLDS
+
+__all__ = ["Plan"]
+
+COUNTED = 2e6  # characters whose words are counted in a second, and the counts fitted
+SAMPLE, CHARACTERS = 200, 4_000  # texts in a sample, and the length of each
+NEW_TOKEN = 4.5  # characters of a token whose tokenizer does not exist yet
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The steps of a fit and the minutes that each takes at most."""
+
+    steps: dict[str, float]
+    budget: Budget
+
+    @classmethod
+    def of(
+        cls,
+        material: Material,
+        config: ClassifierConfig,
+        budget: Budget,
+        *,
+        weights: int,
+        tokenizer: Any,
+        epochs: Callable[[float], float],
+        teach: bool,
+    ) -> Plan:
+        """The plan for one network.
+
+        weights: of its encoder, that each token is multiplied by. tokenizer: that of the language model, None for a new
+        one. epochs: of the language model's training on so many tokens, 0 for none.
+        """
+        lengths = _lengths(material.everything[: material.learnt], tokenizer)
+        characters = sum(map(len, material.everything))
+        n, kept = len(material.texts), float(np.minimum(lengths, config.longest).mean())
+        every = float(lengths.mean()) * material.learnt
+
+        def minutes(tokens: float, share: float) -> float:
+            return budget.minutes_for(min(tokens, budget.tokens(share, weights)), weights)
+
+        tuned = n * config.epochs_for(n) * (FOLDS - 1 if not len(material.measured) else 1)
+        steps = {
+            "counting words": characters / COUNTED / 60,
+            "language model": minutes(epochs(every) * every * TRAINING_COST, SHARES.language_model),
+            "labels": minutes(kept * tuned * TRAINING_COST, SHARES.labels_tokens),
+        }
+        if teach:
+            texts = min(config.teach_texts, config.teach_epochs * len(material.unlabeled))
+            tokens = kept * texts * (1 + TRAINING_COST)
+            share = SHARES.teaching_tokens + SHARES.second_teaching_tokens + SHARES.head_features
+            steps["unlabelled texts"] = minutes((1 + config.teach_first) * tokens, share)
+        return cls(steps, budget)
+
+    def minutes(self, networks: int = 1) -> float:
+        """How long it takes at most."""
+        once = self.steps["counting words"]
+        total = once + networks * (sum(self.steps.values()) - once)
+        return total if self.budget.minutes is None else min(total, self.budget.minutes)
+
+    def text(self, networks: int = 1) -> str:
+        """The plan in words."""
+        minutes = self.minutes(networks)
+        end = time.strftime("%H:%M", time.localtime(time.time() + 60 * minutes))
+        shown = [f"{name} {_minutes(m)}" for name, m in self.steps.items() if m > 0]
+        several = f" for each of {networks} networks" if networks > 1 else ""
+        given = self.budget.minutes
+        limit = "--minutes, or minutes=, sets a limit" if given is None else f"the limit is {given:g}"
+        return (
+            f"Plan: at most {_minutes(minutes)} min on one core, until {end} ({limit}); "
+            f"what helps of {', '.join(shown)}{several}."
+        )
+
+
+def _minutes(minutes: float) -> str:
+    return f"{minutes:.1f}" if minutes >= 0.1 else "0.1"
+
+
+def _lengths(texts: list[str], tokenizer: Any) -> np.ndarray:
+    """Tokens of a sample of the texts: the beginnings are tokenized, the rest is estimated from the characters."""
+    drawn = np.random.default_rng(0).permutation(len(texts))[:SAMPLE]
+    sample = [texts[i] for i in drawn]
+    whole = np.array([len(text) for text in sample], float)
+    if tokenizer is None:
+        return np.maximum(whole / NEW_TOKEN, 1.0)
+    beginnings = [text[:CHARACTERS] for text in sample]
+    tokens = np.array([len(ids) for ids in tokenizer.encode_batch(beginnings)], float)
+    return np.asarray(np.maximum(tokens * whole / np.maximum([len(text) for text in beginnings], 1), 1.0))
