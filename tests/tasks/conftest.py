@@ -113,6 +113,7 @@ def settings(lm_settings: LMConfig) -> ClassifierConfig:
         batch_size=32,
         token_budget=1_000,
         all_epochs=1,
+        pairs_steps=4,
         teach_texts=60,
     )
 

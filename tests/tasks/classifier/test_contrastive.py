@@ -68,7 +68,7 @@ def test_few_labels_are_compared_in_pairs_and_many_are_not(
 ) -> None:
     """`pairs_below` is the number of labels from which on the answers themselves are learnt."""
     monkeypatch.setattr("ulmus.tasks.classifier.tuning.Tuned.helps", property(lambda _: True))
-    few = fitted(corpus, settings, language_model, 60)
+    few = fitted(corpus, settings, language_model, 60, pairs_steps=40)
     assert [row["stage"] for row in few.history_] == ["pairs of labels"] * len(few.history_)
     assert few.score(corpus.test_texts, corpus.test_labels) > 0.6
     many = fitted(corpus, settings, language_model, 60, pairs_below=60)

@@ -305,7 +305,7 @@ def test_progress_names_the_network(make: Fit, few: Any, capfd: pytest.CaptureFi
     said = capfd.readouterr().err
     for nth in (1, 2):
         assert f"Network {nth} of 2." in said
-        assert f"network {nth} of 2, all layers epoch 1" in said
+        assert f"network {nth} of 2, pairs of labels epoch 1" in said
 
 
 def test_parts_of_a_budget_share_what_the_clock_has_left(monkeypatch: pytest.MonkeyPatch) -> None:

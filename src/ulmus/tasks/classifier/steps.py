@@ -121,6 +121,8 @@ class Fitting:
     def longest(self) -> int:
         """Tokens of a document to train on: in little time, many truncated documents teach more than few whole ones."""
         c, n, more = self.training.config, len(self.material.texts), len(self.material.unlabeled)
+        if self.budget.minutes is None and c.longest <= LENGTHS[1]:
+            return c.longest  # a window of a transformer
         taught = self.recipe.teach
         wanted = min(c.teach_texts * c.teach_first, c.teach_confident * more) if taught else 2 * n
         tokens = self.tokens(SHARES.teaching_tokens if taught else SHARES.labels_tokens) / TRAINING_COST

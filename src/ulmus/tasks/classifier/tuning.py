@@ -51,9 +51,8 @@ class Tuned:
     frozen: float
     tuned: float
     lost: float
-    doubt: float = (
-        0.0  # granted to fine-tuning: with many labels it is better more often than two hundred of them show
-    )
+    # granted to fine-tuning: with many labels, and by comparing pairs, it is better more often than so few show
+    doubt: float = 0.0
     out_of_fold: np.ndarray | None = None  # (N, C) probabilities by fine-tuning, if it was cross-validated
 
     @property
@@ -150,7 +149,7 @@ def cross_validated(
         learn,
         fold_of=spread_folds(target, folds=FOLDS, seed=seed, together=together),
     )
-    return _compared(labels, probe.out_of_fold, proba, proba)
+    return _compared(labels, probe.out_of_fold, proba, credit=pairs, out_of_fold=proba)
 
 
 def tuned_or_frozen(
@@ -172,7 +171,7 @@ def tuned_or_frozen(
     frozen = training.inference().probabilities(store, measured)
     fine_tune(training, training_set, labels, pairs=compares(training, labels))
     tuned = training.inference().probabilities(store, measured)
-    result = _compared(truth, frozen, tuned)
+    result = _compared(truth, frozen, tuned, credit=True)
     if not result.helps:
         with torch.no_grad():
             network.load_state_dict(before)
@@ -180,12 +179,17 @@ def tuned_or_frozen(
 
 
 def _compared(
-    labels: Targets, frozen: np.ndarray, tuned: np.ndarray, out_of_fold: np.ndarray | None = None
+    labels: Targets,
+    frozen: np.ndarray,
+    tuned: np.ndarray,
+    *,
+    credit: bool,
+    out_of_fold: np.ndarray | None = None,
 ) -> Tuned:
-    """The comparison of probabilities (N, C) of documents with `labels` (N,)."""
+    """The comparison of probabilities (N, C) of documents with `labels` (N,); `credit`: one standard error of it."""
     before, after = (calibrated_loss(p, labels.target, prior_strength=PRIOR) for p in (frozen, tuned))
     doubt = 0.0
-    if out_of_fold is None:  # a held-out set: one standard error of the difference
+    if credit:
         apart = scores(labels, tuned) - scores(labels, frozen)
         doubt = float(apart.std() / np.sqrt(len(apart)))
     return Tuned(score(labels, frozen), score(labels, tuned), after - before, doubt, out_of_fold)
