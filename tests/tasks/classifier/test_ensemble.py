@@ -337,6 +337,19 @@ def test_a_regressor_may_be_several_networks(
     np.testing.assert_array_equal(loaded.predict(corpus.test_texts), model.predict(corpus.test_texts))
 
 
+def test_several_labels_a_text_are_averaged_label_by_label(make: Fit, corpus: Any) -> None:
+    """And decided by thresholds that are those of the average."""
+    labels = [
+        (label, "long") if len(text) > 60 else (label,) for text, label in zip(*corpus[:2], strict=True)
+    ]
+    model = make(ensemble="directions").fit(corpus.texts[:210], labels[:210])
+    each = members(model, corpus.test_texts)
+    lm = model.predict_proba(corpus.test_texts, part="lm")
+    np.testing.assert_allclose(lm, np.mean(each, axis=0), atol=1e-6)
+    assert model.multi_label_
+    assert 0 < model.thresholds_["lm"] < 1
+
+
 CHANGES: dict[str, Callable[[dict[str, Any], dict[str, Any], dict[str, bytes]], Any]] = {
     "no list": lambda m, t, e: m.update(others={"language_model": None}),
     "no entry": lambda m, t, e: m.pop("others"),
