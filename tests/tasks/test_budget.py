@@ -12,12 +12,15 @@ from ulmus.tasks.language_model.model import LanguageModel
 MakeLM = Callable[..., LanguageModel]
 
 
-def test_without_a_budget_nothing_is_limited() -> None:
-    """None everywhere: the epochs of the config apply."""
+def test_without_a_budget_the_clock_limits_nothing() -> None:
+    """No step has minutes; the amounts of text are those of ten minutes, and of a part of a run a share of them."""
     budget = Budget(None)
     assert budget.left() is None
     assert budget.of_left(SHARES.language_model) is None
-    assert budget.tokens(0.1, 1_000_000) == float("inf")
+    assert budget.tokens(0.1, 1_000_000) == Budget(10).tokens(0.1, 1_000_000)
+    assert budget.part(1, 2).tokens(0.1, 1_000_000) == Budget(5).tokens(0.1, 1_000_000)
+    assert budget.part(1, 2).left() is None
+    assert budget.minutes_for(budget.tokens(0.3, 7_000), 7_000) == pytest.approx(3)
     assert Budget(2).tokens(0.5, 1_000_000) == 2 * Budget(1).tokens(0.5, 1_000_000) > 0
 
 

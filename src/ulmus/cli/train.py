@@ -112,6 +112,16 @@ class TrainOptions(RunOptions, ReaderOptions, CommonOptions):
         ),
     ] = field(default_factory=list)
     encoder: EncoderFolder = None
+    minutes: Annotated[
+        float | None,
+        typer.Option(
+            min=0.01,
+            metavar="MINUTES",
+            rich_help_panel="Running",
+            help="Time budget of the whole run.",
+            show_default="as much text as fits into about 10, whatever the clock says",
+        ),
+    ] = None
     teach: Annotated[
         Literal["auto", "none"],
         typer.Option(
