@@ -19,6 +19,7 @@ from ulmus.tasks.classifier.probe import PRIOR
 
 __all__ = ["Evidence", "Measured", "averaged", "judged", "measure"]
 
+FAR = 0.1  # points of accuracy, as a fraction, by which a network is far worse than the word counts
 NOT_MEASURED = "Too few labels for a held-out set; no scores. Give --valid (valid=) to measure."
 
 
@@ -90,8 +91,7 @@ def measure(p_lm: np.ndarray, p_counts: np.ndarray, m: Material, *, mix: bool, s
     thresholds |= {name: objective.best_threshold(target, p) for name, p in parts.items()}
     report = compare(target, parts, thresholds, seed, objective=objective)
     alone = {name: _mean(m, parts[name], thresholds[name]) for name in ("lm", "counts")}
-    gain = report["gain"]["difference"]
-    if mix and (gain < 0 or (gain == 0 and alone["lm"] < alone["counts"])):
+    if mix and _harmful(report["gain"], behind=alone["counts"] - alone["lm"], numeric=objective.numeric):
         combination, thresholds["combined"] = counts_alone(combination), thresholds["counts"]
         report |= {"mixed": report["combined"], "combined": report["counts"]}
         report["verdict"] += " The model predicts with word counts alone."
@@ -102,6 +102,17 @@ def measure(p_lm: np.ndarray, p_counts: np.ndarray, m: Material, *, mix: bool, s
         report["majority"] = majority(target, m.truth.classes)
         report["warnings"] = cautions(target, m.truth.classes, accuracy)
     return Measured(combination, thresholds, report | {"weight": combination.weight if mix else 1.0})
+
+
+def _harmful(gain: dict[str, Any], *, behind: float, numeric: bool) -> bool:
+    """Whether the word counts predict alone, given what the mix gains over them, and how far the network is `behind`.
+
+    They do where the mix loses; and where the network is worse and the mix gains nothing, or, if the network is far
+    worse, nothing that is certain: its weight is then chance.
+    """
+    if gain["difference"] <= 0:
+        return bool(gain["difference"] < 0 or behind > 0)
+    return not numeric and behind > FAR and gain["low"] < 0
 
 
 def _mean(m: Material, proba: np.ndarray, threshold: float) -> float:
