@@ -5,6 +5,7 @@ Knows no text and no model.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,9 @@ __all__ = ["RunSettings", "check_minutes"]
 
 @dataclass(frozen=True)
 class RunSettings:
-    """Settings shared by all trainings of a run. Only `seed`, `precision` and `minutes` affect what is learnt.
+    """Settings shared by all trainings of a run.
+
+    Only `seed`, `precision`, `minutes` and `lm_tokens` affect what is learnt.
 
     Raises ConfigError: a seed or a time budget out of range.
     """
@@ -30,6 +33,8 @@ class RunSettings:
     device: str = "auto"
     precision: str = "auto"
     minutes: float | None = None  # time budget; None: no limit
+    # tokens that a language model trains on if there is no time budget; of more texts some are drawn
+    lm_tokens: float = math.inf
     folder: Path | None = None  # work folder for ids and checkpoints
     callbacks: tuple[Callback, ...] = ()
     verbose: bool = False

@@ -72,14 +72,14 @@ def test_a_language_model_trains_on_no_more_tokens_than_it_is_given(
     corpus: Any, language_model: Any, lm_settings: Any, tuning: bool
 ) -> None:
     """Of more texts some are drawn, others for the stage of the new words; of fewer it reads all, as often as fits."""
-    settings = RunSettings(device="cpu", precision="float32")
 
     def read(most: float) -> list[int]:
+        settings = RunSettings(device="cpu", precision="float32", lm_tokens=most)
         texts = RunTexts(corpus.texts)
         made = (
-            fitting.fine_tune(language_model.fitted_, texts, settings, most_tokens=most)
+            fitting.fine_tune(language_model.fitted_, texts, settings)
             if tuning
-            else fitting.fit(lm_settings, texts, settings, most_tokens=most)
+            else fitting.fit(lm_settings, texts, settings)
         )
         return [row["seen"] for row in made.history]
 

@@ -291,9 +291,10 @@ def _trained(
     if budget.minutes is None and resolve_device(settings.device).type == "cpu":
         weights = (ready.network if ready else build(config, 2, seed=0)).encoder.weights_per_token()
         most = budget.tokens(SHARES.language_model, weights) / TRAINING_COST
-    own = dataclasses.replace(settings, callbacks=(), minutes=budget.of_left(SHARES.language_model))
+    minutes = budget.of_left(SHARES.language_model)
+    own = dataclasses.replace(settings, callbacks=(), minutes=minutes, lm_tokens=most)
     given = begin.given if ready is None else ready
-    return Pretrained.of(starting_model(given, config, texts, own, tune=recipe.config.tune, most_tokens=most))
+    return Pretrained.of(starting_model(given, config, texts, own, tune=recipe.config.tune))
 
 
 def start(

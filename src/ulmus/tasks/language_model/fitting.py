@@ -50,7 +50,6 @@ class Job:
     made_from: Mapping[str, Any] = field(default_factory=dict)  # the card of the model that it starts from
     tuning: bool = False
     decay_steps: int | None = None
-    most_tokens: float = math.inf  # to train on, repetitions included
 
 
 def untrained(
@@ -73,16 +72,15 @@ def fit(
     about: Mapping[str, Any] | None = None,
     start: FittedLanguageModel | None = None,
     decay_steps: int | None = None,
-    most_tokens: float = math.inf,
 ) -> FittedLanguageModel:
     """Train from scratch. Perplexity is measured on `valid`, or on up to 500 held-out documents.
 
     `about` is the user's description of the texts, for the card. `start` is a model of the same shape that provides the
     initial weights. `decay_steps` branches off a run under way: from its checkpoint the learning rate decays to 0 over
-    so many steps; the run itself can still resume without a decay. `most_tokens` bounds the training, in tokens.
+    so many steps; the run itself can still resume without a decay.
     Raises DataError: no texts; ConfigError: another shape; UsageError: a decay without a checkpoint.
     """
-    job = Job(texts, settings, about=about or {}, decay_steps=decay_steps, most_tokens=most_tokens)
+    job = Job(texts, settings, about=about or {}, decay_steps=decay_steps)
     if start is not None:
         job = dataclasses.replace(job, made_from={"started_from": start.card})
     return _train(untrained(config, texts, settings, start=start), job, valid)
@@ -95,13 +93,11 @@ def fine_tune(
     *,
     valid: Iterable[str] | None = None,
     about: Mapping[str, Any] | None = None,
-    most_tokens: float = math.inf,
 ) -> FittedLanguageModel:
     """Continue training on other texts. A word vocabulary is built from them and filled up with words of the old one.
 
     Known words keep their rows. First the rows of the vocabulary train alone, then all layers at discriminative rates
-    (Howard & Ruder 2018, 3.2), which are lower for few texts. `start` is not modified. `most_tokens` bounds the
-    training, in tokens: of more texts some are drawn.
+    (Howard & Ruder 2018, 3.2), which are lower for few texts. `start` is not modified.
     Raises ConfigError: its config has another shape than its network; DataError: no texts.
     """
     _check_shape(start)
@@ -114,8 +110,7 @@ def fine_tune(
     else:
         start = dataclasses.replace(start, network=copy.deepcopy(start.network))
     made_from = {"tuned_from": start.card} if start.card else {}
-    job = Job(texts, settings, about=about or {}, made_from=made_from, tuning=True, most_tokens=most_tokens)
-    return _train(start, job, valid)
+    return _train(start, Job(texts, settings, about=about or {}, made_from=made_from, tuning=True), valid)
 
 
 def _check_shape(start: FittedLanguageModel) -> None:
@@ -148,7 +143,7 @@ def _train(start: FittedLanguageModel, job: Job, valid: Iterable[str] | None) ->
         minutes=settings.minutes,
         tuning=tuning,
         decay_steps=job.decay_steps,
-        most_tokens=job.most_tokens,
+        most_tokens=job.settings.lm_tokens,
     )
     trainer = Trainer(
         network,
@@ -270,9 +265,9 @@ def _batches(config: LMConfig, store: IdStore, train: np.ndarray, job: Job) -> l
     shares = (SHARES.new_words, 1 - SHARES.new_words) if job.tuning else (1.0,)
     drawn = np.random.default_rng(job.settings.seed).permutation(train)
     read = np.cumsum(store.lengths[drawn])
-    if not len(read) or job.settings.minutes is not None or read[-1] <= shares[-1] * job.most_tokens:
+    if not len(read) or job.settings.minutes is not None or read[-1] <= shares[-1] * job.settings.lm_tokens:
         return [training_batches(config, store, train, seed=job.settings.seed)] * len(shares)
-    kept = [drawn[: max(1, int(np.searchsorted(read, share * job.most_tokens)))] for share in shares]
+    kept = [drawn[: max(1, int(np.searchsorted(read, share * job.settings.lm_tokens)))] for share in shares]
     return [training_batches(config, store, np.sort(some), seed=job.settings.seed) for some in kept]
 
 

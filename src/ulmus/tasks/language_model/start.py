@@ -5,7 +5,6 @@ Knows no label and no layer.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -50,23 +49,22 @@ def starting_model(
     settings: RunSettings,
     *,
     tune: str,
-    most_tokens: float = math.inf,
 ) -> FittedLanguageModel:
     """A language model for `texts`: the given one (fine-tuned if it does not fit), one trained on them, or untrained.
 
     `given` is as for `opened`; None or "new" trains one with this `config`, "none" trains none.
-    `tune` is auto, always or none; `most_tokens` bounds the training, in tokens. Raises BundleError, DataError.
+    `tune` is auto, always or none. Raises BundleError, DataError.
     """
     if given is None or (isinstance(given, str) and given == "new"):
         settings.say("Training a language model on all texts.")
-        return fitting.fit(config, texts, settings, most_tokens=most_tokens)
+        return fitting.fit(config, texts, settings)
     if isinstance(given, str) and given == "none":
         return fitting.untrained(config, texts, settings)
     model = opened(given)
     if tune == "none" or (tune == "auto" and _fits(model, sample_of(texts.to_learn), settings)):
         return model
     settings.say("Fine-tuning the language model on all texts.")
-    return fitting.fine_tune(model, texts, settings, most_tokens=most_tokens)
+    return fitting.fine_tune(model, texts, settings)
 
 
 def opened(given: Any) -> FittedLanguageModel:
