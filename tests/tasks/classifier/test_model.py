@@ -200,9 +200,15 @@ def test_a_handful_of_labels_is_enough(n: int, make: Fit, corpus: Any) -> None:
 
 def test_a_fifth_of_the_labels_is_held_out_and_learnt_at_the_end(make: Fit, corpus: Any) -> None:
     """The report is on the held-out set; then all labels train once more."""
-    model = make().fit(corpus.texts, corpus.labels)
-    assert model.report_["n"] == 48
-    assert model.history_[-1]["stage"] == "held-out labels"
+    for below, kind in ((200, "pairs of labels"), (100, "all layers")):
+        config = dataclasses.replace(make().config, pairs_below=below, pairs_steps=6)
+        model = make(config=config).fit(corpus.texts, corpus.labels)
+        assert model.report_["n"] == 48
+        assert {row["stage"] for row in model.history_} == {kind}
+        assert [row["seen"] for row in model.history_] == [192, 240]
+    config = dataclasses.replace(make().config, anew=False, pairs_below=100)
+    model = make(config=config).fit(corpus.texts, corpus.labels)
+    assert [row["stage"] for row in model.history_] == ["all layers", "held-out labels"]
 
 
 def test_validation_texts_are_measured_and_never_trained_on(make: Fit, corpus: Any) -> None:

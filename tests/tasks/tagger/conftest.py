@@ -56,7 +56,7 @@ def tagger_settings(lm_settings: LMConfig) -> TaggerConfig:
         drop=0.1,
         longest=20,
         head_epochs=2,
-        all_epochs=2,
+        all_epochs=5,
         head_peak=3e-2,
         top_peak=3e-2,
         all_peak=3e-2,

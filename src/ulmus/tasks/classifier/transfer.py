@@ -86,8 +86,9 @@ class TransferFitting(Fitting):
         if learnt.labels_helped and not learnt.taught and learnt.start is not None:
             self.training.network.load_state_dict(learnt.start)
             labels = self.material.labels
+            pairs = compares(self.training, labels.rows(self.material.train))  # as what was measured
             training_set = self.label_set("all labels", everything, learnt.refit_minutes)
-            fine_tune(self.training, training_set, labels, pairs=compares(self.training, labels))
+            fine_tune(self.training, training_set, labels, pairs=pairs)
         elif learnt.taught or learnt.labels_helped:
             return super().refit(learnt, combination)
         elif len(self.material.held_out):

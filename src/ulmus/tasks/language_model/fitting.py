@@ -148,7 +148,7 @@ def _train(start: FittedLanguageModel, job: Job, valid: Iterable[str] | None) ->
     trainer = Trainer(
         network,
         planned,
-        train=batches,
+        train=batches if len(batches) > 1 else batches[0],
         valid=evaluated,
         config=loop_config(config, settings, evaluated=evaluated is not None, keep=job.decay_steps is None),
         callbacks=settings.all_callbacks("tokens"),
@@ -156,7 +156,7 @@ def _train(start: FittedLanguageModel, job: Job, valid: Iterable[str] | None) ->
             settings.folder,
             "lm-tuning" if tuning else "lm",
             network,
-            batches=[*dict.fromkeys(batches), evaluated],
+            batches=[*batches, evaluated],
             settings=[toml.to_dict(config), settings.seed, settings.precision, settings.minutes is None],
             branch=job.decay_steps is not None,
         ),
@@ -261,12 +261,12 @@ def stages(
 
 
 def _batches(config: LMConfig, store: IdStore, train: np.ndarray, job: Job) -> list[LMBatches]:
-    """The batches of each stage: the same for all, of the documents `train` (N,), or of as many as the job allows."""
+    """The batches of all stages, of the documents `train` (N,); or of each stage, if the job allows fewer."""
     shares = (SHARES.new_words, 1 - SHARES.new_words) if job.tuning else (1.0,)
     drawn = np.random.default_rng(job.settings.seed).permutation(train)
     read = np.cumsum(store.lengths[drawn])
     if not len(read) or job.settings.minutes is not None or read[-1] <= shares[-1] * job.settings.lm_tokens:
-        return [training_batches(config, store, train, seed=job.settings.seed)] * len(shares)
+        return [training_batches(config, store, train, seed=job.settings.seed)]
     kept = [drawn[: max(1, int(np.searchsorted(read, share * job.settings.lm_tokens)))] for share in shares]
     return [training_batches(config, store, np.sort(some), seed=job.settings.seed) for some in kept]
 
