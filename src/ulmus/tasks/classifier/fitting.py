@@ -69,7 +69,9 @@ def fit(material: Material, recipe: Recipe, settings: RunSettings) -> FittedClas
     texts = RunTexts(m.everything, settings.folder, learn=m.learnt, verbose=settings.verbose)
     starts = _starts(ensemble, recipe, texts, settings)
     ready = _ready(starts[0], recipe)
-    if resolve_device(settings.device).type == "cpu":  # how long a GPU takes is not known
+    if (
+        settings.verbose and resolve_device(settings.device).type == "cpu"
+    ):  # how long a GPU takes is not known
         settings.say(
             _plan(m, recipe, budget, starts[0], ready).text(
                 ensemble.networks if ensemble.name != "auto" else 1

@@ -17,11 +17,11 @@ from ulmus.tasks.budget import SHARES, TRAINING_COST, Budget
 from ulmus.tasks.classifier.config import ClassifierConfig
 from ulmus.tasks.classifier.material import Material
 from ulmus.tasks.classifier.tuning import FOLDS
+from ulmus.tasks.language_model.start import sample_of
 
 __all__ = ["Plan"]
 
 COUNTED = 2e6  # characters whose words are counted in a second, and the counts fitted
-SAMPLE, CHARACTERS = 200, 4_000  # texts in a sample, and the length of each
 NEW_TOKEN = 4.5  # characters of a token whose tokenizer does not exist yet
 
 
@@ -85,8 +85,8 @@ class Plan:
         given = self.budget.minutes
         limit = "--minutes, or minutes=, sets a limit" if given is None else f"the limit is {given:g}"
         return (
-            f"Plan: at most {_minutes(minutes)} min on one core, until {end} ({limit}); "
-            f"what helps of {', '.join(shown)}{several}."
+            f"Plan: at most {_minutes(minutes)} min on one core, until {end} ({limit}). "
+            f"Steps, as far as they help: {', '.join(shown)}{several}."
         )
 
 
@@ -95,12 +95,10 @@ def _minutes(minutes: float) -> str:
 
 
 def _lengths(texts: list[str], tokenizer: Any) -> np.ndarray:
-    """Tokens of a sample of the texts: the beginnings are tokenized, the rest is estimated from the characters."""
-    drawn = np.random.default_rng(0).permutation(len(texts))[:SAMPLE]
-    sample = [texts[i] for i in drawn]
-    whole = np.array([len(text) for text in sample], float)
+    """Tokens of each text, estimated from its characters; how many a token has is known from a sample."""
+    characters = np.array([len(text) for text in texts], float)
     if tokenizer is None:
-        return np.maximum(whole / NEW_TOKEN, 1.0)
-    beginnings = [text[:CHARACTERS] for text in sample]
-    tokens = np.array([len(ids) for ids in tokenizer.encode_batch(beginnings)], float)
-    return np.asarray(np.maximum(tokens * whole / np.maximum([len(text) for text in beginnings], 1), 1.0))
+        return np.maximum(characters / NEW_TOKEN, 1.0)
+    sample = sample_of(texts)
+    tokens = sum(len(ids) for ids in tokenizer.encode_batch(sample))
+    return np.maximum(characters * tokens / max(sum(map(len, sample)), 1), 1.0)
