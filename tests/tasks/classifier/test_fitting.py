@@ -182,3 +182,22 @@ def test_a_mix_that_is_worse_than_the_counts_is_not_used(
     assert measured.report["combined"] == measured.report["counts"] != measured.report["mixed"]
     assert measured.combination.weight == 0
     assert measured.report["verdict"].endswith("The model predicts with word counts alone.")
+
+
+@pytest.mark.parametrize(("taught", "expected"), [(False, 2.0), (True, 1.5)])
+def test_what_is_learnt_at_the_end_has_no_more_minutes_than_are_left(
+    material: Material,
+    settings: Any,
+    language_model: LanguageModel,
+    monkeypatch: pytest.MonkeyPatch,
+    taught: bool,
+    expected: float,
+) -> None:
+    """Measuring and counting took longer than was reckoned; after teaching, the true labels keep their minutes."""
+    fitting, given = started(material, settings, language_model, minutes=9), []
+    monkeypatch.setattr(fitting.budget, "left", lambda: 2.0)
+    monkeypatch.setattr(
+        "ulmus.tasks.classifier.steps.teach", lambda _, training_set, **__: given.append(training_set.minutes)
+    )
+    fitting.refit(Learnt(taught, True, 0.5, 8.0), Combination())
+    assert given[0] == pytest.approx(expected, abs=0.2)

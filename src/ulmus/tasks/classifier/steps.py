@@ -193,6 +193,7 @@ class Fitting:
         m, c = self.material, self.training.config
         everything = np.arange(len(m.texts))
         final = self.counts.fit(m.labels, everything, self.choice)
+        learnt = self._in_time_left(learnt)
         if learnt.taught:
             self._teach_again(final, learnt, combination)
             if learnt.labels_helped:
@@ -207,6 +208,14 @@ class Fitting:
         return final
 
     # -- parts of the steps ----------------------------------------------------------------------------------------
+
+    def _in_time_left(self, learnt: Learnt) -> Learnt:
+        """The same with no more minutes for `refit` than are left now that all has been measured and counted."""
+        left = self.budget.left()
+        if left is None or learnt.refit_minutes is None:
+            return learnt
+        after = (learnt.labels_minutes or 0.0) if learnt.taught and learnt.labels_helped else 0.0
+        return learnt._replace(refit_minutes=max(min(learnt.refit_minutes, left - after), MIN_MINUTES))
 
     def minutes_left(self, *, taught: bool) -> tuple[float | None, float | None]:
         """Minutes for the true labels, and for `refit`."""

@@ -87,7 +87,7 @@ class TransferFitting(Fitting):
             self.training.network.load_state_dict(learnt.start)
             labels = self.material.labels
             pairs = compares(self.training, labels.rows(self.material.train))  # as what was measured
-            training_set = self.label_set("all labels", everything, learnt.refit_minutes)
+            training_set = self.label_set("all labels", everything, self._in_time_left(learnt).refit_minutes)
             fine_tune(self.training, training_set, labels, pairs=pairs)
         elif learnt.taught or learnt.labels_helped:
             return super().refit(learnt, combination)
