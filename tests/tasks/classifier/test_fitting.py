@@ -92,9 +92,9 @@ def test_every_step_can_be_made_by_hand(
     measured = fitting.measure(learnt)
     assert 0 <= measured.combination.weight <= 1
     assert measured.report["n"] == 12
-    final = fitting.refit(learnt, measured.combination)
+    fitting.refit(learnt, measured.combination)
     assert fitting.training.history[2]["stage"] == "teaching again"
-    assert final is not fitting.teacher
+    assert fitting.final is not fitting.teacher
 
 
 def test_a_head_with_a_hidden_layer_is_unfrozen_from_the_top(

@@ -5,8 +5,8 @@
     learn     whichever is best for documents not learnt from: a regression on frozen features, fine-tuning on the true
               labels, or first soft labels for unlabelled texts by teacher and probe
     measure   mix language model and word counts on the held-out set; report
-    refit     teaching and true labels once more, now with the held-out labels, a teacher fitted to all labels, and the
-              student's own predictions mixed into the soft labels
+    refit     if the network predicts: teaching and true labels once more, now with the held-out labels, a teacher
+              fitted to all labels, and the student's own predictions mixed into the soft labels
 
 `train` does this for one network, `fit` for all of an ensemble.
 Axes: N labelled documents, M unlabelled, K selected ones, C classes.
@@ -126,17 +126,17 @@ def train(
     if (kept := done.read(network)) is not None:
         evidence, outcome = kept
         measured = judged(evidence, m, mix=recipe.mix, seed=settings.seed)
-        final = counted.counts.fit(m.labels, np.arange(len(m.texts)), counted.choice)
     else:
         learnt = fitting.learn()
         measured = fitting.measure(learnt)
         before = _digest(network)
-        final = fitting.refit(learnt, measured.combination)
+        if measured.combination.weight > 0 or recipe.ensemble != "none" or not recipe.mix:
+            fitting.refit(learnt, measured.combination)
         changed, refit = learnt.taught or learnt.labels_helped, _digest(network) != before
         outcome = Outcome(changed, refit, fitting.training.history)
         done.write(network, measured.evidence, outcome)
     member = Member(network.eval(), pretrained.tokenizer, pretrained.lm_config)
-    return Trained(member, final, measured, outcome, pretrained.metrics, windows)
+    return Trained(member, counted.final, measured, outcome, pretrained.metrics, windows)
 
 
 def _fitted(
@@ -217,7 +217,9 @@ def _windows(fitting: Fitting) -> dict[str, Any]:
 
 
 def count(material: Material, recipe: Recipe) -> Counted:
-    """Count the words of all texts, choose the settings of the counts by cross-validation, and fit the teacher.
+    """Count the words of all texts, choose the settings of the counts by cross-validation, and fit them.
+
+    All labels are fitted now, not at the end: no training then ends too late because this takes longer than expected.
 
     Raises UsageError: an unusable class_weight.
     """
@@ -231,7 +233,10 @@ def count(material: Material, recipe: Recipe) -> Counted:
         pairs=material.pairs,
     )
     choice = counts.choose(material.labels, material.train)
-    return Counted(counts, choice, counts.fit(material.labels, material.train, choice))
+    teacher = counts.fit(material.labels, material.train, choice)
+    everything = np.arange(len(material.texts))
+    final = counts.fit(material.labels, everything, choice) if len(material.held_out) else teacher
+    return Counted(counts, choice, teacher, final)
 
 
 def _ready(begin: Start, recipe: Recipe) -> FittedLanguageModel | Pretrained | None:

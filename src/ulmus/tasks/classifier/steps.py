@@ -56,11 +56,12 @@ class Recipe:
 
 
 class Counted(NamedTuple):
-    """Counted texts, the chosen settings, and the teacher: word counts fitted to the labels that are not held out."""
+    """Counted texts, the chosen settings, and the word-count classifiers of the labels."""
 
     counts: Counts
     choice: Choice
-    teacher: CountModel
+    teacher: CountModel  # fitted to the labels that are not held out
+    final: CountModel  # to all labels
 
 
 class Probed(NamedTuple):
@@ -108,6 +109,7 @@ class Fitting:
     counts: Counts
     choice: Choice
     teacher: CountModel
+    final: CountModel
     probed: Probed | None = None  # of the encoder before training
 
     # -- how much the time budget allows ---------------------------------------------------------------------------
@@ -188,14 +190,13 @@ class Fitting:
             evidence = Evidence(m.measured, p_lm, self.counts_measured(), m.truth.target)
         return judged(evidence, m, mix=self.recipe.mix, seed=self.training.settings.seed)
 
-    def refit(self, learnt: Learnt, combination: Combination) -> CountModel:
-        """Train the network on the held-out labels too; return the word-count model fitted to all labels."""
+    def refit(self, learnt: Learnt, combination: Combination) -> None:
+        """Train the network on the held-out labels too."""
         m, c = self.material, self.training.config
         everything = np.arange(len(m.texts))
-        final = self.counts.fit(m.labels, everything, self.choice)
         learnt = self._in_time_left(learnt)
         if learnt.taught:
-            self._teach_again(final, learnt, combination)
+            self._teach_again(learnt, combination)
             if learnt.labels_helped:
                 training_set = self.label_set("all labels", everything, learnt.labels_minutes)
                 train_on_labels(self.training, training_set, taught=True)
@@ -205,7 +206,6 @@ class Fitting:
                 "held-out labels", self.store, targets, everything, learnt.refit_minutes, self._weights
             )
             teach(self.training, training_set, rate=c.give_back)
-        return final
 
     # -- parts of the steps ----------------------------------------------------------------------------------------
 
@@ -230,10 +230,10 @@ class Fitting:
             return self.counts.of_labelled(self.teacher, m.held_out)
         return self.teacher.proba_of(m.valid_texts)
 
-    def _teach_again(self, final: CountModel, learnt: Learnt, combination: Combination) -> None:
+    def _teach_again(self, learnt: Learnt, combination: Combination) -> None:
         """Teach with a teacher fitted to all labels, its soft labels mixed with the student's own predictions."""
         c, n = self.training.config, len(self.material.texts)
-        soft = self._soft_labels(final, c.teach_texts, self.training.settings.seed + 1)
+        soft = self._soft_labels(self.final, c.teach_texts, self.training.settings.seed + 1)
         soft = soft.some(
             self._in_time(soft, self.tokens(SHARES.second_teaching_tokens) / (1 + TRAINING_COST))
         )

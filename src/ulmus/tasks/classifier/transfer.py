@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ulmus.evaluation.combination import Combination
-from ulmus.linear.count_model import CountModel
 from ulmus.tasks.budget import SHARES, TRAINING_COST
 from ulmus.tasks.classifier.probe import PENALTIES
 from ulmus.tasks.classifier.steps import MAX_PROBE_LABELS, Fitting, Learnt, Probed
@@ -80,7 +79,7 @@ class TransferFitting(Fitting):
         enough = learnt.refit_minutes is None or learnt.refit_minutes > AGAIN * took
         return learnt._replace(start=before if enough else None)
 
-    def refit(self, learnt: Learnt, combination: Combination) -> CountModel:
+    def refit(self, learnt: Learnt, combination: Combination) -> None:
         """As `Fitting.refit`; frozen features get a regression on all labels instead."""
         everything = np.arange(len(self.material.texts))
         if learnt.labels_helped and not learnt.taught and learnt.start is not None:
@@ -90,10 +89,9 @@ class TransferFitting(Fitting):
             training_set = self.label_set("all labels", everything, self._in_time_left(learnt).refit_minutes)
             fine_tune(self.training, training_set, labels, pairs=pairs)
         elif learnt.taught or learnt.labels_helped:
-            return super().refit(learnt, combination)
+            super().refit(learnt, combination)
         elif len(self.material.held_out):
             start_from(self.training, self._probed_on(everything).probe)
-        return self.counts.fit(self.material.labels, everything, self.choice)
 
     # -- parts of the steps ----------------------------------------------------------------------------------------
 
