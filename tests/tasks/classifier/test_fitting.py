@@ -12,10 +12,11 @@ from ulmus.corpus.labels import Labels
 from ulmus.evaluation.combination import Combination
 from ulmus.evaluation.splits import Together
 from ulmus.tasks.budget import Budget
-from ulmus.tasks.classifier.fitting import Fitting, Recipe, count, start
+from ulmus.tasks.classifier.fitted import PARTS
+from ulmus.tasks.classifier.fitting import Fitting, Recipe, count, start, train
 from ulmus.tasks.classifier.inference import Inference
 from ulmus.tasks.classifier.material import Material
-from ulmus.tasks.classifier.measuring import measure
+from ulmus.tasks.classifier.measuring import Evidence, Measured, measure
 from ulmus.tasks.classifier.steps import Learnt
 from ulmus.tasks.ids import RunTexts
 from ulmus.tasks.language_model.model import LanguageModel
@@ -114,7 +115,8 @@ def test_a_mix_that_gains_nothing_beside_a_worse_network_is_not_used(material: M
     counts, network = np.full((2, 12, 3), 0.02)
     counts[np.arange(12), target] = 0.96
     network[np.arange(12), np.where(np.arange(12) % 2, target, (target + 1) % 3)] = 0.96
-    measured = measure(network, counts, material, mix=True, seed=0)
+    evidence = Evidence(material.measured, network, counts, target)
+    measured = measure(evidence, material, mix=True, seed=0)
     assert measured.report["gain"]["difference"] == 0
     assert measured.combination.exponent_lm == 0
     assert "word counts alone" in measured.report["verdict"]
@@ -201,3 +203,63 @@ def test_what_is_learnt_at_the_end_has_no_more_minutes_than_are_left(
     )
     fitting.refit(Learnt(taught, True, 0.5, 8.0), Combination())
     assert given[0] == pytest.approx(expected, abs=0.2)
+
+
+@pytest.mark.parametrize(("weight", "again"), [(0.0, False), (0.5, True)])
+def test_a_network_that_does_not_predict_is_not_trained_once_more(
+    material: Material,
+    settings: Any,
+    language_model: LanguageModel,
+    monkeypatch: pytest.MonkeyPatch,
+    weight: float,
+    again: bool,
+) -> None:
+    """Teaching again takes minutes, which change nothing where the word counts predict alone."""
+    recipe = Recipe(settings)
+    texts = RunTexts(material.everything, learn=material.learnt)
+
+    def judged(*_: Any, **__: Any) -> Any:
+        return Measured(Combination(weight), dict.fromkeys(PARTS, 0.5), {"verdict": ""})
+
+    monkeypatch.setattr("ulmus.tasks.classifier.steps.judged", judged)
+    done = train(
+        material,
+        recipe,
+        Pretrained.of(language_model.fitted_),
+        texts,
+        SETTINGS,
+        budget=Budget(None),
+        counted=count(material, recipe),
+    )
+    stages = {row["stage"] for row in done.outcome.history}
+    assert ("teaching again" in stages) == again
+    assert done.outcome.refit == again
+
+
+def test_word_counts_without_a_held_out_set_are_fitted_once(material: Material, settings: Any) -> None:
+    """There are no more labels for them to learn from; with a held-out set there are."""
+    assert count(material, Recipe(settings)).final is not count(material, Recipe(settings)).teacher
+    none = dataclasses.replace(material, held_out=material.held_out[:0])
+    counted = count(none, Recipe(settings))
+    assert counted.final is counted.teacher
+
+
+def test_evidence_beside_the_held_out_set_counts_too(material: Material) -> None:
+    """Twelve held-out documents see no gain of a network that labels 48 others better than the word counts do."""
+    other = np.setdiff1d(np.arange(60), material.measured)
+    target, others = material.truth.target, material.labels.target[other]
+    right = np.full((60, 3), 0.1)
+    right[np.arange(60), material.labels.target] = 0.8
+    wrong = np.roll(right, 1, axis=1)
+    unsure = 0.6 * right + 0.4 * wrong
+    unsure[other[::2]] = (0.4 * right + 0.6 * wrong)[other[::2]]
+    held = Evidence(material.measured, wrong[material.measured], unsure[material.measured], target)
+    alone = measure(held, material, mix=True, seed=0)
+    assert alone.combination.weight == 0
+    both = measure(
+        held.and_of(Evidence(other, right[other], unsure[other], others)), material, mix=True, seed=0
+    )
+    assert both.combination.weight > 0
+    assert both.report["n"] == 12
+    assert both.report["gain"]["difference"] > 0
+    assert "60 documents" in both.report["verdict"]

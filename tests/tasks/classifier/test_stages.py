@@ -19,8 +19,10 @@ from ulmus.data.store import IdStore
 from ulmus.evaluation.objectives import MULTI_LABEL, SINGLE_LABEL, Objective
 from ulmus.tasks.classifier.config import ClassifierConfig
 from ulmus.tasks.classifier.inference import Inference
+from ulmus.tasks.classifier.probe import Probe
 from ulmus.tasks.classifier.teaching import most_confident, start_head, teach
 from ulmus.tasks.classifier.training import Training, TrainingSet, padded
+from ulmus.tasks.classifier.tuning import tuned_or_frozen
 from ulmus.tasks.classifier.unfreezing import label_stages, train_on_labels
 from ulmus.tasks.settings import RunSettings
 from ulmus.train.callbacks import Callback, RunState
@@ -256,3 +258,59 @@ def test_padding_of_targets_adds_unused_rows() -> None:
     """One row for each document of the store."""
     assert padded(np.array([1, 2]), 4).tolist() == [1, 2, 0, 0]
     assert padded(np.ones((2, 3), np.float32), 3).shape == (3, 3)
+
+
+def test_more_epochs_are_so_many_times_those_of_the_config() -> None:
+    """In batches of twice the size, and never more than most_epochs, or than there would be anyway."""
+    config = ClassifierConfig()
+    longer = config.for_longer(1_000)
+    assert config.epochs_for(1_000) == 4
+    assert longer.epochs_for(1_000) == 16
+    assert longer.batch_for(1_000) == pytest.approx(2 * config.batch_for(1_000), abs=1)
+    assert config.for_longer(100).epochs_for(100) == config.most_epochs
+    assert ClassifierConfig(longer=1.0).for_longer(1_000).epochs_for(1_000) == 4
+    assert ClassifierConfig(all_epochs=40).for_longer(1_000).epochs_for(1_000) == 40
+
+
+@pytest.mark.parametrize(("needed", "minutes", "kept"), [(8, None, True), (1, None, False), (8, 0.0, False)])
+def test_more_epochs_are_kept_where_they_lower_the_loss(
+    training: Training,
+    store: IdStore,
+    labels: Labels,
+    monkeypatch: pytest.MonkeyPatch,
+    needed: int,
+    minutes: float | None,
+    kept: bool,
+) -> None:
+    """Of two trainings the one with the lower loss on documents not learnt from stays, with the minutes that it took;
+    where there are no minutes for more epochs, there is one training."""
+    training = replace(training, config=replace(training.config, all_epochs=2, pairs_below=0, head_hidden=0))
+    train, measured = np.arange(0, 36), np.arange(36, N)
+    ran: list[int] = []
+    right = [False]
+
+    def train_for(own: Training, _: Any, __: Labels, **___: Any) -> None:
+        """A network that is right after the epochs that are `needed` only."""
+        ran.append(own.config.epochs_for(36))
+        right.append(ran[-1] == needed or (needed == 1 and ran[-1] == 2))
+
+    def probabilities(_: Inference, __: IdStore, documents: np.ndarray, **___: Any) -> np.ndarray:
+        proba = np.full((len(documents), 3), 0.1 if right[-1] else 1 / 3)
+        proba[np.arange(len(documents)), labels.target[documents]] = 0.8 if right[-1] else 1 / 3
+        return proba
+
+    monkeypatch.setattr("ulmus.tasks.classifier.tuning.fine_tune", train_for)
+    monkeypatch.setattr(Inference, "probabilities", probabilities)
+    features = training.inference().features(store, train)
+    tuned = tuned_or_frozen(
+        training,
+        TrainingSet("labels", store, padded(labels.learnable(), N), train),
+        labels.rows(train),
+        Probe(features, labels.rows(train), seed=0),
+        truth=labels.rows(measured),
+        measured=measured,
+        for_longer=lambda _: minutes,
+    )
+    assert tuned.longer == kept
+    assert ran == ([2] if minutes == 0 else [2, 8])
+    assert tuned.took >= 0

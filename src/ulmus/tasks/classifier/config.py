@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ulmus.config import check_range
 from ulmus.errors import ConfigError
@@ -50,6 +50,7 @@ class ClassifierConfig:
     all_epochs: int | None = None  # None: as many as `steps` and `most_epochs` say
     most_epochs: int = 25
     steps: int = 300  # as many epochs, at least 2, as make about so many steps
+    longer: float = 4.0  # times as many epochs are tried too, if there is time; 1: never
     # with fewer labels pairs of documents are compared instead (`contrastive.py`)
     pairs_below: int = 200
     pairs_each: int = 10  # labels of a class on average; with fewer there are hardly any pairs within one
@@ -86,6 +87,7 @@ class ClassifierConfig:
             self, "all_epochs most_epochs steps start_epochs teach_epochs teach_texts teach_repeat", 1
         )
         check_range(self, "weight_decay", 0)
+        check_range(self, "longer", 1)
         check_range(
             self, "factor clip head_peak top_peak all_peak pairs_peak teach_peak teach_power", MIN_POSITIVE
         )
@@ -113,6 +115,13 @@ class ClassifierConfig:
         """Documents in a batch, if there are so many to train on."""
         return min(max(documents // self.epoch_steps, 8), self.batch_size)
 
+    def for_longer(self, labels: int) -> ClassifierConfig:
+        """The same with `longer` times the epochs, but no more than `most_epochs`, in batches of twice the size."""
+        epochs = min(
+            round(self.longer * self.epochs_for(labels)), max(self.most_epochs, self.epochs_for(labels))
+        )
+        return replace(self, all_epochs=epochs, epoch_steps=max(self.epoch_steps // 2, 1))
+
     def epochs_for(self, labels: int) -> int:
         """Epochs of the last stage on true labels, for so many labelled documents."""
         if self.all_epochs is not None:
@@ -130,5 +139,6 @@ def transformer_config() -> ClassifierConfig:
         pairs_peak=6e-5,
         teach_peak=5e-5,
         anew=False,  # it takes as long again, and gained nothing
+        longer=1.0,
         give_back=1.0,
     )

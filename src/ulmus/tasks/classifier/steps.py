@@ -86,10 +86,11 @@ class Learnt(NamedTuple):
     labels_helped: bool  # training on true labels did not increase the held-out loss
     labels_minutes: float | None
     refit_minutes: float | None
-    evidence: Evidence | None = None  # for the mix of network and word counts, if there is no held-out set
+    evidence: Evidence | None = None  # beside that of a held-out set
     start: dict[str, Tensor] | None = (
         None  # the weights before fine-tuning, if all labels are to start from them
     )
+    longer: bool = False  # fine-tuned for more epochs
 
     @property
     def mix(self) -> Combination | None:
@@ -169,14 +170,15 @@ class Fitting:
             most = round(c.teach_texts * c.teach_first)
             soft = self._start_head(self._soft_labels(self.teacher, most, self.training.settings.seed))
         labels, again = self.minutes_left(taught=taught)
-        evidence = self.probed.evidence() if self.probed is not None else None
+        evidence = self.probed.evidence() if self.probed is not None and not len(m.measured) else None
         if soft is not None:
             minutes = self.budget.of_left(SHARES.teaching)
             epochs = c.teach_epochs_for(len(soft.documents), first=True)
-            # without a held-out set the labelled documents show how good the student is, before it learns from them
-            shown = m.train if len(m.measured) else m.train[:0]
+            # few labelled documents show how good the student is, before it learns from them
+            tell = not len(m.measured) or (m.valid_labels is None and len(m.train) <= MAX_PROBE_LABELS)
+            shown = m.train[:0] if tell else m.train
             teach(self.training, self._soft_label_set("teaching", soft, shown, minutes), epochs=epochs)
-            evidence = None if len(m.measured) else self._of_student()
+            evidence = self._of_student() if tell else None
         helped = train_on_labels(
             self.training, self.label_set("labels", m.train, labels), self._held_out(), taught=taught
         )
@@ -187,7 +189,8 @@ class Fitting:
         m, evidence = self.material, learnt.evidence
         if len(m.measured):
             p_lm = self.training.inference().probabilities(self.store, m.measured)
-            evidence = Evidence(m.measured, p_lm, self.counts_measured(), m.truth.target)
+            held = Evidence(m.measured, p_lm, self.counts_measured(), m.truth.target)
+            evidence = held if evidence is None else held.and_of(evidence)
         return judged(evidence, m, mix=self.recipe.mix, seed=self.training.settings.seed)
 
     def refit(self, learnt: Learnt, combination: Combination) -> None:
@@ -253,7 +256,7 @@ class Fitting:
         )
 
     def _of_student(self) -> Evidence:
-        """What a student shows beside its teacher, if there is no held-out set: on the documents with true labels.
+        """What a student shows beside its teacher on the documents with true labels.
 
         The student has not been trained on these yet. Its teacher has: so the prior is the teacher's.
         """

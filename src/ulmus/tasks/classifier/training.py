@@ -82,6 +82,10 @@ class Training:
         self.history.extend(history.rows)
         return history.best
 
+    def for_longer(self, labels: int) -> Training:
+        """The same training of more epochs, of so many labelled documents."""
+        return replace(self, config=self.config.for_longer(labels))
+
     def inference(self) -> Inference:
         """The network with its present weights, for inference by all processes together."""
         return Inference(

@@ -30,6 +30,8 @@ from ulmus.tasks.classifier.tuning import (
 __all__ = ["TransferFitting"]
 
 AGAIN = 1.3  # times the time that fine-tuning took: what fine-tuning on all labels, a fourth more, needs
+FEWER = 0.6  # of many epochs that are tried, so many of them are enough on all labels
+WORTH_IT = 1.5  # times the epochs, and the minutes: with fewer nothing is tried
 HOPELESS = 0.05  # word counts this much better than frozen features: fine-tuning does not make up for it
 
 
@@ -52,7 +54,6 @@ class TransferFitting(Fitting):
         few = len(m.texts) <= self.training.config.give_back_most
         share = SHARES.tuning if few or not len(m.held_out) else SHARES.tuning_alone
         share = SHARES.labels_before_teaching if teaches and counted > own else share
-        began = self.budget.spent()
         training_set = self.label_set("labels", m.train, self.budget.of_left(share))
         before = None
         if len(m.measured):
@@ -65,6 +66,9 @@ class TransferFitting(Fitting):
                 self._probed.probe,
                 truth=m.truth,
                 measured=m.measured,
+                for_longer=lambda took: self._for_longer(
+                    took, anew=before is not None, teaches=teaches and counted > own
+                ),
             )
             counts = score(m.truth, self.counts_measured())
         else:
@@ -75,9 +79,12 @@ class TransferFitting(Fitting):
         if teaches and counts > own:
             say("Word counts teach: they are better than what the encoder learns from the labels alone.")
             return super().learn()
-        took, learnt = self.budget.spent() - began, self._learnt(tuned, training_set)
-        enough = learnt.refit_minutes is None or learnt.refit_minutes > AGAIN * took
-        return learnt._replace(start=before if enough else None)
+        learnt = self._learnt(tuned, training_set)
+        if before is None or tuned is None:
+            return learnt
+        needed = (FEWER if tuned.longer else 1) * AGAIN * tuned.took
+        enough = learnt.refit_minutes is None or learnt.refit_minutes > needed
+        return learnt._replace(start=before if enough else None, longer=tuned.longer)
 
     def refit(self, learnt: Learnt, combination: Combination) -> None:
         """As `Fitting.refit`; frozen features get a regression on all labels instead."""
@@ -87,7 +94,8 @@ class TransferFitting(Fitting):
             labels = self.material.labels
             pairs = compares(self.training, labels.rows(self.material.train))  # as what was measured
             training_set = self.label_set("all labels", everything, self._in_time_left(learnt).refit_minutes)
-            fine_tune(self.training, training_set, labels, pairs=pairs)
+            training = self.training.for_longer(len(everything)) if learnt.longer else self.training
+            fine_tune(training, training_set, labels, pairs=pairs)
         elif learnt.taught or learnt.labels_helped:
             super().refit(learnt, combination)
         elif len(self.material.held_out):
@@ -95,11 +103,32 @@ class TransferFitting(Fitting):
 
     # -- parts of the steps ----------------------------------------------------------------------------------------
 
+    def _for_longer(self, took: float, *, anew: bool, teaches: bool) -> float | None:
+        """Minutes to fine-tune for more epochs in, after fewer `took` so many; 0: there is no time; None: no limit.
+
+        `anew`: all labels are going to be learnt from the beginning, too. `teaches`: the minutes are for teaching.
+        """
+        c, documents = self.training.config, self.material.train
+        epochs = c.epochs_for(len(documents))
+        times = c.for_longer(len(documents)).epochs_for(len(documents)) / epochs
+        altogether = times * (1 + AGAIN) if anew else times
+        if teaches or times < WORTH_IT:
+            return 0.0
+        left = self.budget.left()
+        if left is None:
+            read = np.minimum(self.store.lengths[documents], self.training.most_tokens).sum()
+            tokens = (1 + altogether) * read * epochs * TRAINING_COST
+            return None if tokens <= self.tokens(SHARES.labels_tokens) else 0.0
+        minutes = 0.95 * left * times / altogether
+        return minutes if minutes > WORTH_IT * took else 0.0
+
     def _learnt(self, tuned: Tuned | None, training_set: TrainingSet) -> Learnt:
         """Train on the labels if that helps and has not been done; how to mix the result with the word counts."""
         helps, again = tuned is not None and tuned.helps, self.budget.of_left(SHARES.rest)
         if len(self.material.measured):
-            return Learnt(False, helps, training_set.minutes, again)
+            tell = self.material.valid_labels is None and not helps
+            beside = self._probed.evidence() if tell else None
+            return Learnt(False, helps, training_set.minutes, again, beside)
         shown = None  # the probe's probabilities
         if tuned is None or tuned.out_of_fold is None or not helps:
             start_from(self.training, self._probed.probe)

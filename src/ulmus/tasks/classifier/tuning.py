@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +21,7 @@ from ulmus.evaluation.objective import Objective
 from ulmus.evaluation.splits import Together, spread_folds
 from ulmus.linear.logistic import out_of_fold
 from ulmus.models.heads import LinearHead
+from ulmus.tasks.budget import Budget
 from ulmus.tasks.classifier.contrastive import compare
 from ulmus.tasks.classifier.probe import PENALTIES, PRIOR, Probe
 from ulmus.tasks.classifier.training import Training, TrainingSet
@@ -53,6 +55,8 @@ class Tuned:
     lost: float
     # granted to fine-tuning: with many labels, and by comparing pairs, it is better more often than so few show
     doubt: float = 0.0
+    longer: bool = False  # fine-tuned for more epochs, which was better than fewer
+    took: float = 0.0  # minutes of fine-tuning
     out_of_fold: np.ndarray | None = None  # (N, C) probabilities by fine-tuning, if it was cross-validated
 
     @property
@@ -160,22 +164,38 @@ def tuned_or_frozen(
     *,
     truth: Targets,
     measured: np.ndarray,
+    for_longer: Callable[[float], float | None],
 ) -> Tuned:
     """Fine-tune, and go back to the probe unless the documents `measured` (N,), with labels `truth`, gain.
 
-    `labels` are those of the documents of the training set.
+    More epochs are tried too, and kept if the documents' loss is lower: questions with 1,000 labels gained 2.6 points
+    by four times the epochs, sentences lost 1. `for_longer` gives the minutes for them, 0 for none and None for no
+    limit, by the minutes that the first ones took. `labels` are those of the documents of the training set.
     """
     start_from(training, probe)
-    network, store = training.network, training_set.store
+    network, store, pairs = training.network, training_set.store, compares(training, labels)
     before = {key: t.clone() for key, t in network.state_dict().items()}
     frozen = training.inference().probabilities(store, measured)
-    fine_tune(training, training_set, labels, pairs=compares(training, labels))
-    tuned = training.inference().probabilities(store, measured)
-    result = _compared(truth, frozen, tuned, pairs=compares(training, labels))
+    watch = Budget(None)
+    fine_tune(training, training_set, labels, pairs=pairs)
+    tuned, took, longer = training.inference().probabilities(store, measured), watch.spent(), False
+    if not pairs and (minutes := for_longer(took)) != 0:
+        training.settings.say("Trying more epochs.")
+        watch, after = Budget(None), {key: t.clone() for key, t in network.state_dict().items()}
+        network.load_state_dict(before)
+        more = dataclasses.replace(training_set, name=f"{training_set.name}, longer", minutes=minutes)
+        fine_tune(training.for_longer(len(labels.target)), more, labels, pairs=False)
+        other = training.inference().probabilities(store, measured)
+        short, long = (calibrated_loss(p, truth.target, prior_strength=PRIOR) for p in (tuned, other))
+        longer = long < short
+        if longer:
+            tuned, took = other, watch.spent()
+        else:
+            network.load_state_dict(after)
+    result = _compared(truth, frozen, tuned, pairs=pairs)
     if not result.helps:
-        with torch.no_grad():
-            network.load_state_dict(before)
-    return result
+        network.load_state_dict(before)
+    return dataclasses.replace(result, longer=longer, took=took)
 
 
 def _compared(
@@ -198,7 +218,7 @@ def _compared(
         apart = scores(labels, tuned) - scores(labels, frozen)
         doubt = (2 if pairs else 1) * float(apart.std() / np.sqrt(len(apart)))
     lost = 0.0 if pairs else after - before
-    return Tuned(score(labels, frozen), score(labels, tuned), lost, doubt, out_of_fold)
+    return Tuned(score(labels, frozen), score(labels, tuned), lost, doubt, out_of_fold=out_of_fold)
 
 
 def scores(labels: Targets, proba: np.ndarray) -> np.ndarray:

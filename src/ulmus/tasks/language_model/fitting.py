@@ -22,7 +22,7 @@ from ulmus.errors import ConfigError, DataError
 from ulmus.evaluation.metrics import bits_per_char, perplexity
 from ulmus.evaluation.splits import held_out_for_perplexity
 from ulmus.models.weights import remapped
-from ulmus.tasks.budget import SHARES
+from ulmus.tasks.budget import SHARES, Budget
 from ulmus.tasks.checkpoints import checkpoint
 from ulmus.tasks.ids import RunTexts, tokenized
 from ulmus.tasks.language_model.card import card
@@ -50,6 +50,7 @@ class Job:
     made_from: Mapping[str, Any] = field(default_factory=dict)  # the card of the model that it starts from
     tuning: bool = False
     decay_steps: int | None = None
+    budget: Budget = field(default_factory=lambda: Budget(None))
 
 
 def untrained(
@@ -80,7 +81,8 @@ def fit(
     so many steps; the run itself can still resume without a decay.
     Raises DataError: no texts; ConfigError: another shape; UsageError: a decay without a checkpoint.
     """
-    job = Job(texts, settings, about=about or {}, decay_steps=decay_steps)
+    budget = _budget(settings)
+    job = Job(texts, settings, about=about or {}, decay_steps=decay_steps, budget=budget)
     if start is not None:
         job = dataclasses.replace(job, made_from={"started_from": start.card})
     return _train(untrained(config, texts, settings, start=start), job, valid)
@@ -101,6 +103,7 @@ def fine_tune(
     Raises ConfigError: its config has another shape than its network; DataError: no texts.
     """
     _check_shape(start)
+    budget = _budget(settings)
     if start.config.tokenizer.kind == "word":
         tokenizer = texts.tokenizer(start.config.tokenizer).filled(start.tokenizer.vocab.tokens)
         mapping = remap(start.tokenizer.vocab, tokenizer.vocab)
@@ -110,7 +113,14 @@ def fine_tune(
     else:
         start = dataclasses.replace(start, network=copy.deepcopy(start.network))
     made_from = {"tuned_from": start.card} if start.card else {}
-    return _train(start, Job(texts, settings, about=about or {}, made_from=made_from, tuning=True), valid)
+    job = Job(texts, settings, about=about or {}, made_from=made_from, tuning=True, budget=budget)
+    return _train(start, job, valid)
+
+
+def _budget(settings: RunSettings) -> Budget:
+    """The minutes from now on: tokenizing is part of them. Raises ConfigError: they are not above 0."""
+    check_minutes(settings.minutes)
+    return Budget(settings.minutes)
 
 
 def _check_shape(start: FittedLanguageModel) -> None:
@@ -125,7 +135,6 @@ def _check_shape(start: FittedLanguageModel) -> None:
 def _train(start: FittedLanguageModel, job: Job, valid: Iterable[str] | None) -> FittedLanguageModel:
     """Train the network of `start`, whose tokenizer is the one for these texts."""
     texts, settings, tuning = job.texts, job.settings, job.tuning
-    check_minutes(settings.minutes)
     config, tokenizer, network = start.config, start.tokenizer, start.network
     store = texts.ids(tokenizer)
     lengths = store.lengths[: texts.learn]
@@ -140,7 +149,7 @@ def _train(start: FittedLanguageModel, job: Job, valid: Iterable[str] | None) ->
     planned = stages(
         config,
         batches[-1].tokens,
-        minutes=settings.minutes,
+        minutes=job.budget.left(),
         tuning=tuning,
         decay_steps=job.decay_steps,
         most_tokens=job.settings.lm_tokens,
