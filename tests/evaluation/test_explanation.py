@@ -109,7 +109,7 @@ def test_many_classes_are_cut_down_to_the_most_probable_ones() -> None:
 
 def test_numbers_and_segments() -> None:
     """A number has no classes; a long text shows the prediction up to each segment."""
-    number = made("a fine film", ("number",), prediction=3.5, probabilities=np.array([3.5]))
+    number = made("a fine film", ("number",), prediction=3.5, probabilities=np.array([3.5]), numeric=True)
     assert "<b>3.5</b>" in fragment(number)
     assert number.to_dict()["prediction"] == 3.5
     running = np.array([[0.5, 0.5], [0.6, 0.4], [0.75, 0.25]])
@@ -122,6 +122,9 @@ def test_the_json_says_all_of_it() -> None:
     """Plain values only: characters, scores and parts of each token by class."""
     found = json.loads(json.dumps(made("a fine film", (True, False)).to_dict()))
     assert found["label"] is True
+    assert (
+        made("a", (1.5, 2.5)).to_dict()["label"] == made("a", (np.float64(1.5), 2)).to_dict()["label"] == 1.5
+    )
     assert found["tokens"][1] == {
         "start": 2,
         "end": 6,

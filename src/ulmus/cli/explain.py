@@ -150,7 +150,7 @@ def _documents(options: ExplainOptions) -> Iterator[list[Any]]:
 
 def _pairs(model: TextEstimator, texts: list[Any], options: ExplainOptions) -> list[Any]:
     """Texts as the model takes them: of a model of pairs, those of the command line two by two."""
-    if not model.fitted_.pairs or options.data is not None:
+    if not model.fitted_.pairs or options.data is not None or options.texts == ["-"]:
         return texts
     if len(texts) % 2:
         raise UsageError(

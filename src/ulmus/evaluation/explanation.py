@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ulmus.config import json_value
 from ulmus.errors import UsageError
 
 __all__ = ["Explanation"]
@@ -43,16 +44,12 @@ class Explanation:
     method: Mapping[str, str]  # how the shares of each part were found
     running: Floats | None = None  # (U, C) probabilities of the text up to the end of each segment
     second: int | None = None  # of a pair: where the second text begins
+    numeric: bool = False  # whether the prediction is a number (regression)
 
     @property
     def tokens(self) -> tuple[str, ...]:
         """The text of each token."""
         return tuple(self.text[start:end] for start, end in self.spans)
-
-    @property
-    def numeric(self) -> bool:
-        """Whether the prediction is a number."""
-        return isinstance(self.prediction, float)
 
     @property
     def shown(self) -> int:
@@ -87,7 +84,7 @@ class Explanation:
         outcome = {} if self.numeric else {"probabilities": by_class(self.probabilities)}
         return {
             "text": self.text,
-            "prediction" if self.numeric else "label": self.prediction,
+            "prediction" if self.numeric else "label": json_value(self.prediction),
             **outcome,
             "base": by_class(self.base),
             "unit": self.unit,

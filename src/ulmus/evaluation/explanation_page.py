@@ -20,6 +20,7 @@ CLASSES = 6  # that get a text of their own, the most probable ones
 LISTED = 8  # of the strongest tokens
 SHORT = 60  # characters of a segment in a table
 STRONGEST = 0.55  # opacity of the colour of the strongest token
+_FOR, _AGAINST = (f'<span class="{kind}" style="--a:.4">{kind}</span>' for kind in ("for", "against"))
 _STYLE = """
 .ulmus{color-scheme:light dark;--for:20 110 220;--against:230 110 0;--line:128 128 128;
  font:15px/1.65 system-ui,sans-serif;max-width:60em;margin:0 0 2em}
@@ -68,9 +69,9 @@ def _article(given: Explanation) -> str:
     chosen = order[:1] if len(order) < 3 and not isinstance(given.prediction, tuple) else order[:CLASSES]
     for rank, k in enumerate(chosen):
         inner = f"{_text(given, k)}{_table(_strongest_rows(given, k))}"
-        about = f"for and against {_safe(given.classes[k])}"
+        about = f"{_FOR} and {_AGAINST} {_safe(given.classes[k])}"
         parts.append(
-            inner
+            f'<div class="note">{about}</div>{inner}'
             if len(chosen) == 1
             else f"<details{' open' * (not rank)}><summary>{about}</summary>{inner}</details>"
         )

@@ -148,6 +148,7 @@ class _Question(NamedTuple):
             method={name: ASKED if name in asked else EXACT for name in used},
             running=running,
             second=document.second,
+            numeric=objective.numeric,
         )
 
     def _combination(self) -> Combination:
