@@ -17,7 +17,7 @@ from ulmus.evaluation.combination import FLOOR, Combination
 from ulmus.evaluation.explanation import Explanation
 from ulmus.tasks.classifier.config import ClassifierConfig, transformer_config
 from ulmus.tasks.classifier.explaining import SEGMENTS, WORDS
-from ulmus.tasks.classifier.fitted import Member
+from ulmus.tasks.classifier.fitted import FittedClassifier, Member
 from ulmus.tasks.language_model.model import LanguageModel
 
 ODD = [
@@ -165,6 +165,25 @@ def test_a_long_text_is_explained_by_segments(classifier: TextClassifier) -> Non
     k = one.classes.index("sea")
     assert one.running[5, k] > one.running[-1, k]
     assert one.scores[0, k] > 0 > one.scores[-1, k]
+
+
+def test_the_cost_is_a_bounded_number_of_predictions(
+    classifier: TextClassifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However long the text is: the characters asked about are those of twice as many texts as segments."""
+    asked: list[str] = []
+    predicted = FittedClassifier.probabilities
+
+    def counting(self: FittedClassifier, texts: list[str], *more: Any) -> Any:
+        asked.extend(texts)
+        return predicted(self, texts, *more)
+
+    monkeypatch.setattr(FittedClassifier, "probabilities", counting)
+    long = "We saw an owl, a wave and the old moss. " * 150
+    (one,) = weighed(classifier, 0.5, 0.5).explain([long])
+    assert one.unit == "segment"
+    assert len(asked) <= 4 * SEGMENTS + 2
+    assert sum(map(len, asked)) <= (2 * SEGMENTS + 2) * len(long)
 
 
 def test_the_unit_can_be_chosen(mixed: TextClassifier) -> None:

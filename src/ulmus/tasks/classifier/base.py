@@ -29,7 +29,7 @@ from ulmus.tasks.classifier.fitting import Recipe, fit
 from ulmus.tasks.classifier.inference import Inference
 from ulmus.tasks.classifier.material import Material
 from ulmus.tasks.classifier.network import ClassifierNetwork
-from ulmus.tasks.estimator import Estimator, not_fitted
+from ulmus.tasks.estimator import Estimator, not_fitted, sklearn_names
 from ulmus.tasks.ids import AnyTokenizer
 from ulmus.tasks.language_model.start import check_given
 from ulmus.tasks.pretrained import check_encoder
@@ -120,6 +120,7 @@ class TextEstimator(Estimator):
         """
         return self._fitted().labels_of(outputs, part=part)
 
+    @sklearn_names
     def explain(self, texts: Any, *, unit: str = "auto") -> list[Explanation]:
         """Which words of each of N texts (or pairs) the prediction rests on: see `Explanation`.
 
