@@ -96,6 +96,21 @@ def test_predictions_have_one_column_of_numbers(model: Path, folder: Path, run: 
     assert summary["min"] <= summary["mean"] <= summary["max"]
 
 
+def test_two_texts_are_a_pair_to_explain(model: Path, folder: Path, run: Run) -> None:
+    """The shares of the words of both add up to the number; an odd number of texts is a usage error."""
+    found = json.loads(run("explain", model, "oak moss owl", "oak fern owl", "--json").stdout)
+    (one,) = found["explanations"]
+    assert (one["text"], one["second"]) == ("oak moss owl\noak fern owl", 13)
+    assert len(one["tokens"]) == 6
+    total = one["base"]["number"] + sum(token["scores"]["number"] for token in one["tokens"])
+    assert total == pytest.approx(one["prediction"], abs=1e-4)
+    assert json.loads(run("explain", model, "--data", folder / "test.csv", "--json").stdout)["n"] == 40
+    done = run("explain", model, "oak", "moss", "owl")
+    assert (done.exit_code, "even number of texts" in done.stderr) == (2, True)
+    done = run("explain", model, "-", stdin="oak\nmoss\n")
+    assert (done.exit_code, "takes pairs of texts" in done.stderr) == (2, True)
+
+
 def test_a_model_of_pairs_demands_pairs(model: Path, run: Run) -> None:
     """The error says how to give both columns."""
     done = run("predict", model, stdin="one text\n")

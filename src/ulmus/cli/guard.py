@@ -141,9 +141,17 @@ def is_entities(path: Path) -> bool:
     return _first_rows(path)[0] == ["row", "start", "end", "label", "text", "score"]
 
 
+def is_explanations(path: Path) -> bool:
+    """Whether the file was written by `ulmus explain`: a page of its, or JSON with tokens on its first line."""
+    if path.suffix == ".jsonl":
+        return {"text", "tokens", "base", "unit", "method"} <= _first_object(path).keys()
+    return b'<meta name="generator" content="ulmus explain">' in _start(path)
+
+
 LOG = Kind("training log", is_log)
 PLOT = Kind("learning-rate plot", is_plot, (".png",))
 PREDICTIONS = Kind("predictions file", is_predictions, (".csv", ".jsonl"))
+EXPLANATIONS = Kind("file of explanations", is_explanations, (".html", ".jsonl"))
 ENTITIES = Kind("file of entities", is_entities, (".csv", ".jsonl"))
 
 

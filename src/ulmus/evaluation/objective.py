@@ -82,6 +82,13 @@ class Objective(Protocol):
     def scores(self, proba: Floats, floor: float = FLOOR) -> Floats:
         """Probabilities (N, C), clipped to `floor`..1 - `floor`, -> scores (N, C): logarithms, or log odds."""
 
+    def evidence(self, scores: Floats) -> Floats:
+        """Scores (N, C) -> evidence for each class (N, C), linear in them, whatever is added to all scores of a row.
+
+        Single-label: the score of a class less the mean of the others, which is the log odds if there are two;
+        multi-label: the log odds as they are; numbers: the distance from the mean, in the user's units.
+        """
+
     def loss(self, scores: Floats, target: Target) -> float:
         """Log loss of scores (N, C) in nats, summed over the documents (and labels)."""
 

@@ -96,6 +96,10 @@ class _SingleLabel(_Classes):
     def scores(self, proba: Floats, floor: float = FLOOR) -> Floats:
         return np.asarray(np.log(np.clip(proba, floor, 1 - floor)))
 
+    def evidence(self, scores: Floats) -> Floats:
+        n = scores.shape[1]
+        return np.asarray((scores - scores.mean(axis=1, keepdims=True)) * (n / max(n - 1, 1)))
+
     def loss(self, scores: Floats, target: Target) -> float:
         logp = log_softmax(scores, axis=1)
         return float(-logp[np.arange(len(target)), target.astype(np.int64)].sum())
@@ -182,6 +186,9 @@ class _MultiLabel(_Classes):
     def scores(self, proba: Floats, floor: float = FLOOR) -> Floats:
         kept = np.clip(proba, floor, 1 - floor)
         return np.asarray(np.log(kept) - np.log1p(-kept))
+
+    def evidence(self, scores: Floats) -> Floats:
+        return np.asarray(scores)
 
     def loss(self, scores: Floats, target: Target) -> float:
         return float((np.logaddexp(0.0, scores) - target.astype(np.float64) * scores).sum())

@@ -110,6 +110,10 @@ class Regression:
         """Scores are predictions as they are: (N, 1)."""
         return np.asarray(proba)
 
+    def evidence(self, scores: Floats) -> Floats:
+        """The distance of predictions (N, 1) from the mean, in the user's units."""
+        return np.asarray(scores * self.sd)
+
     def loss(self, scores: Floats, target: Target) -> float:
         """Half the squared errors: the log loss of a normal distribution of width 1, but for a constant."""
         return float(((scores - target) ** 2).sum() / 2)

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix, hstack
 
-from ulmus.errors import BundleError, DataError
+from ulmus.errors import BundleError, DataError, UsageError
 from ulmus.evaluation.objectives import Objective, objective_of, restored
 from ulmus.linear.features import Counted, CountFeatures
 from ulmus.linear.logistic import STEPS, ClassWeight
@@ -115,6 +115,30 @@ class CountModel:
     def proba_of(self, texts: Sequence[str]) -> Proba:
         """Probabilities (N, C) of texts."""
         return self.proba(self.features.transform(texts))
+
+    def shares(self, text: str, starts: Numbers) -> tuple[Proba, Proba]:
+        """What each token of a text adds to the score of each class, (U, C), and the scores without any, (C,).
+
+        Scores are linear in the TF-IDF, whose LSA is in the weights, so the two add up to scores whose
+        `Objective.probabilities` are those of `proba_of` (of two classes, the first has the score 0; a class without
+        an example has no share). A token owns the characters from its start, one of `starts` (U,) in ascending order,
+        to the next one's; the first also what is before it. The length of the TF-IDF row is that of this text: without
+        a token the others would weigh more. Raises UsageError for a model of pairs: it is not linear in the words.
+        """
+        if isinstance(self.features, PairFeatures):
+            raise UsageError("word counts of pairs are not linear in the words of the texts.")
+        columns, characters, amounts = self.features.located(text)
+        own = np.clip(np.searchsorted(starts, characters, side="right") - 1, 0, None)
+        x = csr_matrix((amounts, (own, columns)), shape=(max(len(starts), 1), len(self.weights)))
+        added = self._per_class(np.asarray(x @ self.weights.astype(np.float64)))
+        bias = self._per_class(self.bias[None].astype(np.float64))[0]
+        return (added, bias) if len(starts) else (added[:0], bias + added[0])
+
+    def _per_class(self, scores: Proba) -> Proba:
+        """Scores (M, K) of the outputs -> (M, C) of the classes: 0 for the first of two, or one without an example."""
+        scores_of_all = np.zeros((len(scores), self.classes))
+        scores_of_all[:, self.known[len(self.known) - scores.shape[1] :]] = scores
+        return scores_of_all
 
     def contributions(self, x: csr_matrix) -> Proba:
         """What each n-gram of one counted text (1, F) adds to the score of each class: (n-grams of the text, C)."""

@@ -12,10 +12,10 @@ import random
 import re
 from collections.abc import Iterable, Iterator
 
-__all__ = ["Passages"]
+__all__ = ["SENTENCE_END", "Passages"]
 
 # after a full stop with its quotes and brackets and before a space; after one of East Asia; at the end of a line
-_END = re.compile(r"[.!?…]['\"”’»)\]]*(?=\s)|[。！？][」』”’）]*|\n|$")
+SENTENCE_END = re.compile(r"[.!?…]['\"”’»)\]]*(?=\s)|[。！？][」』”’）]*|\n|$")
 
 
 class Passages:
@@ -48,7 +48,7 @@ class Passages:
     def _sentences(self, text: str) -> Iterator[str]:
         """The sentences of a text, stripped; longer ones than a passage in parts."""
         start = 0
-        for found in _END.finditer(text):
+        for found in SENTENCE_END.finditer(text):
             sentence = text[start : found.end()].strip()
             start = found.end()
             while _size(sentence) > self.longest:

@@ -16,18 +16,20 @@ from ulmus.corpus.numbers import Targets
 from ulmus.corpus.pairs import as_documents
 from ulmus.errors import ConfigError, DataError, UsageError
 from ulmus.evaluation.combination import Combination
+from ulmus.evaluation.explanation import Explanation
 from ulmus.evaluation.splits import share_seen
 from ulmus.models.inference import PRECISIONS
 from ulmus.tasks.classifier import file
 from ulmus.tasks.classifier.against import against_training
 from ulmus.tasks.classifier.config import ClassifierConfig, transformer_config
 from ulmus.tasks.classifier.ensemble import Ensemble
+from ulmus.tasks.classifier.explaining import explained
 from ulmus.tasks.classifier.fitted import FittedClassifier
 from ulmus.tasks.classifier.fitting import Recipe, fit
 from ulmus.tasks.classifier.inference import Inference
 from ulmus.tasks.classifier.material import Material
 from ulmus.tasks.classifier.network import ClassifierNetwork
-from ulmus.tasks.estimator import Estimator, not_fitted
+from ulmus.tasks.estimator import Estimator, not_fitted, sklearn_names
 from ulmus.tasks.ids import AnyTokenizer
 from ulmus.tasks.language_model.start import check_given
 from ulmus.tasks.pretrained import check_encoder
@@ -117,6 +119,16 @@ class TextEstimator(Estimator):
         threshold; regression: the number.
         """
         return self._fitted().labels_of(outputs, part=part)
+
+    @sklearn_names
+    def explain(self, texts: Any, *, unit: str = "auto") -> list[Explanation]:
+        """Which words of each of N texts (or pairs) the prediction rests on: see `Explanation`.
+
+        `unit` is what gets a share: "word", "segment" (whole sentences, with the prediction up to each), or "auto":
+        words of texts with up to 150, segments of longer ones. Costs tens of predictions a text.
+        Raises UsageError: unusable texts, another unit, or not fitted.
+        """
+        return explained(self._fitted(), self._documents(texts), self._inference(), unit)
 
     def _documents(self, texts: Any) -> list[str]:
         """Texts, or pairs of them, as the model was trained on. Raises UsageError: the other kind."""
