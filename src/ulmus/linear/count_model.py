@@ -26,6 +26,7 @@ from ulmus.linear.logistic import STEPS, ClassWeight
 from ulmus.linear.ngrams import Ngrams
 from ulmus.linear.pair_features import PairFeatures
 from ulmus.linear.regression import fit_linear
+from ulmus.linear.scorer import CountScorer
 
 __all__ = ["CountModel", "CountSettings", "known_targets"]
 
@@ -115,6 +116,17 @@ class CountModel:
     def proba_of(self, texts: Sequence[str]) -> Proba:
         """Probabilities (N, C) of texts."""
         return self.proba(self.features.transform(texts))
+
+    def scorer(self) -> CountScorer:
+        """What prediction needs, in numpy alone: the same probabilities but for rounding."""
+        model = CountModel.from_arrays(
+            *self.to_arrays(), classes=self.classes
+        )  # n-grams without a weight left out
+        found, basis = model.features, None
+        if isinstance(found, PairFeatures):
+            found, basis = found.single, found.single.basis
+        parts = (model.objective, model.classes, model.known, found.idf, model.weights, model.bias, basis)
+        return CountScorer(tuple(found.blocks), *parts)
 
     def contributions(self, x: csr_matrix) -> Proba:
         """What each n-gram of one counted text (1, F) adds to the score of each class: (n-grams of the text, C)."""
