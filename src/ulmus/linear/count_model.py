@@ -122,9 +122,9 @@ class CountModel:
         model = CountModel.from_arrays(
             *self.to_arrays(), classes=self.classes
         )  # n-grams without a weight left out
-        found, basis = model.features, None
-        if isinstance(found, PairFeatures):
-            found, basis = found.single, found.single.basis
+        pairs = isinstance(model.features, PairFeatures)
+        found = model.features.single if isinstance(model.features, PairFeatures) else model.features
+        basis = found.basis if pairs else None
         parts = (model.objective, model.classes, model.known, found.idf, model.weights, model.bias, basis)
         return CountScorer(tuple(found.blocks), *parts)
 

@@ -50,7 +50,7 @@ class Rows(NamedTuple):
     def sums(self, weight: NDArray[Any] | None = None) -> NDArray[np.float64]:
         """The sum of each row (N,), its columns weighted by `weight` (F,)."""
         values = self.values if weight is None else self.values * weight[self.columns]
-        return np.bincount(self.row(), weights=values, minlength=len(self.ends) - 1)
+        return np.bincount(self.row(), weights=values, minlength=len(self.ends) - 1).astype(np.float64)
 
     def times(self, dense: NDArray[Any]) -> NDArray[np.float64]:
         """The product (N, K) with a dense matrix (F, K)."""

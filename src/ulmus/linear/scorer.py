@@ -87,7 +87,7 @@ class CountScorer:
     @classmethod
     def from_arrays(
         cls,
-        arrays: Mapping[str, NDArray[Any]],
+        arrays: Mapping[str, Any],
         meta: Mapping[str, Any],
         *,
         classes: int,
@@ -117,7 +117,7 @@ class CountScorer:
         return cls(blocks, objective, classes, known, idf, weights, bias, basis)
 
 
-def _block(arrays: Mapping[str, NDArray[Any]], b: int, entry: Mapping[str, Any]) -> NgramIndex:
+def _block(arrays: Mapping[str, Any], b: int, entry: Mapping[str, Any]) -> NgramIndex:
     """The n-grams of a unit. Raises KeyError, TypeError, ValueError: damaged entries."""
     if entry["unit"] not in ("word", "char", "subword") or not 0 <= int(entry["levels"]) < 16:
         raise ValueError(f"unknown n-grams {entry!r}")

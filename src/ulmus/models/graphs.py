@@ -60,9 +60,10 @@ def head_graph(head: Head) -> Graph:
         x = made.node("Sub", "features", made.weight("mean", head.mean))
         x = made.node("Div", x, made.weight("scale", head.scale))
         x = made.node("Clip", x, made.number(-MAX_DEVIATION), made.number(MAX_DEVIATION))
-        last = head.linear
+        last: Any = head.linear
     elif isinstance(head, ClassifierHead):
-        norm, _, hidden, _, norm_2, _, last = head.layers
+        layers: Any = head.layers
+        norm, _, hidden, _, norm_2, _, last = layers
         x = made.batch_norm("features", norm)
         x = made.node("Relu", made.node("MatMul", x, made.weight("hidden", hidden.weight.t())))
         x = made.batch_norm(x, norm_2)
@@ -82,7 +83,7 @@ class _Nodes:
         except ImportError as error:
             raise MissingExtra.of("onnx", "onnx", "Exporting a model") from error
         self.onnx = onnx
-        self.FLOAT, self.INT64 = onnx.TensorProto.FLOAT, onnx.TensorProto.INT64
+        self.FLOAT, self.INT64 = int(onnx.TensorProto.FLOAT), int(onnx.TensorProto.INT64)
         self.nodes: list[Any] = []
         self.inits: dict[str, Any] = {}
 

@@ -110,8 +110,8 @@ class RecurrentEncoder:
                 carried[name][:active] = value
             ends = lengths[:active] - start <= STEPS
             last[:active][ends] = top[ends]
-        layers, n = range(len(self._widths)), np.maximum(lengths, 1)[:, None]
-        tops = [np.where(lengths[:, None] > 0, carried[f"max{k}"], 0) for k in layers]
+        layers, n = range(len(self._widths)), np.maximum(lengths, 1)[:, None].astype(np.float32)
+        tops = [np.where(lengths[:, None] > 0, carried[f"max{k}"], np.float32(0)) for k in layers]
         return np.concatenate([last, *tops, *(carried[f"sum{k}"] / n for k in layers)], axis=1)
 
     def _start(self, documents: int) -> dict[str, Floats]:
@@ -133,9 +133,11 @@ class TransformerEncoder:
 
     def __init__(self, session: Any, entry: Mapping[str, Any]) -> None:
         self._session, self._held = session
-        layout = dict(entry["layout"])
-        special = {name: tuple(map(int, layout.pop(name))) for name in ("prefix", "separator", "suffix")}
-        self._layout = Layout(**special, **{name: int(number) for name, number in layout.items()})
+        layout: dict[str, Any] = dict(entry["layout"])
+        special: dict[str, Any] = {
+            name: tuple(map(int, layout.pop(name))) for name in ("prefix", "separator", "suffix")
+        }
+        self._layout = Layout(**special, **layout)
         self._size, self._overlap = _width(entry["window"]), int(entry["overlap"])
         self._causal, self._typed = entry["causal"] is True, entry["typed"] is True
         self._width, self._batch = _width(entry["width"]), _width(entry["batch"])
@@ -145,7 +147,7 @@ class TransformerEncoder:
 
     def features(self, documents: list[Numbers]) -> Floats:
         """Features (N, F) of the ids (T,) of each document: summary tokens, means of the last two layers."""
-        kinds = {"size": self._size, "overlap": self._overlap, "layout": self._layout}
+        kinds: dict[str, Any] = {"size": self._size, "overlap": self._overlap, "layout": self._layout}
         parts = [(n, part) for n, ids in enumerate(documents) for part in windows(ids, **kinds)]
         sums = np.zeros((len(documents), 3 * self._width), np.float32)
         numbers = np.bincount([n for n, _ in parts], minlength=len(documents))[:, None]
@@ -157,7 +159,8 @@ class TransformerEncoder:
             parts = parts[len(some) :]
             for (n, _), row in zip(some, self._rows([part for _, part in some]), strict=True):
                 sums[n] += row
-        tokens = np.array([max(len(ids), 1) for ids in documents])[:, None]
+        numbers = numbers.astype(np.float32)
+        tokens = np.array([max(len(ids), 1) for ids in documents], np.float32)[:, None]
         return np.concatenate([sums[:, : self._width] / numbers, sums[:, self._width :] / tokens], axis=1)
 
     def _rows(self, parts: list[Window]) -> Floats:

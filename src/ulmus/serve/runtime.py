@@ -11,7 +11,7 @@ Costs: a quarter of a second to start; see docs/results.md. Axes: N documents, C
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any

@@ -5,6 +5,7 @@ Knows no model. Axes: T tokens of a document, K places of a window.
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -37,7 +38,7 @@ def windows(ids: Numbers, *, size: int, overlap: int, layout: Layout) -> list[Wi
     spare, others = length - held, max(number - 1, 1)
     starts = [spare * k // others for k in range(number)]
     # the middle of what two neighbours share is where one ends to own the tokens and the other begins
-    bounds = [0, *((a + b + held) // 2 for a, b in zip(starts, starts[1:], strict=False)), length]
+    bounds = [0, *((a + b + held) // 2 for a, b in pairwise(starts)), length]
     passed = np.zeros(length + 1, np.int64)  # separators before each token
     if layout.second_type and layout.separator:
         passed[1:] = np.cumsum(ids == layout.separator[-1])
