@@ -3,7 +3,7 @@
     python bench/runtime.py run [--sets NAME ...] [--python PYTHON] [--minutes 0.3] [--out FILE]
     python bench/runtime.py table [--out FILE]      Markdown of what is done
 
-A model is trained for `--minutes` (300 labels), network and word counts get equal weights, and it is exported in
+A model is trained for `--minutes` (300 labels; reviews 1,000), network and word counts get equal weights, and it is exported in
 float32 and in int8. Each form then answers in processes of its own, on one core: `torch` by `ulmus`, the others by
 PYTHON, an environment with ulmus-runtime alone (default: this one). Three data sets are in the Latin, Chinese and Thai
 scripts; `trec-hi` and `sst2-ru` are data sets whose letters are replaced by Devanagari and Cyrillic ones. Times are CPU
@@ -46,15 +46,18 @@ LETTERS = {
     "hi": str.maketrans("abcdefghijklmnopqrstuvwxyz", "अबचदएफगहइजकलमनओपखरसटउवौषयज"),
 }
 FORMS = ("torch", "float32", "int8")
-LABELS, TESTED, COMPARED = 300, 1_000, 500
+COMPARED = 500
+# labelled texts to train on, and texts for the check of int8
+AMOUNTS = {"imdb": (1_000, 1_000), "others": (300, 500)}
 WORDS, STARTS, CALLS = 230, 5, 30
 LIBRARY = {"torch": "ulmus", "float32": "runtime", "int8": "runtime"}
 
 
 def data(name: str) -> tuple[list[str], list[Any], list[str], list[Any]]:
     """Labelled texts to train on, others to test on."""
-    split = splits.load(SETS[name], TESTED)
-    texts, labels = splits.drawn(split, LABELS, 0)
+    train, tested = AMOUNTS.get(name, AMOUNTS["others"])
+    split = splits.load(SETS[name], tested)
+    texts, labels = splits.drawn(split, train, 0)
     table = LETTERS.get(name.rpartition("-")[2], {})
     given, test = ([text[0].translate(table) for text in some] for some in (texts, split.test[0]))
     return given, labels, test, split.test[1]

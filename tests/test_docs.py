@@ -80,8 +80,19 @@ def test_every_link_target_exists(page: Path) -> None:
         (["probe.py", "table"], "docs/results.md"),
         (["active.py", "table"], "docs/results.md"),
         (["frontier.py", "table"], "docs/results.md"),
+        (["runtime.py", "table"], "docs/results.md"),
     ],
-    ids=["speed", "accuracy", "pretraining", "perplexity", "peers", "encoders", "labels", "minutes"],
+    ids=[
+        "speed",
+        "accuracy",
+        "pretraining",
+        "perplexity",
+        "peers",
+        "encoders",
+        "labels",
+        "minutes",
+        "runtime",
+    ],
 )
 def test_tables_match_the_measurements(command: list[str], page: str) -> None:
     """A page contains the table exactly as the script in bench prints it."""

@@ -46,6 +46,20 @@ def network(encoder: Any, tokenizer: Any, *, outputs: int, head: int = 6, **how:
     return Member(made, tokenizer, lm if isinstance(encoder, AWDLSTM) else None)
 
 
+def parts(texts: list[str], folder: Path | None, nth: int, shape: dict[str, Any]) -> tuple[Any, Any]:
+    """An encoder and its tokenizer: the transformer in a folder, or a recurrent one of this shape."""
+    if folder is not None:
+        from ulmus.models.transformer import open_transformer
+
+        pretrained = folder_tokenizer(folder)
+        return open_transformer(folder, pretrained.layout), pretrained
+    tokenizer = Tokenizer.train(texts, TokenizerConfig(min_freq=1 + nth // 2))
+    encoder = AWDLSTM(EncoderConfig(len(tokenizer), **({"embedding": 12, "hidden": 20, "layers": 2} | shape)))
+    for parameter in encoder.parameters():
+        torch.nn.init.normal_(parameter, std=0.4)
+    return encoder, tokenizer
+
+
 @pytest.fixture(scope="session")
 def make() -> Make:
     """Makes a model: make(kind of combination, target=..., pairs=..., folder=..., backwards=..., cell=...)."""
@@ -70,17 +84,7 @@ def make() -> Make:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
             for nth in range(networks):
-                if folder is not None:
-                    from ulmus.models.transformer import open_transformer
-
-                    tokenizer: Any = folder_tokenizer(folder)
-                    encoder: Any = open_transformer(folder, tokenizer.layout)
-                else:
-                    tokenizer = Tokenizer.train(texts, TokenizerConfig(min_freq=1 + nth // 2))
-                    sizes = {"embedding": 12, "hidden": 20, "layers": 2} | shape
-                    encoder = AWDLSTM(EncoderConfig(len(tokenizer), **sizes))
-                    for parameter in encoder.parameters():
-                        torch.nn.init.normal_(parameter, std=0.4)
+                encoder, tokenizer = parts(texts, folder, nth, shape)
                 members.append(network(encoder, tokenizer, **how))
         learner = CountLearner(texts, pairs=pairs)
         counts = learner.fit(target, learner.choose(target, classes=classes), classes=classes)

@@ -48,6 +48,7 @@ class Sessions:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = self.threads
         options.inter_op_num_threads = 1
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # leave the cores to others
         options.log_severity_level = 4
         options.enable_cpu_mem_arena = False  # it would keep the memory of the longest document
         prefix = f"{name}/"
