@@ -3,7 +3,7 @@
     python bench/runtime.py run [--sets NAME ...] [--python PYTHON] [--minutes 0.3] [--out FILE]
     python bench/runtime.py table [--out FILE]      Markdown of what is done
 
-A model is trained for `--minutes` (300 labels; reviews 1,000), network and word counts get equal weights, and it is exported in
+A model is trained for `--minutes` (300 labels; reviews 1,000), its two parts get equal weights, and it is exported in
 float32 and in int8. Each form then answers in processes of its own, on one core: `torch` by `ulmus`, the others by
 PYTHON, an environment with ulmus-runtime alone (default: this one). Three data sets are in the Latin, Chinese and Thai
 scripts; `trec-hi` and `sst2-ru` are data sets whose letters are replaced by Devanagari and Cyrillic ones. Times are CPU
