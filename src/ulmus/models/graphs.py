@@ -29,6 +29,7 @@ __all__ = ["Graph", "encoder_graph", "head_graph"]
 
 OPSET, IR = 17, 10  # read by every ONNX Runtime from 1.20 on
 QUANTIZED = "com.microsoft"
+QUANTIZED_OPS = ("MatMul", "Gemm", "Gather")  # of a transformer
 LARGE = 1024  # bytes: larger weights are kept outside the graph
 IFGO_TO_IOFG = (0, 3, 1, 2)  # our gates are in the order i, f, g, o; those of ONNX i, o, f, g
 Floats = NDArray[np.float32]
@@ -323,6 +324,7 @@ def _quantized_model(model: Any) -> Any:
         from onnxruntime.quantization import QuantType, quantize_dynamic
     except ImportError as error:
         raise MissingExtra.of("onnx", "onnxruntime", "Exporting a model") from error
+    import logging
     import tempfile
     from pathlib import Path
 
@@ -330,6 +332,12 @@ def _quantized_model(model: Any) -> Any:
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "int8.onnx"
-        options: dict[str, Any] = {"op_types_to_quantize": ["MatMul", "Gemm", "Gather"], "per_channel": True}
-        quantize_dynamic(model, path, weight_type=QuantType.QInt8, **options)
+        logger = logging.getLogger()
+        level = logger.level
+        logger.setLevel(logging.ERROR)  # it advises on graphs of images
+        try:
+            options: dict[str, Any] = {"op_types_to_quantize": list(QUANTIZED_OPS), "per_channel": True}
+            quantize_dynamic(model, path, weight_type=QuantType.QInt8, **options)
+        finally:
+            logger.setLevel(level)
         return onnx.load(path)
