@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from ulmus import bundle
-from ulmus.errors import DataError, UsageError
+from ulmus.errors import ConfigError, DataError, UsageError
 from ulmus.evaluation.objectives import Regression
 from ulmus.serve.runtime import Runtime, load
 from ulmus.tasks.classifier.base import TextEstimator
@@ -119,6 +119,15 @@ def test_the_networks_of_an_ensemble_are_averaged(make: Make, same: Same) -> Non
     runtime = same(make(networks=3))
     one, two, three = (tokenizer for _, tokenizer in runtime.networks)
     assert one is two is not three
+
+
+def test_an_ensemble_too_large_for_a_file_is_refused(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before anything is written."""
+    monkeypatch.setattr("ulmus.tasks.classifier.export.MOST_NETWORKS", 1)
+    with pytest.raises(ConfigError, match="at most 1 networks can be exported, got 2"):
+        make(networks=2).export(tmp_path / "exported.ulmus")
 
 
 @pytest.mark.parametrize("kind", ["BertModel", "MPNetModel", "GPT2Model"])

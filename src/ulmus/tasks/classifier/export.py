@@ -14,7 +14,7 @@ import numpy as np
 
 from ulmus import __version__, bundle
 from ulmus.corpus.numbers import Targets
-from ulmus.errors import DataError, UlmusError
+from ulmus.errors import ConfigError, DataError, UlmusError
 from ulmus.evaluation.objectives import Objective, Regression
 from ulmus.fields import join_pair
 from ulmus.models.graphs import encoder_graph, head_graph
@@ -32,6 +32,7 @@ PLAIN_TEXTS = (
     "A plain sentence with 3 numbers, 2.5 of them UPPER CASE!!!",
     "Été à Москва, 東京で。 العربية हिन्दी ไทย 한국어",
 )
+MOST_NETWORKS = 20  # their graphs are members of the file, which has 64 at most
 OWN_TOKENS = 60  # of the vocabulary, in two of the texts of the self-test
 
 
@@ -49,7 +50,7 @@ def export(
 
     With int8 also `checked`: texts, float32 and int8, the scores in points, and lost, their difference.
     Raises DataError: int8 loses too much, or too few texts; UlmusError: the file computes otherwise than the model;
-    ConfigError: an architecture that cannot be exported; MissingExtra; StorageError.
+    ConfigError: an architecture that cannot be exported, or too many networks; MissingExtra; StorageError.
     """
     made = _made(model, int8=int8)
     found: dict[str, Any] = {}
@@ -84,6 +85,10 @@ def _made(model: FittedClassifier, *, int8: bool) -> bundle.Bundle:
     """The content of the file, without its self-test."""
     mixed, weights = model.mixed, model.combination
     needs_network = not mixed or weights.exponent_lm != 0
+    if needs_network and len(model.members) > MOST_NETWORKS:
+        raise ConfigError(
+            f"an ensemble of at most {MOST_NETWORKS} networks can be exported, got {len(model.members)}."
+        )
     needs_counts = mixed and (weights.exponent_counts != 0 or not needs_network)
     manifest: dict[str, Any] = {
         "kind": KINDS[model.objective.numeric],
