@@ -81,10 +81,12 @@ def test_every_link_target_exists(page: Path) -> None:
         (["active.py", "table"], "docs/results.md"),
         (["frontier.py", "table"], "docs/results.md"),
         (["explanations.py", "table"], "docs/results.md"),
+        (["runtime.py", "table"], "docs/results.md"),
     ],
     ids=[
         *("speed", "accuracy", "pretraining", "perplexity", "peers", "encoders", "labels", "minutes"),
         "explanations",
+        "runtime",
     ],
 )
 def test_tables_match_the_measurements(command: list[str], page: str) -> None:

@@ -61,6 +61,28 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return work
 
 
+def test_the_small_wheel_predicts_with_the_same_modules(tmp_path: Path) -> None:
+    """ulmus-runtime is built from the modules of this checkout, and none of them asks for torch or for `ulmus`."""
+    pytest.importorskip("setuptools", reason="building a wheel needs setuptools")
+    pytest.importorskip("onnxruntime")
+    left_out = shutil.ignore_patterns("*.egg-info", "__pycache__", "build", "*.ulmus")
+    for name in ("src/ulmus", "packages/ulmus-runtime"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=left_out)
+    source = str(tmp_path / "packages" / "ulmus-runtime")
+    pip(["wheel", source, "--no-build-isolation", "--wheel-dir", str(tmp_path / "wheels")])
+    (wheel,) = (tmp_path / "wheels").glob("ulmus_runtime-*.whl")
+    assert wheel.stat().st_size < 200e3
+    pip(["install", str(wheel), "--no-compile", "--target", str(tmp_path / "site")])
+    script = (
+        "import sys, json; sys.modules.update(dict.fromkeys(('torch', 'scipy', 'sklearn', 'ulmus')));"
+        "import ulmus_runtime, ulmus_runtime.serve.command; from ulmus_runtime import UlmusError, load;"
+        "print(json.dumps(sorted(name for name in sys.modules if name.startswith('ulmus_runtime.'))))"
+    )
+    (tmp_path / "site").mkdir(exist_ok=True)
+    loaded = ran(tmp_path, "-c", script)
+    assert {"ulmus_runtime.serve.networks", "ulmus_runtime.linear.scorer"} <= set(loaded)
+
+
 def ran(work: Path, *arguments: str) -> Any:
     """What a fresh interpreter prints, which sees the wheels before all else, as JSON."""
     environment = {**os.environ, "PYTHONPATH": str(work / "site")}

@@ -91,7 +91,9 @@ def check_work_folder(folder: Path, marker: str, *, force: bool, option: str = "
 
 
 def model(kind: str) -> Kind:
-    """Model files of this kind: "classifier", "regressor", "language-model", "tagger" or "transformer"."""
+    """Model files of this kind: "classifier", "regressor", "language-model", "tagger", "transformer", or
+    "exported-" with one of the first two before it.
+    """
     return Kind(kind.replace("-", " "), partial(is_model, kind=kind))
 
 

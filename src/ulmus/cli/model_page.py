@@ -32,7 +32,7 @@ def page(path: Path, manifest: Mapping[str, Any]) -> Rows:
     kind = str(manifest.get("kind", "of unknown type"))
     size = f"{path}, {path.stat().st_size / 1e6:.1f} MB"
     pages = {"classifier": _classifier, "regressor": _classifier, "tagger": _tagger, "transformer": _adapted}
-    about = pages.get(kind, _language_model)(manifest)
+    about = pages.get(kind.removeprefix("exported-"), _language_model)(manifest)
     multi = ", multi-label" if manifest.get("multi_label") else ", one label per text"
     what = f"classifier{multi}" if kind == "classifier" else kind.replace("-", " ")
     what += ", of pairs of texts" if manifest.get("pairs") is True else ""

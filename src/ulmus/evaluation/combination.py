@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import minimize
 
 from ulmus.config import check_range
 from ulmus.errors import DataError
@@ -150,6 +149,8 @@ def _sharpness(scores: Floats, target: NDArray[np.generic], objective: Objective
 
 def _minimum(loss: Callable[[Floats], float], *, start: Floats, strength: float) -> Floats:
     """Non-negative weights (n,) with the lowest loss + strength * squared distance from `start` (n,); convex."""
+    from scipy.optimize import minimize  # prediction needs no scipy
+
     result = minimize(
         lambda v: loss(v) + strength * float(((v - start) ** 2).sum()),
         start,

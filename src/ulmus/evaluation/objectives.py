@@ -15,7 +15,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit, log_softmax, softmax
 
 from ulmus.evaluation import metrics
 from ulmus.evaluation.metrics import Interval, paired_bootstrap
@@ -90,8 +89,8 @@ class _SingleLabel(_Classes):
 
     def probabilities(self, scores: Floats) -> Floats:
         if scores.shape[1] == 1:
-            return np.asarray(np.column_stack([expit(-scores[:, 0]), expit(scores[:, 0])]))
-        return np.asarray(softmax(scores, axis=1))
+            return np.asarray(np.column_stack([_sigmoid(-scores[:, 0]), _sigmoid(scores[:, 0])]))
+        return np.exp(_log_softmax(scores))
 
     def scores(self, proba: Floats, floor: float = FLOOR) -> Floats:
         return np.asarray(np.log(np.clip(proba, floor, 1 - floor)))
@@ -101,7 +100,7 @@ class _SingleLabel(_Classes):
         return np.asarray((scores - scores.mean(axis=1, keepdims=True)) * (n / max(n - 1, 1)))
 
     def loss(self, scores: Floats, target: Target) -> float:
-        logp = log_softmax(scores, axis=1)
+        logp = _log_softmax(scores)
         return float(-logp[np.arange(len(target)), target.astype(np.int64)].sum())
 
     def spread(self, scores: Floats) -> float:
@@ -180,8 +179,7 @@ class _MultiLabel(_Classes):
         return np.asarray(target[:, missing].any(axis=1))
 
     def probabilities(self, scores: Floats) -> Floats:
-        with np.errstate(over="ignore"):  # exp(1,000) is inf, and 1 / inf is 0, as intended
-            return np.asarray(1 / (1 + np.exp(-scores)))
+        return _sigmoid(scores)
 
     def scores(self, proba: Floats, floor: float = FLOOR) -> Floats:
         kept = np.clip(proba, floor, 1 - floor)
@@ -251,6 +249,18 @@ def restored(entries: Mapping[str, Any]) -> Objective:
     if "numbers" not in entries:
         return MULTI_LABEL if entries["multi_label"] else SINGLE_LABEL
     return Regression.restore(entries["numbers"])
+
+
+def _sigmoid(scores: Floats) -> Floats:
+    """1 / (1 + e^-scores), any shape."""
+    with np.errstate(over="ignore"):  # exp(1,000) is inf, and 1 / inf is 0, as intended
+        return np.asarray(1 / (1 + np.exp(-scores)))
+
+
+def _log_softmax(scores: Floats) -> Floats:
+    """Scores (N, C) -> logarithms of probabilities (N, C)."""
+    shifted = scores - scores.max(axis=1, keepdims=True, initial=-np.inf)
+    return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True)))
 
 
 def _between(share: Floats) -> Floats:

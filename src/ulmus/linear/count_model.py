@@ -26,6 +26,7 @@ from ulmus.linear.logistic import STEPS, ClassWeight
 from ulmus.linear.ngrams import Ngrams
 from ulmus.linear.pair_features import PairFeatures
 from ulmus.linear.regression import fit_linear
+from ulmus.linear.scorer import CountScorer
 
 __all__ = ["CountModel", "CountSettings", "known_targets"]
 
@@ -139,6 +140,17 @@ class CountModel:
         scores_of_all = np.zeros((len(scores), self.classes))
         scores_of_all[:, self.known[len(self.known) - scores.shape[1] :]] = scores
         return scores_of_all
+
+    def scorer(self) -> CountScorer:
+        """What prediction needs, in numpy alone: the same probabilities but for rounding."""
+        model = CountModel.from_arrays(
+            *self.to_arrays(), classes=self.classes
+        )  # n-grams without a weight left out
+        pairs = isinstance(model.features, PairFeatures)
+        found = model.features.single if isinstance(model.features, PairFeatures) else model.features
+        basis = found.basis if pairs else None
+        parts = (model.objective, model.classes, model.known, found.idf, model.weights, model.bias, basis)
+        return CountScorer(tuple(found.blocks), *parts)
 
     def contributions(self, x: csr_matrix) -> Proba:
         """What each n-gram of one counted text (1, F) adds to the score of each class: (n-grams of the text, C)."""

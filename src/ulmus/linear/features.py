@@ -24,12 +24,12 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix, diags, hstack, vstack
 
 from ulmus.errors import ConfigError, DataError
-from ulmus.linear.ngrams import START, Ngrams, Unit
+from ulmus.linear.ngrams import START, Ngrams, Unit, as_csr, as_rows
+from ulmus.linear.rows import tf_idf
 
 __all__ = ["CountConfig", "CountFeatures", "Counted", "spaces_missing"]
 
 Floats = NDArray[np.float32]
-SATURATION = 0.5  # BM25's k: 0 asks only whether an n-gram is there, a large one counts every time alike
 LSA = 100  # dimensions where there are unlabelled texts: more lose with 100 labels, fewer with 20 classes
 
 
@@ -182,16 +182,7 @@ class CountFeatures:
 
     def weighed(self, raw: csr_matrix) -> csr_matrix:
         """Counts (N, F) -> TF-IDF (N, F) float32, each row of length 1, or 0 where no n-gram has a weight."""
-        x = csr_matrix(
-            (raw.data * (1 + SATURATION) / (raw.data + SATURATION), raw.indices, raw.indptr), raw.shape
-        )
-        x.data *= self.idf[x.indices]
-        x = x.copy()  # (the counts keep their columns)
-        x.eliminate_zeros()
-        squares = csr_matrix((x.data**2, x.indices, x.indptr), shape=x.shape)
-        length = np.sqrt(np.asarray(squares.sum(axis=1))).ravel()
-        x.data /= np.repeat(np.maximum(length, 1e-12), np.diff(x.indptr)).astype(np.float32)
-        return x
+        return as_csr(tf_idf(as_rows(raw), self.idf))
 
     def transform(self, texts: Sequence[str]) -> csr_matrix:
         """TF-IDF (N, F) of texts."""

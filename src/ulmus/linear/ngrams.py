@@ -13,30 +13,36 @@ Knows no labels, no weights, no files. Legend: N documents, F n-grams, T symbols
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import repeat
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix, vstack
 
 from ulmus.errors import BundleError, DataError
+from ulmus.linear.index import (
+    BLANK,
+    START,
+    WORD,
+    Ints,
+    NgramIndex,
+    Unit,
+    documents,
+    extend,
+    look_up,
+    runs,
+)  # fmt: skip
+from ulmus.linear.rows import Rows
 
-__all__ = ["START", "Ngrams", "Unit"]
+__all__ = ["START", "Ngrams", "Unit", "as_csr", "as_rows"]
 
-Unit = Literal["word", "char", "subword"]
-Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
-WORD = re.compile(r"\w+(?:['’]\w+)*|[!?]")
-START = "^"  # what no word is
-BLANK = re.compile(r"[\s\x00-\x1f\ud800-\udfff]+")  # with lone surrogates: they cannot be written as UTF-8
 BATCH_SYMBOLS = 4_000_000  # symbols handled at once: bounds the memory of sorting
 
 
-class Ngrams:
+class Ngrams(NgramIndex):
     """The n-grams of a collection: `fit` chooses them, `transform` counts them.
 
     `names` are the F n-grams in the order of the columns; `high` is the longest n-gram in symbols; `anchored` words
@@ -44,21 +50,9 @@ class Ngrams:
     """
 
     def __init__(self, unit: Unit, *, high: int, anchored: bool = False) -> None:
-        self.unit: Unit = unit
-        self.high, self.anchored = high, anchored
-        self.symbols: dict[str, int] = {}  # symbol -> 1..S
-        self.levels: list[
-            Ints
-        ] = []  # level n (from 2): sorted keys, (number of the beginning) * (S + 1) + symbol
+        super().__init__(unit, anchored=anchored)
+        self.high = high
         self.names: list[str] = []
-
-    def __len__(self) -> int:
-        return len(self.symbols) + sum(len(level) for level in self.levels)
-
-    def lengths(self) -> Ints:
-        """Symbols of each n-gram (F,)."""
-        sizes = [len(self.symbols), *map(len, self.levels)]
-        return np.repeat(np.arange(1, len(sizes) + 1), sizes)
 
     def fit(self, texts: Iterable[str], *, min_df: int, max_features: int) -> Ngrams:
         """Keep n-grams that stand in at least `min_df` documents, at most `max_features` (the most common).
@@ -78,13 +72,13 @@ class Ngrams:
         levels: list[Ints] = []
         ids = stream.astype(np.int64)
         for n in range(2, self.high + 1):
-            keys = _extend(ids, stream, n, base=base, space=space)
+            keys = extend(ids, stream, n, base=base, space=space)
             table, df = _frequent_keys(keys, starts, min_df)
             if not len(table):
                 break
             levels.append(table)
             freq.append(df)
-            ids = _look_up(table, keys)
+            ids = look_up(table, keys)
         if words in ([], [START]):
             raise DataError(
                 "No word of the texts can be counted: expected texts with words, got only empty or too few texts. "
@@ -127,31 +121,7 @@ class Ngrams:
         return rows[0] if len(rows) == 1 else vstack(rows, format="csr")
 
     def _count(self, texts: Sequence[str]) -> csr_matrix:
-        stream, starts = self._read(texts, lambda symbols: map(self.symbols.get, symbols, repeat(0)))
-        doc = _documents(starts, len(stream))
-        width, pairs = max(len(self), 1), []
-        for _, columns in self._levels(stream):
-            at = np.flatnonzero(columns >= 0)
-            pairs.append(doc[at] * width + columns[at])
-        cells, counts = _runs(np.concatenate(pairs))
-        row, column = np.divmod(cells, width)
-        indptr = np.searchsorted(row, np.arange(len(texts) + 1))
-        return csr_matrix(
-            (counts.astype(np.float32), column.astype(np.int32), indptr.astype(np.int32)),
-            shape=(len(texts), width),
-        )
-
-    def _levels(self, stream: Ints) -> Iterator[tuple[int, Ints]]:
-        """For each n, from 1: the column (T,) of the n-gram that starts at each symbol, -1 where none does."""
-        ids, first = stream.astype(np.int64), 0
-        space = self.symbols.get(" ", -1) if self.unit == "subword" else -1
-        for n in range(1, len(self.levels) + 2):
-            if n > 1:
-                ids = _look_up(
-                    self.levels[n - 2], _extend(ids, stream, n, base=len(self.symbols) + 1, space=space)
-                )
-            yield n, np.where(ids > 0, first + ids - 1, -1)
-            first += len(self.symbols) if n == 1 else len(self.levels[n - 2])
+        return as_csr(self.rows(texts))
 
     def located(self, text: str) -> tuple[Ints, Ints, Floats]:
         """Where the n-grams of a text stand: columns (M,), characters of the text (M,), portions (M,).
@@ -163,7 +133,7 @@ class Ngrams:
         stream, _ = self._read([text], lambda found: map(self.symbols.get, found, repeat(0)))
         solid = np.array([symbol not in (" ", START) for symbol in symbols], np.float64)
         columns, characters, portions = [_NO_PLACES], [_NO_PLACES], [np.zeros(0)]
-        for n, found in self._levels(stream[:-1]):
+        for n, found in self.placed(stream[:-1]):
             at = np.flatnonzero(found >= 0)
             covered = at[:, None] + np.arange(n)  # (n-grams, n)
             share = solid[covered]
@@ -194,29 +164,6 @@ class Ngrams:
             at.append(words[-1].end() - 1 if words else 0)
             at = at if words else [0, 0]
         return np.asarray(origin[at], np.int64) if len(text) else np.zeros(len(at), np.int64)
-
-    def _read(
-        self, texts: Iterable[str], number: Callable[[Sequence[str]], Iterable[int]]
-    ) -> tuple[Ints, Ints]:
-        """Texts -> symbol numbers (T,) int32 with a 0 after each document; starts of documents (N + 1,)."""
-        parts, lengths = [], []
-        for text in texts:
-            part = np.array(list(number(self.split(text))), np.int32)
-            parts.append(part)
-            parts.append(_END)
-            lengths.append(len(part) + 1)
-        starts = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)]).astype(np.int64)
-        return (np.concatenate(parts) if parts else np.zeros(0, np.int32)), starts
-
-    def split(self, text: str) -> Sequence[str]:
-        """The symbols of a text, as the index counts them: lower-cased words, or characters."""
-        text = text.lower()
-        if self.unit == "char":
-            return BLANK.sub(" ", text).strip()
-        words: list[str] = WORD.findall(text)
-        if self.anchored:
-            words.insert(0, START)
-        return words if self.unit == "word" else f" {' '.join(words)} "
 
     def _spell(self) -> list[str]:
         names = level = list(self.symbols)
@@ -254,8 +201,18 @@ class Ngrams:
         return self
 
 
-_END = np.zeros(1, np.int32)
 _NO_PLACES = np.zeros(0, np.int64)
+
+
+def as_csr(rows: Rows) -> csr_matrix:
+    """The same matrix (N, F) as scipy has it."""
+    shape = (len(rows.ends) - 1, rows.width)
+    return csr_matrix((rows.values, rows.columns.astype(np.int32), rows.ends.astype(np.int32)), shape=shape)
+
+
+def as_rows(matrix: csr_matrix) -> Rows:
+    """The inverse of `as_csr`, (N, F)."""
+    return Rows(matrix.data, matrix.indices, matrix.indptr, matrix.shape[1])
 
 
 class _Growing(dict[str, int]):
@@ -266,49 +223,9 @@ class _Growing(dict[str, int]):
         return number
 
 
-def _documents(starts: Ints, size: int) -> Ints:
-    return np.repeat(np.arange(len(starts) - 1), np.diff(starts))[:size]
-
-
 def _renumber(keep: NDArray[np.bool_]) -> Ints:
     """Old number -> new number from 1 for those kept, 0 for the others."""
     return np.where(keep, np.cumsum(keep), 0)
-
-
-def _extend(ids: Ints, stream: Ints, n: int, *, base: int, space: int) -> Ints:
-    """Keys (T,) of the n-grams that start at each position, 0 where none does; `ids` are of (n-1)-grams.
-
-    `space` is the symbol that n-grams may begin or end with but not run across, or -1.
-    """
-    last = np.zeros(len(ids), np.int64)
-    last[: max(len(ids) - n + 1, 0)] = stream[n - 1 :]
-    good = (ids > 0) & (last > 0)
-    if space > 0 and n > 2:
-        good[: max(len(ids) - n + 2, 0)] &= stream[n - 2 :] != space
-    return np.where(good, ids * base + last, 0)
-
-
-def _look_up(table: Ints, keys: Ints) -> Ints:
-    """Number from 1 of each key in the sorted table, 0 where it is not there."""
-    at = np.searchsorted(table, keys)
-    at[at == len(table)] = 0
-    return np.where(table[at] == keys, at + 1, 0) if len(table) else np.zeros(len(keys), np.int64)
-
-
-def _runs(values: Ints, weights: Ints | None = None) -> tuple[Ints, Ints]:
-    """The distinct values in order and how often each comes, or the sum of its weights.
-
-    Sorting is ten times faster here than the hash table in np.unique.
-    """
-    if weights is None:
-        values = np.sort(values)
-    else:
-        order = np.argsort(values, kind="stable")
-        values, weights = values[order], weights[order]
-    first = np.flatnonzero(np.concatenate([[True], values[1:] != values[:-1]])[: len(values)])
-    if weights is None:
-        return values[first], np.diff(np.concatenate([first, [len(values)]]))
-    return values[first], np.add.reduceat(weights, first) if len(first) else weights
 
 
 def _blocks(starts: Ints) -> Iterable[tuple[int, int]]:
@@ -326,8 +243,8 @@ def _document_frequency(stream: Ints, starts: Ints, size: int) -> Ints:
     df = np.zeros(size, np.int64)
     for first, end in _blocks(starts):
         part = stream[starts[first] : starts[end]].astype(np.int64)
-        doc = _documents(starts[first : end + 1] - starts[first], len(part))
-        df += np.bincount(_runs(doc * size + part)[0] % size, minlength=size)
+        doc = documents(starts[first : end + 1] - starts[first], len(part))
+        df += np.bincount(runs(doc * size + part)[0] % size, minlength=size)
     return df
 
 
@@ -336,10 +253,10 @@ def _frequent_keys(keys: Ints, starts: Ints, min_df: int) -> tuple[Ints, Ints]:
     table, df = np.zeros(0, np.int64), np.zeros(0, np.int64)
     for first, end in _blocks(starts):
         part = keys[starts[first] : starts[end]]
-        doc = _documents(starts[first : end + 1] - starts[first], len(part))
+        doc = documents(starts[first : end + 1] - starts[first], len(part))
         at = np.flatnonzero(part)
-        cells, _ = _runs(part[at] * (end - first) + doc[at])  # each key once a document
-        new, counts = _runs(cells // (end - first))
-        table, df = _runs(np.concatenate([table, new]), np.concatenate([df, counts]))
+        cells, _ = runs(part[at] * (end - first) + doc[at])  # each key once a document
+        new, counts = runs(cells // (end - first))
+        table, df = runs(np.concatenate([table, new]), np.concatenate([df, counts]))
     keep = df >= min_df
     return table[keep], df[keep]

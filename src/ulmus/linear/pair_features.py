@@ -11,37 +11,23 @@ directions. Knows no labels, no classifier, no files. Legend: N pairs, F n-grams
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_matrix, diags, hstack, vstack
+from scipy.sparse import csr_matrix, hstack, vstack
 
 from ulmus.fields import split_pair
 from ulmus.linear.features import CountConfig, Counted, CountFeatures
+from ulmus.linear.ngrams import as_csr, as_rows
+from ulmus.linear.rows import OVERLAPS, pair_columns, products
+from ulmus.linear.scorer import of_texts
 
 __all__ = ["PairFeatures"]
 
 Floats = NDArray[np.float32]
-Item = TypeVar("Item")
 LSA = 32  # directions: they are stored with the model
-OF_TEXTS = ("trigram cosine", "character ratio")  # computed from the texts themselves
-OF_COUNTS = (
-    "cosine",
-    "LSA cosine",
-    "shared of first",
-    "shared of second",
-    "words of first",
-    "words of second",
-    "length ratio",
-    "length",
-)
-OVERLAPS = (*OF_TEXTS, *OF_COUNTS)
-LONG = 60  # words of both texts from which the length counts as 1
-TINY = 1e-6
 
 
 class PairFeatures:
@@ -60,14 +46,14 @@ class PairFeatures:
     @property
     def columns(self) -> int:
         """Number of columns of `weighed`: 3 F, and P overlaps with their products."""
-        return 3 * self.single.size + len(_products(OVERLAPS))
+        return 3 * self.single.size + len(products(OVERLAPS))
 
     def names(self) -> list[str]:
         """What each column is."""
         words, found = self.single.names(), []
         for mark in ("1:", "2:", "both:"):
             found += [f"{mark} {word}" for word in words]
-        return found + [f"overlap: {' x '.join(pair)}" for pair in _products(OVERLAPS)]
+        return found + [f"overlap: {' x '.join(pair)}" for pair in products(OVERLAPS)]
 
     def column_idf(self) -> Floats:
         """The idf of the n-grams of each column, 1 for overlaps."""
@@ -98,12 +84,12 @@ class PairFeatures:
 
     def weighed(self, raw: csr_matrix) -> csr_matrix:
         """Counts of N pairs -> their columns (N, 3 F + ...) float32."""
-        first, second, of_texts = self._parts(raw)
-        a, b = self.single.weighed(first), self.single.weighed(second)
-        overlaps = np.concatenate([of_texts.toarray(), self._overlaps(first, second, a, b)], axis=1)
-        dense = np.stack([np.prod(overlaps[:, list(k)], axis=1) for k in _products(range(len(OVERLAPS)))], 1)
-        parts = [a, b, a.multiply(b).sqrt(), csr_matrix(dense.astype(np.float32))]
-        return hstack(parts, format="csr", dtype=np.float32)
+        first, second, own = self._parts(raw)
+        single = self.single
+        words = np.concatenate([block.lengths() == 1 for block in single.blocks])
+        counts = as_rows(first), as_rows(second)
+        found = pair_columns(*counts, own.toarray(), idf=single.idf, words=words, basis=single.basis)
+        return as_csr(found)
 
     def transform(self, texts: Sequence[str]) -> csr_matrix:
         """The columns (N, ...) of joined pairs."""
@@ -118,60 +104,9 @@ class PairFeatures:
         size = self.single.size
         return raw[:, :size], raw[:, size : 2 * size], raw[:, 2 * size :]
 
-    def _overlaps(self, first: csr_matrix, second: csr_matrix, a: csr_matrix, b: csr_matrix) -> Floats:
-        """The overlaps (N, 8) of counts (N, F) and of TF-IDF `a` and `b` (N, F)."""
-        idf = self.single.idf
-        words = np.concatenate([block.lengths() == 1 for block in self.single.blocks])
-        shares = [share for weight in (idf, idf * words) for share in _shared(first, second, weight)]
-        long, other = (_row_sums(counts @ diags(words.astype(np.float32))) for counts in (first, second))
-        found = [
-            _row_sums(a.multiply(b)),
-            _cosine(np.asarray(a @ self.single.basis), np.asarray(b @ self.single.basis)),
-            *shares,
-            np.minimum(long, other) / np.maximum(np.maximum(long, other), 1),
-            np.minimum(long + other, LONG) / LONG,
-        ]
-        return np.stack(found, axis=1).astype(np.float32)
-
-
-def _products(items: Sequence[Item]) -> list[tuple[Item, ...]]:
-    """Each item alone, then the pairs of items, each with itself too."""
-    alone: list[tuple[Item, ...]] = [(item,) for item in items]
-    return alone + [(one, items[j]) for i, one in enumerate(items) for j in range(i, len(items))]
-
 
 def _side_by_side(counted: csr_matrix, pairs: Sequence[tuple[str, str]]) -> csr_matrix:
-    """Counts (2 N, F) of all first and then all second texts -> one row a pair, with OF_TEXTS at its end."""
+    """Counts (2 N, F) of all first and then all second texts -> one row a pair, what their texts tell at its end."""
     n = len(pairs)
-    own = np.array([_of_texts(a, b) for a, b in pairs], np.float32).reshape(n, len(OF_TEXTS))
+    own = np.array([of_texts(a, b) for a, b in pairs], np.float32).reshape(n, 2)
     return hstack([counted[:n], counted[n:], csr_matrix(own)], format="csr", dtype=np.float32)
-
-
-def _of_texts(a: str, b: str) -> tuple[float, float]:
-    """The cosine of the character trigrams of two texts, and the ratio of their lengths."""
-    one, other = _trigrams(a), _trigrams(b)
-    dot = sum(n * other[gram] for gram, n in one.items() if gram in other)
-    size = sum(n * n for n in one.values()) * sum(n * n for n in other.values())
-    longest = max(len(a), len(b))
-    return dot / size**0.5 if size else 0.0, min(len(a), len(b)) / longest if longest else 1.0
-
-
-def _trigrams(text: str) -> Counter[str]:
-    spaced = f" {' '.join(text.lower().split())} "
-    return Counter(spaced[i : i + 3] for i in range(len(spaced) - 2))
-
-
-def _shared(first: csr_matrix, second: csr_matrix, weight: Floats) -> tuple[Floats, Floats]:
-    """The share (N,) of the n-grams of each text, by `weight` (F,), that the other text has too."""
-    a, b, of = first > 0, second > 0, diags(weight)
-    both = _row_sums(a.multiply(b) @ of)
-    return both / (_row_sums(a @ of) + TINY), both / (_row_sums(b @ of) + TINY)
-
-
-def _cosine(a: Floats, b: Floats) -> Floats:
-    sizes = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
-    return np.asarray((a * b).sum(axis=1) / np.maximum(sizes, TINY))
-
-
-def _row_sums(x: csr_matrix) -> Floats:
-    return np.asarray(x.sum(axis=1), np.float32).ravel()

@@ -117,7 +117,7 @@ class Transformer(nn.Module):
         self.model: Any = model
         accepted = inspect.signature(model.forward).parameters
         self._options: dict[str, Any] = {"use_cache": False} if "use_cache" in accepted else {}
-        self._typed = "token_type_ids" in accepted and getattr(model.config, "type_vocab_size", 0) > 1
+        self.typed = "token_type_ids" in accepted and getattr(model.config, "type_vocab_size", 0) > 1
 
     def features(self, ids: Tensor, lengths: Tensor, *, max_len: int = 0) -> Tensor:  # noqa: ARG002
         """Documents (B, T) of `lengths` (B,) -> pooled features (B, F) float32; `max_len` is for recurrent encoders.
@@ -161,7 +161,7 @@ class Transformer(nn.Module):
 
     def inputs(self, parts: Windows) -> dict[str, Any]:
         """The arguments of the model for these windows."""
-        types = {"token_type_ids": parts.types} if self._typed else {}
+        types = {"token_type_ids": parts.types} if self.typed else {}
         shown = {"input_ids": parts.ids, "attention_mask": parts.mask, "return_dict": True}
         return shown | types | self._options
 

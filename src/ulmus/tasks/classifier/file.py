@@ -102,9 +102,10 @@ def load(path: str | Path, *, numeric: bool | None = None) -> FittedClassifier:
     opened = bundle.read(path)
     manifest = opened.manifest
     expected = list(KINDS.values()) if numeric is None else [KINDS[numeric]]
-    if manifest.get("kind") not in expected:
+    if (kind := str(manifest.get("kind"))) not in expected:
         raise BundleError(
-            f"{path} holds a {manifest.get('kind')}, expected a {' or '.join(expected)}. See `ulmus info`."
+            f"{path} holds {'an' if kind[0] in 'aeiou' else 'a'} {kind}, expected a {' or '.join(expected)}. "
+            "See `ulmus info`."
         )
     try:
         return _parts(opened)

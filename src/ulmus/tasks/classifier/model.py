@@ -199,6 +199,10 @@ class TextClassifier(TextEstimator):
 
     # -- helpers -----------------------------------------------------------------------------------------------------
 
+    def _targets(self, labels: Any) -> Labels:
+        model = self._fitted()
+        return Labels.of(labels, model.classes, model.objective.multi_label)
+
     def _check_settings(self) -> None:
         if not isinstance(self.class_weight, Mapping) and self.class_weight not in (None, "balanced"):
             raise ConfigError(

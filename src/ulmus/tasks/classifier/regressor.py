@@ -113,10 +113,13 @@ class TextRegressor(TextEstimator):
         Raises UsageError, DataError: unusable texts or numbers.
         """
         model, objective = self._fitted(), self._objective()
-        known = Numbers(np.zeros((0, 1)), objective).like(labels)
+        known = self._targets(labels)
         outputs, about = self._measured(texts, known, train)
         each = {name: objective.report(known.target, part) for name, part in outputs.items()}
         return {**each[model.parts[0]], "n": len(known), "parts": each} | about
+
+    def _targets(self, labels: Any) -> Numbers:
+        return Numbers(np.zeros((0, 1)), self._objective()).like(labels)
 
     def _objective(self) -> Regression:
         objective = self._fitted().objective
