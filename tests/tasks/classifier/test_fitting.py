@@ -18,6 +18,7 @@ from ulmus.tasks.classifier.inference import Inference
 from ulmus.tasks.classifier.material import Material
 from ulmus.tasks.classifier.measuring import Evidence, Measured, measure
 from ulmus.tasks.classifier.steps import Learnt
+from ulmus.tasks.classifier.tuning import Tuned, score
 from ulmus.tasks.ids import RunTexts
 from ulmus.tasks.language_model.model import LanguageModel
 from ulmus.tasks.pretrained import Pretrained
@@ -263,3 +264,32 @@ def test_evidence_beside_the_held_out_set_counts_too(material: Material) -> None
     assert both.report["n"] == 12
     assert both.report["gain"]["difference"] > 0
     assert "60 documents" in both.report["verdict"]
+
+
+@pytest.mark.parametrize(("ahead", "teaches"), [(0.4, True), (-0.2, False)])
+def test_whether_counts_teach_is_decided_on_all_documents(
+    material: Material,
+    settings: Any,
+    language_model: LanguageModel,
+    monkeypatch: pytest.MonkeyPatch,
+    ahead: float,
+    teaches: bool,
+) -> None:
+    """Twelve held-out documents, of which a fine-tuned network happens to get more right than the word counts, do not
+    outweigh 48 others where the counts are far ahead of what the network was before."""
+    fitting = started(material, dataclasses.replace(settings, longer=1.0), language_model)
+    held, right = len(material.measured), material.truth.target
+    counts = np.full((held, 3), 0.1)
+    counts[np.arange(held), np.where(np.arange(held) < 9, right, (right + 1) % 3)] = 0.8
+    out_of_fold = iter([0.5, 0.5 + ahead])  # scores of frozen features, then of the counts
+
+    def scored(labels: Labels, proba: np.ndarray) -> float:
+        return next(out_of_fold, None) or score(labels, proba)
+
+    step = "ulmus.tasks.classifier.transfer."
+    found = Tuned(frozen=0.75, tuned=0.85, lost=0.0)
+    monkeypatch.setattr(type(fitting), "counts_measured", lambda _: counts)
+    monkeypatch.setattr(step + "tuned_or_frozen", lambda *_, **__: found)
+    monkeypatch.setattr(step + "score", scored)
+    monkeypatch.setattr(step + "HOPELESS", 1.0)
+    assert fitting.learn().taught == teaches

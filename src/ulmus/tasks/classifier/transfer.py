@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+from torch import Tensor
 
 from ulmus.evaluation.combination import Combination
 from ulmus.tasks.budget import SHARES, TRAINING_COST
@@ -55,11 +56,12 @@ class TransferFitting(Fitting):
         share = SHARES.tuning if few or not len(m.held_out) else SHARES.tuning_alone
         share = SHARES.labels_before_teaching if teaches and counted > own else share
         training_set = self.label_set("labels", m.train, self.budget.of_left(share))
-        before = None
+        before: dict[str, Tensor] | None = None
+        tuned: Tuned | None
         if len(m.measured):
             if self.training.config.anew and few and len(m.held_out):
                 before = {key: t.clone() for key, t in self.training.network.state_dict().items()}
-            tuned: Tuned | None = tuned_or_frozen(
+            found = tuned_or_frozen(
                 self.training,
                 training_set,
                 m.labels.rows(m.train),
@@ -70,13 +72,13 @@ class TransferFitting(Fitting):
                     took, anew=before is not None, teaches=teaches and counted > own
                 ),
             )
-            counts = score(m.truth, self.counts_measured())
+            tuned, ahead = found, self._ahead(counted - own, found)
         else:
-            tuned, counts = self._cross_validated(training_set), counted
+            tuned = self._cross_validated(training_set)
+            ahead = counted - (own if tuned is None else max(tuned.frozen, tuned.tuned))
         if tuned is not None:
-            own = max(tuned.frozen, tuned.tuned)
             say(tuned.verdict(m.labels.objective))
-        if teaches and counts > own:
+        if teaches and ahead > 0:
             say("Word counts teach: they are better than what the encoder learns from the labels alone.")
             return super().learn()
         learnt = self._learnt(tuned, training_set)
@@ -102,6 +104,16 @@ class TransferFitting(Fitting):
             start_from(self.training, self._probed_on(everything).probe)
 
     # -- parts of the steps ----------------------------------------------------------------------------------------
+
+    def _ahead(self, ahead: float, tuned: Tuned) -> float:
+        """By how much word counts are better than what the encoder learns from labels.
+
+        They are `ahead` of frozen features by so much out of fold. Those documents and the held-out ones compare them
+        with frozen features; what fine-tuning adds to these, the held-out ones alone say.
+        """
+        folds, held = len(self._probed.documents), len(self.material.measured)
+        measured = score(self.material.truth, self.counts_measured()) - tuned.frozen
+        return (folds * ahead + held * measured) / (folds + held) - max(tuned.tuned - tuned.frozen, 0.0)
 
     def _for_longer(self, took: float, *, anew: bool, teaches: bool) -> float | None:
         """Minutes to fine-tune for more epochs in, after fewer `took` so many; 0: there is no time; None: no limit.
