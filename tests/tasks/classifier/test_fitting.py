@@ -293,3 +293,18 @@ def test_whether_counts_teach_is_decided_on_all_documents(
     monkeypatch.setattr(step + "score", scored)
     monkeypatch.setattr(step + "HOPELESS", 1.0)
     assert fitting.learn().taught == teaches
+
+
+def test_nothing_is_taught_again_where_predictions_take_half_of_the_time_left(
+    material: Material, settings: Any, language_model: LanguageModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run ends in its minutes: the soft labels need the network's predictions, and nobody would learn from them."""
+    fitting, taught = started(material, settings, language_model, minutes=9), list[str]()
+    monkeypatch.setattr(
+        "ulmus.tasks.classifier.steps.teach", lambda _, training_set, **__: taught.append(training_set.name)
+    )
+    monkeypatch.setattr(type(fitting), "tokens", lambda _, share: share * 1e5)
+    for left in (0.01, 5.0):
+        monkeypatch.setattr(fitting.budget, "left", lambda left=left: left)
+        fitting.refit(Learnt(True, False, 0.5, 8.0), Combination())
+        assert taught == ["teaching again"] * (left > 1)

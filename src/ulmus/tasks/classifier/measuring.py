@@ -20,6 +20,7 @@ from ulmus.tasks.classifier.probe import PRIOR
 __all__ = ["Evidence", "Measured", "averaged", "judged", "measure"]
 
 FAR = 0.1  # points of accuracy, as a fraction, by which a network is far worse than the word counts
+WIDE = "These are the held-out texts, and labelled ones that neither part had learnt from yet."
 NOT_MEASURED = "Too few labels for a held-out set; no scores. Give --valid (valid=) to measure."
 
 
@@ -111,7 +112,7 @@ def measure(evidence: Evidence, m: Material, *, mix: bool, seed: int) -> Measure
     )
     if not held.all():
         wide = compare(every, parts, thresholds, seed, objective=objective)
-        report |= {"gain": wide["gain"], "verdict": wide["verdict"]}
+        report |= {"gain": wide["gain"], "verdict": f"{wide['verdict']} {WIDE}"}
     alone = {
         name: float(objective.right(every, objective.decide(parts[name], thresholds[name])).mean())
         for name in ("lm", "counts")

@@ -199,8 +199,7 @@ class Fitting:
         everything = np.arange(len(m.texts))
         learnt = self._in_time_left(learnt)
         if learnt.taught:
-            self._teach_again(learnt, combination)
-            if learnt.labels_helped:
+            if self._teach_again(learnt, combination) and learnt.labels_helped:
                 training_set = self.label_set("all labels", everything, learnt.labels_minutes)
                 train_on_labels(self.training, training_set, taught=True)
         elif len(m.held_out) and len(m.texts) <= c.give_back_most:
@@ -233,14 +232,21 @@ class Fitting:
             return self.counts.of_labelled(self.teacher, m.held_out)
         return self.teacher.proba_of(m.valid_texts)
 
-    def _teach_again(self, learnt: Learnt, combination: Combination) -> None:
-        """Teach with a teacher fitted to all labels, its soft labels mixed with the student's own predictions."""
+    def _teach_again(self, learnt: Learnt, combination: Combination) -> bool:
+        """Teach with a teacher fitted to all labels, its soft labels mixed with the student's own predictions.
+
+        False: half of the time that is left would go into these predictions, so nothing is taught.
+        """
         c, n = self.training.config, len(self.material.texts)
         soft = self._soft_labels(self.final, c.teach_texts, self.training.settings.seed + 1)
         soft = soft.some(
             self._in_time(soft, self.tokens(SHARES.second_teaching_tokens) / (1 + TRAINING_COST))
         )
         began, minutes = self.budget.spent(), learnt.refit_minutes
+        read = np.minimum(self.store.lengths[n + soft.documents], self.training.most_tokens).sum()
+        if minutes is not None and 2 * self.budget.planned * read / self.tokens(1.0) > minutes:
+            self.training.settings.say("There is no time to teach again.")
+            return False
         p_lm = self.training.inference().probabilities(
             self.store, n + soft.documents, most_tokens=self.training.most_tokens
         )
@@ -254,6 +260,7 @@ class Fitting:
             epochs=c.teach_epochs_for(len(soft.documents), first=False),
             rate=c.give_back_taught,
         )
+        return True
 
     def _of_student(self) -> Evidence:
         """What a student shows beside its teacher on the documents with true labels.
