@@ -70,6 +70,7 @@ def test_a_terminal_shows_colours_unless_asked_not_to(
     """NO_COLOR wins; no control character of a text reaches the terminal either way."""
     text = "a great \x1b]0;title\x07 \u202efilm"
     monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm-256color")
     monkeypatch.delenv("NO_COLOR", raising=False)
     coloured = run("explain", classifier, text).stdout
     monkeypatch.setenv("NO_COLOR", "1")
