@@ -308,3 +308,18 @@ def test_nothing_is_taught_again_where_predictions_take_half_of_the_time_left(
         monkeypatch.setattr(fitting.budget, "left", lambda left=left: left)
         fitting.refit(Learnt(True, False, 0.5, 8.0), Combination())
         assert taught == ["teaching again"] * (left > 1)
+
+
+def test_with_many_labels_the_held_out_set_tells_alone(
+    material: Material, settings: Any, language_model: LanguageModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Out of fold only some of the labels would be learnt, and word counts of all are better than that; texts of the
+    user's own to measure on are not mixed with others either."""
+    fitting = started(material, settings, language_model)
+    assert fitting.labels_tell
+    valid = dataclasses.replace(material, valid_texts=material.texts, valid_labels=material.labels)
+    assert not dataclasses.replace(fitting, material=valid).labels_tell
+    monkeypatch.setattr("ulmus.tasks.classifier.steps.MAX_PROBE_LABELS", 20)
+    assert not fitting.labels_tell
+    learnt = fitting.learn()
+    assert learnt.evidence is None

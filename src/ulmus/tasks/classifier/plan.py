@@ -22,6 +22,7 @@ from ulmus.tasks.language_model.start import sample_of
 __all__ = ["Plan"]
 
 COUNTED = 2e6  # characters whose words are counted in a second, and the counts fitted
+STEP = 0.06  # seconds of a step of training beside those of its tokens
 NEW_TOKEN = 4.5  # characters of a token whose tokenizer does not exist yet
 
 
@@ -57,11 +58,17 @@ class Plan:
         def minutes(tokens: float, share: float) -> float:
             return budget.minutes_for(min(tokens, budget.tokens(share, weights)), weights)
 
-        tuned = n * config.epochs_for(n) * (FOLDS - 1 if not len(material.measured) else 1)
+        tuned, once, longer = float(n * config.epochs_for(n)), 1 + config.anew, config.for_longer(n)
+        batch = config.batch_for(n)
+        if not len(material.measured):
+            tuned *= FOLDS - 1
+        else:  # more epochs, too, and both on all labels from the beginning
+            tuned *= once * (1 + longer.epochs_for(n) / config.epochs_for(n))
+            batch = longer.batch_for(n)
         steps = {
             "counting words": characters / COUNTED / 60,
             "language model": minutes(epochs(every) * every * TRAINING_COST, SHARES.language_model),
-            "labels": minutes(kept * tuned * TRAINING_COST, SHARES.labels_tokens),
+            "labels": minutes(kept * tuned * TRAINING_COST, SHARES.labels_tokens) + tuned / batch * STEP / 60,
         }
         if teach:
             texts = min(config.teach_texts, config.teach_epochs * len(material.unlabeled))

@@ -175,7 +175,7 @@ class Fitting:
             minutes = self.budget.of_left(SHARES.teaching)
             epochs = c.teach_epochs_for(len(soft.documents), first=True)
             # few labelled documents show how good the student is, before it learns from them
-            tell = not len(m.measured) or (m.valid_labels is None and len(m.train) <= MAX_PROBE_LABELS)
+            tell = not len(m.measured) or self.labels_tell
             shown = m.train[:0] if tell else m.train
             teach(self.training, self._soft_label_set("teaching", soft, shown, minutes), epochs=epochs)
             evidence = self._of_student() if tell else None
@@ -208,6 +208,15 @@ class Fitting:
                 "held-out labels", self.store, targets, everything, learnt.refit_minutes, self._weights
             )
             teach(self.training, training_set, rate=c.give_back)
+
+    @property
+    def labels_tell(self) -> bool:
+        """Whether labelled documents may show how good the parts are, beside the held-out ones.
+
+        Not if the texts to measure on are the user's, nor if there are so many labels that out of fold only some of
+        them are learnt: word counts of all labels are better than those.
+        """
+        return self.material.valid_labels is None and len(self.material.train) <= MAX_PROBE_LABELS
 
     # -- parts of the steps ----------------------------------------------------------------------------------------
 

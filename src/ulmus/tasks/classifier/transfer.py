@@ -111,7 +111,7 @@ class TransferFitting(Fitting):
         They are `ahead` of frozen features by so much out of fold. Those documents and the held-out ones compare them
         with frozen features; what fine-tuning adds to these, the held-out ones alone say.
         """
-        folds, held = len(self._probed.documents), len(self.material.measured)
+        folds, held = len(self._probed.documents) * self.labels_tell, len(self.material.measured)
         measured = score(self.material.truth, self.counts_measured()) - tuned.frozen
         return (folds * ahead + held * measured) / (folds + held) - max(tuned.tuned - tuned.frozen, 0.0)
 
@@ -138,8 +138,7 @@ class TransferFitting(Fitting):
         """Train on the labels if that helps and has not been done; how to mix the result with the word counts."""
         helps, again = tuned is not None and tuned.helps, self.budget.of_left(SHARES.rest)
         if len(self.material.measured):
-            tell = self.material.valid_labels is None and not helps
-            beside = self._probed.evidence() if tell else None
+            beside = self._probed.evidence() if self.labels_tell and not helps else None
             return Learnt(False, helps, training_set.minutes, again, beside)
         shown = None  # the probe's probabilities
         if tuned is None or tuned.out_of_fold is None or not helps:
