@@ -146,6 +146,14 @@ class TrainOptions(RunOptions, ReaderOptions, CommonOptions):
             "time.",
         ),
     ] = "none"
+    distil: Annotated[
+        bool,
+        typer.Option(
+            "--distil",
+            rich_help_panel="Model",
+            help="Teach one network what those of --ensemble say of the unlabelled texts, and keep it in their place.",
+        ),
+    ] = False
     class_weight: Annotated[
         Literal["none", "balanced"],
         typer.Option(rich_help_panel="Model", help="balanced: all classes get the same total weight."),
@@ -321,6 +329,7 @@ def _estimator(
         "teach": options.teach,
         "combine": options.combine,
         "ensemble": options.ensemble,
+        "distil": options.distil,
         "minutes": options.minutes,
         "seed": options.seed,
         "device": options.device,

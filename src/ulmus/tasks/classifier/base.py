@@ -22,7 +22,7 @@ from ulmus.models.inference import PRECISIONS
 from ulmus.tasks.classifier import file
 from ulmus.tasks.classifier.against import against_training
 from ulmus.tasks.classifier.config import ClassifierConfig, transformer_config
-from ulmus.tasks.classifier.ensemble import Ensemble
+from ulmus.tasks.classifier.ensemble import AUTO, Ensemble
 from ulmus.tasks.classifier.explaining import explained
 from ulmus.tasks.classifier.fitted import FittedClassifier
 from ulmus.tasks.classifier.fitting import Recipe, fit
@@ -55,6 +55,7 @@ class TextEstimator(Estimator):
     teach: str
     combine: str
     ensemble: str
+    distil: bool
     minutes: float | None
     seed: int
     device: str
@@ -97,6 +98,7 @@ class TextEstimator(Estimator):
             teach=self._wants_teaching(material),
             mix=self.combine == "auto",
             ensemble=self.ensemble,
+            distil=self._wants_distillation(material),
         )
         self.fitted_ = fit(material, recipe, settings)
         return self
@@ -105,6 +107,15 @@ class TextEstimator(Estimator):
         """Whether word counts teach: few labels, and at least twice as many unlabelled texts."""
         labelled, more = len(material.texts), len(material.unlabeled)
         return self.teach == "auto" and more >= max(2 * labelled, 100) and labelled <= MAX_TEACHING_LABELS
+
+    def _wants_distillation(self, material: Material) -> bool:
+        """Whether one network learns what several say. Raises DataError: there are no unlabelled texts to say it of."""
+        if self.distil and not material.unlabeled:
+            raise DataError(
+                "distil: the networks of the ensemble teach one by their labels for unlabelled texts, and there are "
+                "none. Give unlabeled texts (--unlabeled), or leave distil out."
+            )
+        return self.distil
 
     # -- prediction ----------------------------------------------------------------------------------------------
 
@@ -292,6 +303,10 @@ class TextEstimator(Estimator):
             if self.language_model is not None:
                 raise ConfigError("encoder and language_model: give one of them, not both.")
         Ensemble.of(self.ensemble).check(self.language_model, self.encoder)
+        if self.distil and self.ensemble == "none":
+            raise ConfigError(
+                f"distil: one network learns what several say together; choose an ensemble, as in seeds:{AUTO}."
+            )
 
     def _noun(self) -> str:
         return "regressor" if self.NUMERIC else "classifier"

@@ -15,9 +15,9 @@ Axes: N labelled documents, M unlabelled, K selected ones, C classes.
 from __future__ import annotations
 
 import copy
-import dataclasses
 import hashlib
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,7 @@ import torch
 
 from ulmus.corpus.checks import doubts
 from ulmus.corpus.numbers import Targets
+from ulmus.evaluation.combination import Combination
 from ulmus.evaluation.splits import FEWEST_LABELS, sketch
 from ulmus.models.encoder import Encoder
 from ulmus.models.heads import LinearHead, make_head
@@ -32,8 +33,9 @@ from ulmus.models.pairs import document_width
 from ulmus.tasks.budget import SHARES, TRAINING_COST, Budget
 from ulmus.tasks.circumstances import circumstances
 from ulmus.tasks.classifier.counting import Counts
+from ulmus.tasks.classifier.distilling import Distilling
 from ulmus.tasks.classifier.ensemble import Ensemble, Start
-from ulmus.tasks.classifier.fitted import FittedClassifier, Member
+from ulmus.tasks.classifier.fitted import PARTS, FittedClassifier, Member
 from ulmus.tasks.classifier.material import Material
 from ulmus.tasks.classifier.measuring import averaged, judged
 from ulmus.tasks.classifier.members import Done, Outcome, Trained, train_in_turn
@@ -74,24 +76,49 @@ def fit(material: Material, recipe: Recipe, settings: RunSettings) -> FittedClas
     ):  # how long a GPU takes is not known
         settings.say(
             _plan(m, recipe, budget, starts[0], ready).text(
-                ensemble.networks if ensemble.name != "auto" else 1
+                ensemble.networks + recipe.distil if ensemble.name != "auto" else 1
             )
         )
     settings.say("Counting words.")
     counted = count(m, recipe)
+    encoders: list[Pretrained] = []
+
+    def open_start(begin: Start, own: RunSettings, part: Budget) -> Pretrained:
+        known = ready if begin is starts[0] else _ready(begin, recipe)
+        encoders.append(_trained(begin, known, recipe, texts, own, part))
+        return encoders[-1]
+
     networks = train_in_turn(
         ensemble,
         starts,
         settings,
         budget,
-        open_start=lambda start, own, part: _trained(
-            start, ready if start is starts[0] else _ready(start, recipe), recipe, texts, own, part
-        ),
+        open_start=open_start,
         train=lambda pretrained, own, part: train(
-            m, recipe, pretrained, texts, own, budget=part, counted=counted
+            start(m, recipe, pretrained, texts, own, budget=part, counted=counted), pretrained
         ),
+        more=int(recipe.distil),
     )
+    if recipe.distil and len(networks) > 1:
+        alone = replace(recipe, ensemble="none", distil=False, teach=True)
+        steps = start(m, alone, encoders[0], texts, settings, budget=budget, counted=counted)
+        networks, recipe = [_distilled(networks, steps, encoders[0], texts, recipe)], alone
     return _fitted(networks, m, recipe, settings, minutes=budget.spent())
+
+
+def _distilled(
+    networks: list[Trained], fitting: Fitting, pretrained: Pretrained, texts: RunTexts, recipe: Recipe
+) -> Trained:
+    """One network, by the steps of `fitting`, that has learnt what the `networks` say together."""
+    m, settings = fitting.material, fitting.training.settings
+    evidence = averaged([one.measured.evidence for one in networks])
+    together = judged(evidence, m, mix=recipe.mix, seed=settings.seed)
+    mix = together.combination if recipe.mix else Combination(1.0, 1.0, 0.0, m.labels.objective)
+    taught = Distilling.of(fitting, [one.member for one in networks], mix, texts)
+    student = train(taught, pretrained)
+    scores = {part: together.report[part] for part in PARTS if part in together.report}
+    about = {"distilled": {"choice": recipe.ensemble, "networks": len(networks)} | scores}
+    return student._replace(about=student.about | about)
 
 
 def _starts(ensemble: Ensemble, recipe: Recipe, texts: RunTexts, settings: RunSettings) -> list[Start]:
@@ -108,19 +135,12 @@ def _starts(ensemble: Ensemble, recipe: Recipe, texts: RunTexts, settings: RunSe
     )
 
 
-def train(
-    material: Material,
-    recipe: Recipe,
-    pretrained: Pretrained,
-    texts: RunTexts,
-    settings: RunSettings,
-    *,
-    budget: Budget,
-    counted: Counted,
-) -> Trained:
-    """One network, from its pretrained encoder to the weights that predict; or as the work folder has kept it."""
-    m = material
-    fitting = start(m, recipe, pretrained, texts, settings, budget=budget, counted=counted)
+def train(fitting: Fitting, pretrained: Pretrained) -> Trained:
+    """One network, by the steps of `fitting`, to the weights that predict; or as the work folder has kept it.
+
+    A network that others learn from is not trained on the held-out labels, or these would show too much.
+    """
+    m, recipe, settings = fitting.material, fitting.recipe, fitting.training.settings
     windows, network = _windows(fitting), fitting.training.network
     done = Done.of(fitting) if recipe.ensemble != "none" else Done(None)
     if (kept := done.read(network)) is not None:
@@ -130,13 +150,14 @@ def train(
         learnt = fitting.learn()
         measured = fitting.measure(learnt)
         before = _digest(network)
-        if measured.combination.weight > 0 or recipe.ensemble != "none" or not recipe.mix:
+        predicts = measured.combination.weight > 0 or recipe.ensemble != "none" or not recipe.mix
+        if predicts and not recipe.distil:
             fitting.refit(learnt, measured.combination)
         changed, refit = learnt.taught or learnt.labels_helped, _digest(network) != before
         outcome = Outcome(changed, refit, fitting.training.history)
         done.write(network, measured.evidence, outcome)
     member = Member(network.eval(), pretrained.tokenizer, pretrained.lm_config)
-    return Trained(member, counted.final, measured, outcome, pretrained.metrics, windows)
+    return Trained(member, fitting.final, measured, outcome, pretrained.metrics, windows)
 
 
 def _fitted(
@@ -299,7 +320,7 @@ def _trained(
         weights = (ready.network if ready else build(config, 2, seed=0)).encoder.weights_per_token()
         most = budget.tokens(SHARES.language_model, weights) / TRAINING_COST
     minutes = budget.of_left(SHARES.language_model)
-    own = dataclasses.replace(settings, callbacks=(), minutes=minutes, lm_tokens=most)
+    own = replace(settings, callbacks=(), minutes=minutes, lm_tokens=most)
     given = begin.given if ready is None else ready
     return Pretrained.of(starting_model(given, config, texts, own, tune=recipe.config.tune))
 
@@ -333,8 +354,8 @@ def start(
     training = Training(network, c, settings, backwards=pretrained.backwards)
     steps = TransferFitting if isinstance(head, LinearHead) else Fitting
     fitting = steps(material, recipe, budget, training, texts.ids(pretrained.tokenizer), *counted)
-    fitting = dataclasses.replace(fitting, training=dataclasses.replace(training, longest=fitting.longest()))
-    return dataclasses.replace(fitting, probed=fitting.probe())
+    fitting = replace(fitting, training=replace(training, longest=fitting.longest()))
+    return replace(fitting, probed=fitting.probe())
 
 
 def _class_weights(labels: Targets, class_weight: Any) -> torch.Tensor | None:

@@ -63,18 +63,19 @@ def train_in_turn(
     *,
     open_start: Open,
     train: Train,
+    more: int = 0,
 ) -> list[Trained]:
     """The networks of the ensemble: one for each of the `starts`, or one for each seed of the only start.
 
     `open_start` and `train` make the pretrained encoder and a network of it, within the budgets they are given. Other
     seeds are left out if the first one comes to no more than a regression on frozen features, which does not depend on
-    the seed; those of `auto` also if there is no time for them.
+    the seed; those of `auto` also if there is no time for them. The budget is for so many `more` networks too.
     """
     count = ensemble.networks
     if len(starts) > 1:
         done = []
         for nth, start in enumerate(starts):
-            part, own = budget.part(nth, count), _turn(settings, nth, count, start.name)
+            part, own = budget.part(nth, count + more), _turn(settings, nth, count, start.name)
             done.append(train(open_start(start, own, part), own, part)._replace(name=start.name))
         return done
     only, auto = starts[0], ensemble.name == "auto"
@@ -82,11 +83,15 @@ def train_in_turn(
     done = []
     for nth in range(count):
         began = budget.spent()
-        part = budget if count == 1 or (auto and nth == 0) else budget.part(nth, count, whole=auto)
+        part = budget if count == 1 or (auto and nth == 0) else budget.part(nth, count + more, whole=auto)
         own = settings if count == 1 or (auto and nth == 0) else _turn(settings, nth, count)
         own = replace(own, seed=(settings.seed + nth) % (LARGEST_SEED + 1))
         done.append(train(pretrained, own, part)._replace(name=only.name, seed=own.seed))
-        if nth == 0 and count > 1 and not _more(done[0], settings, budget, began, auto=auto, count=count):
+        if (
+            nth == 0
+            and count > 1
+            and not _more(done[0], settings, budget, began, auto=auto, count=count + more)
+        ):
             break
     return done
 
@@ -131,7 +136,7 @@ class Done:
             settings=[
                 *(to_dict(training.config), m.fingerprints, m.measured.tolist()),
                 *(training.settings.seed, training.settings.precision),
-                [repr(recipe.class_weight), recipe.teach, recipe.mix],
+                [repr(recipe.class_weight), recipe.teach, recipe.mix, recipe.distil],
             ],
         )
         name = processes().from_first(lambda: None if path is None else str(path))

@@ -46,7 +46,8 @@ class TextClassifier(TextEstimator):
     ensemble: "none" trains one network. Others train several within the same minutes and average their probabilities:
     "seeds:N" N of one language model; "directions" one of a forward and one of a backward language model, "tokenizers"
     of two kinds of tokens, both installed or `language_model=[A, B]`; "auto" three seeds if there are fewer than 200
-    labels, fine-tuning is chosen, and time is left.
+    labels, fine-tuning is chosen, and time is left. distil: one network learns what these say of the unlabelled texts,
+    and is kept in their place.
     class_weight: None, "balanced", or a dict of class -> weight (1 for those not in it). minutes: time budget of `fit`.
     work_dir: folder for ids and checkpoints.
     After fitting: fitted_, and its parts classes_ (C,), class_names_ (the same as a tuple of the values given),
@@ -64,6 +65,7 @@ class TextClassifier(TextEstimator):
         teach: str = "auto",
         combine: str = "auto",
         ensemble: str = "none",
+        distil: bool = False,
         class_weight: Mapping[Any, float] | str | None = None,
         minutes: float | None = None,
         seed: int = 0,
@@ -76,7 +78,7 @@ class TextClassifier(TextEstimator):
         self.size, self.tokenizer, self.language_model = size, tokenizer, language_model
         self.encoder = encoder
         self.teach, self.combine, self.class_weight = teach, combine, class_weight
-        self.ensemble = ensemble
+        self.ensemble, self.distil = ensemble, distil
         self.minutes, self.seed, self.device, self.precision = minutes, seed, device, precision
         self.config, self.work_dir, self.verbose = config, work_dir, verbose
         self.callbacks: list[Callback] = []

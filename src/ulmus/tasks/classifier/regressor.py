@@ -48,6 +48,7 @@ class TextRegressor(TextEstimator):
         teach: str = "auto",
         combine: str = "auto",
         ensemble: str = "none",
+        distil: bool = False,
         minutes: float | None = None,
         seed: int = 0,
         device: str = "auto",
@@ -57,7 +58,8 @@ class TextRegressor(TextEstimator):
         verbose: bool = True,
     ) -> None:
         self.size, self.tokenizer, self.language_model = size, tokenizer, language_model
-        self.encoder, self.teach, self.combine, self.ensemble = encoder, teach, combine, ensemble
+        self.encoder, self.teach, self.combine = encoder, teach, combine
+        self.ensemble, self.distil = ensemble, distil
         self.minutes, self.seed, self.device, self.precision = minutes, seed, device, precision
         self.config, self.work_dir, self.verbose = config, work_dir, verbose
         self.callbacks, self._kept = [], None

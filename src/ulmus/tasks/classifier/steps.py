@@ -53,6 +53,7 @@ class Recipe:
     teach: bool = True
     mix: bool = True
     ensemble: str = "none"  # see `ensemble`
+    distil: bool = False  # one network learns what those of the ensemble say together, see `distilling`
 
 
 class Counted(NamedTuple):

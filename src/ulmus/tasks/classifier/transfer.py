@@ -68,8 +68,10 @@ class TransferFitting(Fitting):
                 self._probed.probe,
                 truth=m.truth,
                 measured=m.measured,
-                for_longer=lambda took: self._for_longer(
-                    took, anew=before is not None, teaches=teaches and counted > own
+                for_longer=lambda short: self._for_longer(
+                    short.took,
+                    anew=before is not None,
+                    teaches=teaches and self._ahead(counted - own, short) > 0,
                 ),
             )
             tuned, ahead = found, self._ahead(counted - own, found)
