@@ -1,7 +1,7 @@
 """Bits a character of language models on texts of several kinds: how well each knows English of that kind.
 
-    python bench/bits.py run MODEL.ulmus [MODEL.ulmus ...]     names of installed models too; files are told by their names
-    python bench/bits.py table                                  Markdown of what is done
+    python bench/bits.py run MODEL [MODEL ...]     files, which are told by their names, or installed models
+    python bench/bits.py table                     Markdown of what is done
 
 Bits are those of all tokens plus the letters of unknown words, so that vocabularies compare. Of each kind the last
 documents of a file are read, up to 300,000 characters. Wikipedia and the forum posts are texts that the models were
