@@ -10,9 +10,9 @@ all other texts of it without labels, the installed language model of its langua
 tested on documents that no training saw (`splits.py`). Promises: what is shipped is never more than 0.3 points below
 the word counts in it, nor more than 1.0 below its own best part, and a run ends within its minutes + 5 %. The last is
 by the clock where one core is free; CPU minutes stand beside it. On a busy machine --processor-time makes the
-processor's time the clock of the budget: the same work as on a free core, and the minutes taken are then CPU minutes. Peers in the plot are those of `transformers-peers`
-and `few-labels`, at their own minutes. One process and one core a run; what is in --out is not repeated. Needs
-$ULMUS_DATA (default ../shared/data).
+processor's time the clock of the budget: the same work as on a free core, and the minutes taken are then CPU minutes.
+Peers in the plot are those of `transformers-peers` and `few-labels`, at their own minutes. One process and one core a
+run; what is in --out is not repeated. Needs $ULMUS_DATA (default ../shared/data).
 """
 
 from __future__ import annotations
