@@ -2,7 +2,7 @@
 
     python bench/frontier.py run [--sets NAME ...] [--labels 100 1000 0] [--minutes 1 3 10 30 60] [--seeds 3] [--jobs 1]
                                     [--processor-time]
-    python bench/frontier.py table       Markdown of what is done, and every cell that breaks a promise
+    python bench/frontier.py table [--minutes 10]    Markdown of what is done, and every cell that breaks a promise
     python bench/frontier.py plot FILE.png
 
 A run is one `TextClassifier(minutes=M)` as a user calls it: labels drawn by the seed from the training part of a set,
@@ -85,7 +85,8 @@ def run(options: argparse.Namespace) -> None:
 def cells(options: argparse.Namespace) -> list[tuple[tuple[str, int, float], list[dict[str, Any]]]]:
     """The runs of each set, number of labels and minutes."""
     done = jobs.rows(options.out)
-    order = itertools.product(SETS, LABELS, sorted({row["minutes"] for row in done}))
+    minutes = sorted({row["minutes"] for row in done} & set(options.minutes))
+    order = itertools.product(SETS, LABELS, minutes)
     found = [
         (key, [row for row in done if (row["name"], row["labels"], row["minutes"]) == key]) for key in order
     ]
@@ -172,10 +173,11 @@ def main() -> None:
     for name in ("run", "table", "plot", "child"):
         step = steps.add_parser(name)
         step.add_argument("--out", type=Path, default=RESULTS / "frontier.jsonl")
+        if name != "child":
+            step.add_argument("--minutes", nargs="+", type=float, default=list(MINUTES))
         if name == "run":
             step.add_argument("--sets", nargs="+", default=list(SETS), choices=SETS)
             step.add_argument("--labels", nargs="+", type=int, default=list(LABELS))
-            step.add_argument("--minutes", nargs="+", type=float, default=list(MINUTES))
             step.add_argument("--seeds", type=int, default=3)
             step.add_argument("--jobs", type=int, default=1)
         if name in ("run", "child"):
