@@ -28,7 +28,7 @@ from ulmus.linear.features import CountFeatures
 from ulmus.linear.learner import CountLearner
 from ulmus.linear.self_training import topics
 
-__all__ = ["Suggestion", "suggest"]
+__all__ = ["Suggestion", "central", "suggest"]
 
 Documents = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -84,7 +84,7 @@ def _all_alike(labels: Any) -> bool:
 
 def _typical(texts: Sequence[str], k: int, seed: int) -> list[Suggestion]:
     """Texts nearest to the centres of clusters; those of large clusters first."""
-    chosen, sizes = _central(_topics(texts), np.ones(len(texts)), _lengths(texts), k=k, seed=seed)
+    chosen, sizes = central(_topics(texts), np.ones(len(texts)), _lengths(texts), k=k, seed=seed)
     order = np.argsort(-sizes, kind="stable")
     return [
         Suggestion(int(i), n / len(texts), f"typical of {n:,} texts")
@@ -104,7 +104,7 @@ def _doubtful(
     proba = learner.proba_of_more(model)
     doubt = labels.objective.doubt(proba)
     z = _topics(texts) if pairs else topics(learner.lsa_of_more(choice))
-    chosen, _ = _central(z, np.maximum(doubt, 1e-6), _lengths(texts), k=k, seed=seed)
+    chosen, _ = central(z, np.maximum(doubt, 1e-6), _lengths(texts), k=k, seed=seed)
     chosen = chosen[np.argsort(-doubt[chosen], kind="stable")]
     return [Suggestion(int(i), float(doubt[i]), _undecided(proba[i], labels)) for i in chosen]
 
@@ -121,7 +121,7 @@ def _topics(texts: Sequence[str]) -> Floats:
     return topics(features.views(raw, more_texts=True)[0].prepared(raw).lsa)
 
 
-def _central(
+def central(
     z: Floats, weight: Floats, lengths: Documents, *, k: int, seed: int
 ) -> tuple[Documents, NDArray[np.int64]]:
     """The text nearest to the centre of each of k clusters, and the sizes of the clusters, both (at most k,).
