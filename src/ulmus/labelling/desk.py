@@ -109,6 +109,12 @@ class Desk:
                 self._apply(entry)
         self._check_texts()
 
+    def number(self, key: str) -> int:
+        """The number of the text with this signature. Raises UsageError: there is none."""
+        if key not in self._number:
+            raise UsageError("This text is not in the table. Reload the page.")
+        return self._number[key]
+
     def begin(self, data: str, digest: str) -> None:
         """Write into the journal that a session with these texts and classes begins. Raises StorageError."""
         with self._lock:
@@ -137,7 +143,7 @@ class Desk:
         checked_name(who, "a person")
         label = label if label in self.classes() else checked_name(label, "a class")
         with self._lock:
-            before = self._state(self._of(key))
+            before = self._state(self.number(key))
             if before is not None and (before.do, before.who, before.label) == ("label", who, label):
                 return
             self._act("label", who, key, label)
@@ -266,7 +272,7 @@ class Desk:
         return number not in self._claims and self._state(number) is None and self.sheet.given[number] is None
 
     def _act(self, do: str, who: str, key: str, label: str = "") -> None:
-        number = self._of(key)
+        number = self.number(key)
         self._check_free(number, who)
         drawn = self._claims[number][2] if number in self._claims else False
         self._write(Action(do, key, who, label, drawn, self.sheet.first[number], _now()))
@@ -313,11 +319,6 @@ class Desk:
 
     def _release(self, who: str) -> None:
         self._claims = {i: claim for i, claim in self._claims.items() if claim[0] != who}
-
-    def _of(self, key: str) -> int:
-        if key not in self._number:
-            raise UsageError("This text is not in the table. Reload the page.")
-        return self._number[key]
 
     def _check_texts(self) -> None:
         answered = [key for key, live in self._live.items() if live]

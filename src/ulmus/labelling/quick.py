@@ -6,7 +6,8 @@ by the model's doubt, and by the share of it that is new (n-grams that no labell
 *Accuracy* is that of a cross-validation on the texts that were drawn at random, from `FEWEST` of them on; before that
 on all labelled ones, of which most were chosen because they are hard. *More labels*: the power law of learning curves
 through the same folds with a quarter, half and all of their labels, in two draws.
-Costs: counting 5,000 film reviews 10 s, once; learning 1 to 3 s. Knows no page and no journal. Axes: N texts, C classes.
+Costs: counting 5,000 film reviews 10 s, once; learning 1 to 3 s. Knows no page and no journal.
+Axes: N texts, C classes.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
 
 from ulmus.errors import DataError
 from ulmus.evaluation.near_duplicates import near_duplicates
@@ -103,15 +105,35 @@ class QuickModel:
         model = self._learner.fit(target, choice, lesson.numbers, classes=len(classes))
         return Trained(classes, model, choice, target, lesson)
 
-    def order(self, trained: Trained | None, lesson: Lesson, open_texts: Sequence[int]) -> list[int]:
-        """The texts to label next, the best first; at most `AHEAD` of the open ones."""
-        fresh = self._fresh(lesson, np.array(open_texts, np.int64))
+    def order(
+        self,
+        trained: Trained | None,
+        lesson: Lesson,
+        open_texts: Sequence[int],
+        *,
+        doubt: Callable[[Numbers], Floats] | None = None,
+        most: int = MOST,
+    ) -> list[int]:
+        """The texts to label next, the best first: at most `AHEAD` of the open ones, chosen from `most` of them.
+
+        `doubt` gives that of another model than the trained one about texts (K,), as (K,). Without any model the texts
+        are typical of their clusters, those of large ones first.
+        """
+        fresh = self._fresh(lesson, np.array(open_texts, np.int64), most)
         if not len(fresh):
             return []
-        weight = np.ones(len(fresh)) if trained is None else self._worth(trained, fresh)
-        z = topics(self._learner.labelled[0 if trained is None else trained.choice.view].lsa[fresh])
-        chosen, sizes = central(z, weight, self._lengths[fresh], k=AHEAD, seed=self._seed)
-        best = sizes if trained is None else weight[chosen]
+        view = self._learner.labelled[0 if trained is None else trained.choice.view]
+        weight = None
+        if doubt is not None:
+            weight = np.maximum(doubt(fresh), 1e-6) * self._novelty(view.x, lesson, fresh)
+        elif trained is not None:
+            unsure = trained.model.objective.doubt(trained.model.proba(view.x[fresh]))
+            weight = np.maximum(unsure, 1e-6) * self._novelty(view.x, lesson, fresh)
+        z, even = topics(view.lsa[fresh]), np.ones(len(fresh))
+        chosen, sizes = central(
+            z, even if weight is None else weight, self._lengths[fresh], k=AHEAD, seed=self._seed
+        )
+        best = sizes if weight is None else weight[chosen]
         return [int(i) for i in fresh[chosen[np.argsort(-best, kind="stable")]]]
 
     def accuracy(self, trained: Trained) -> Accuracy | None:
@@ -121,7 +143,9 @@ class QuickModel:
             return None
         right = self._right(trained, measured, (1.0,), draw=0)[0]
         low, high = wilson(float(right.mean()), len(right))
-        return Accuracy(float(right.mean()), low, high, len(right), bool(trained.lesson.drawn[measured].all()))
+        return Accuracy(
+            float(right.mean()), low, high, len(right), bool(trained.lesson.drawn[measured].all())
+        )
 
     def labels_for_a_point(self, trained: Trained, waiting: Callable[[], bool] = lambda: False) -> int | None:
         """About how many more labels bring one point of accuracy; None if that cannot be said, or there is no hurry.
@@ -144,21 +168,19 @@ class QuickModel:
         )
         return _more(found.law, n)
 
-    def _fresh(self, lesson: Lesson, open_texts: Numbers) -> Numbers:
-        """One of each set of near-duplicates, none of them labelled; `MOST` at random."""
+    def _fresh(self, lesson: Lesson, open_texts: Numbers, most: int) -> Numbers:
+        """One of each set of near-duplicates, none of them labelled; at most so many, at random."""
         known = np.isin(self.same[open_texts], self.same[lesson.numbers])
         _, first = np.unique(self.same[open_texts], return_index=True)
         fresh = open_texts[np.intersect1d(first, np.flatnonzero(~known))]
         rng = np.random.default_rng(self._seed + len(lesson.numbers))
-        return np.sort(rng.permutation(fresh)[:MOST])
+        return np.sort(rng.permutation(fresh)[:most])
 
-    def _worth(self, trained: Trained, fresh: Numbers) -> Floats:
-        """How much each text (K,) weighs: the model's doubt, and more the more of it is new."""
-        x = self._learner.labelled[trained.choice.view].x
-        seen = np.bincount(x[trained.lesson.numbers].indices, minlength=x.shape[1]) > 0
+    def _novelty(self, x: csr_matrix, lesson: Lesson, fresh: Numbers) -> Floats:
+        """1 and more, (K,), the more of each text is n-grams that no labelled text has; `x` (N, F) are all texts."""
+        seen = np.bincount(x[lesson.numbers].indices, minlength=x.shape[1]) > 0
         new = x[fresh].power(2) @ (~seen).astype(np.float64)  # rows have length 1: shares
-        doubt = trained.model.objective.doubt(trained.model.proba(x[fresh]))
-        return np.maximum(doubt, 1e-6) * (1 + NOVELTY * new)
+        return np.asarray(1 + NOVELTY * new)
 
     def _measured(self, trained: Trained) -> Numbers | None:
         """Places in the lesson of the texts that are measured on: those drawn at random, all if they are too few."""

@@ -111,7 +111,9 @@ class CountLearner:
         shown, weight = target[documents], np.ones(len(documents)) if weight is None else weight[documents]
         if choice.self_train and len(drawn):
             more = features.prepared(self._raw[drawn])
-            return self._self_trained((features, counted, more), shown, classes=classes, weight=weight, rounds=rounds)
+            return self._self_trained(
+                (features, counted, more), shown, classes=classes, weight=weight, rounds=rounds
+            )
         settings = replace(self.settings, C=choice.C)
         return CountModel.fit(
             features, counted, shown, classes=classes, settings=settings, sample_weight=weight
