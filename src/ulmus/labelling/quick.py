@@ -211,7 +211,7 @@ class QuickModel:
             model = self._learner.fit(trained.target, trained.choice, some, classes=classes, rounds=1)
         except DataError:
             return np.repeat(trained.target[some[:1]], len(held))
-        return self._learner.proba(model, held).argmax(axis=1)
+        return np.asarray(self._learner.proba(model, held).argmax(axis=1))
 
 
 def _more(law: PowerLaw, n: int) -> int | None:
@@ -222,5 +222,5 @@ def _more(law: PowerLaw, n: int) -> int | None:
     more = (law.scale / (wanted - law.floor)) ** (1 / law.rate) - n
     if more > MANY * n:
         return None
-    digits = max(len(str(int(more))) - 2, 0)
-    return max(round(more / 10**digits) * 10**digits, 1)
+    step = int(10 ** max(len(str(int(more))) - 2, 0))
+    return max(round(more / step) * step, 1)
