@@ -13,6 +13,7 @@ The checks before it are those of `serve/local.py`. An answer is on the disk bef
 from __future__ import annotations
 
 import dataclasses
+import json
 import threading
 from collections.abc import Callable, Mapping
 from typing import Any, cast
@@ -105,6 +106,14 @@ def application(room: Room, token: str, *, hosts: tuple[str, ...] = ()) -> App:
     return protected(own, how)
 
 
+class _Json(JSONResponse):
+    """JSON in ASCII: a lone surrogate in a label, which UTF-8 does not have, is escaped."""
+
+    def render(self, content: Any) -> bytes:
+        """The body."""
+        return json.dumps(content).encode()
+
+
 async def _as_answer(_request: Request, problem: Exception) -> Response:
     return cast(Response, problem)  # a Problem is an application that sends itself
 
@@ -112,7 +121,7 @@ async def _as_answer(_request: Request, problem: Exception) -> Response:
 async def _answer(make: Callable[[], Any], later: BackgroundTasks | None = None) -> JSONResponse:
     """The result as JSON, made in a thread. Raises Problem for what the user or the disk has done."""
     try:
-        return JSONResponse(await run_in_threadpool(make), background=later)
+        return _Json(await run_in_threadpool(make), background=later)
     except Taken as error:
         raise Problem(409, str(error)) from error
     except UsageError as error:

@@ -245,7 +245,7 @@ class Desk:
 
     def _chosen(self) -> tuple[int | None, bool]:
         """The next text that is nobody's, and whether it was drawn at random."""
-        before = [live[-1].drawn for _, live in self._touched() if live[-1].do == "label"]
+        before = [live[-1].drawn for _, live in self._touched()]
         before += [claim[2] for claim in self._claims.values()]
         random_one = EVERY * sum(before) <= len(before)
         for number in () if random_one else self._order:

@@ -72,7 +72,10 @@ code{font:.88rem/1.5 ui-monospace,monospace;overflow-wrap:anywhere;white-space:p
  #hands{position:sticky;bottom:0;background:var(--paper);padding:.5rem 0 .75rem;display:flex;flex-direction:column;
   gap:.6rem;border-top:1px solid var(--line)}
  #hands #classes{max-height:34vh;overflow:auto}
+ #card{flex:1}
+ #text{flex:1}
  header .tools kbd,#under kbd,#classes kbd{display:none}
+ #classes button{grid-template-columns:1fr auto}
  #under .tools{flex:1 1 100%}
  #under .tools button{flex:1;padding:.55rem .4rem}
 }
