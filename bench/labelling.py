@@ -114,7 +114,9 @@ def _cell(rows: list[dict[str, Any]], size: int, way: str) -> str:
 
 
 def _rows() -> list[dict[str, Any]]:
-    return [json.loads(line) for line in ROWS.read_text(encoding="utf-8").splitlines()] if ROWS.exists() else []
+    return (
+        [json.loads(line) for line in ROWS.read_text(encoding="utf-8").splitlines()] if ROWS.exists() else []
+    )
 
 
 def main(arguments: list[str]) -> None:

@@ -97,18 +97,21 @@ def not_served(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("not_served")
 def test_labels_that_the_table_has_are_kept(tmp_path: Path) -> None:
-    """Columns stay as they are, formulas and all; known labels stay; a column called who gets no second one."""
-    data, out = tmp_path / "data.csv", tmp_path / "out.csv"
-    rows = [["=1+1", "@you: fine", "pos", "x"], ["b", "dull", "", "y"], ["c", "", "", "z"]]
+    """All columns stay, and known labels; of two columns called who one has another name; csv has no formula."""
+    data = tmp_path / "data.csv"
+    rows = [["7", "@you: fine", "pos", "x"], ["-1.5", "dull", "", "y"], ["c", "", "", "z"]]
     with data.open("w", newline="") as file:
         csv.writer(file).writerows([["id", "text", "label", "who"], *rows])
-    done = run("label", data, "--text", "text", "-o", out)
-    assert done.exit_code == 0, done.stderr
-    with out.open(newline="") as file:
-        assert list(csv.reader(file)) == [
-            ["id", "text", "label", "who", "ulmus who"],
-            *([*row, ""] for row in rows),
-        ]
+    for name in ("out.csv", "out.jsonl"):
+        done = run("label", data, "--text", "text", "-o", tmp_path / name)
+        assert done.exit_code == 0, done.stderr
+    with (tmp_path / "out.csv").open(newline="") as file:
+        found = list(csv.reader(file))
+    assert found[0] == ["id", "text", "label", "who", "ulmus who"]
+    assert found[1:] == [["7", "'@you: fine", "pos", "x", ""], *([*row, ""] for row in rows[1:])]
+    first, second, _ = map(json.loads, (tmp_path / "out.jsonl").read_text().splitlines())
+    assert first == {"id": "7", "text": "@you: fine", "label": "pos", "who": "x", "ulmus who": None}
+    assert second["label"] is None
     start = json.loads((tmp_path / "out.csv.journal.jsonl").read_text())
     assert (start["data"], start["classes"], start["texts"]) == ("data.csv", ["pos"], 3)
 

@@ -59,7 +59,10 @@ class LabelOptions(ReaderOptions, CommonOptions):
     output: Annotated[
         Path,
         typer.Option(
-            "-o", "--output", metavar="LABELLED.csv", help="DATA with its labels; a journal is kept beside."
+            "-o",
+            "--output",
+            metavar="LABELLED.csv|.jsonl",
+            help="DATA with its labels; a journal is kept beside.",
         ),
     ]
     host: Annotated[
@@ -121,10 +124,9 @@ def _serve(options: LabelOptions, table: labelled.Table, model: ModelGuesses | N
 
     named = [checked_name(name, "a class") for name in options.classes]
     sheet = Sheet.of(table.texts, table.labels)
-    journal = Journal(path)
-    with closing(
-        Desk(sheet, journal, classes=[*named, *(model.classes if model else ())], seed=options.seed)
-    ) as desk:
+    with closing(Journal(path)) as journal:
+        classes = [*named, *(model.classes if model else ())]
+        desk = Desk(sheet, journal, classes=classes, seed=options.seed)
         if not any(True for _ in sheet.asked()):
             raise DataError(
                 f"every text of {options.data} has a label in column {options.label!r} already, or is empty."
@@ -143,16 +145,19 @@ def _serve(options: LabelOptions, table: labelled.Table, model: ModelGuesses | N
         room = Room(desk, trainer, save, options.data.name, learn, name)
         token = secrets.token_urlsafe(16)
         advise(lambda: _stopped(desk, options, learn))
+        tell = show.note if options.json else show.say
         trainer.start()
         try:
             run(
                 application(room, token, hosts=tuple(options.allow_host)),
                 listener,
-                lambda url: show.say(f"Label at {url}?who=me#{token}\nCtrl-C stops."),
+                lambda url: tell(f"Label at {url}?who=me#{token}\nCtrl-C stops."),
             )
         finally:
             trainer.stop()
             save()
+            if options.json:
+                show.as_json({"out": str(options.output), **desk.progress(), "train": learn})
 
 
 def _check_extra() -> None:

@@ -1,20 +1,20 @@
 """The table of `ulmus label`: read with all its columns, and written again with the labels that people gave.
 
-A row keeps its cells as they are; a column of labels is filled where it was empty, or added; a column of names follows.
-The file is written whole or not at all. Knows no page and no model.
+A row keeps its cells; a column of labels is filled where it was empty, or added; a column of names follows. The file
+is written whole or not at all. Knows no page and no model.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ulmus.cli import guard, outputs
+from ulmus.cli import guard, outputs, show
 from ulmus.cli.to_label import named
-from ulmus.cli.writers import cell, csv_rows
+from ulmus.cli.writers import cell, csv_rows, escaped
 from ulmus.errors import DataError, UsageError
 
 if TYPE_CHECKING:
@@ -44,16 +44,31 @@ class Table:
         return found.hexdigest()
 
     def write(self, path: Path, answers: Sequence[tuple[str, str]]) -> None:
-        """Write all rows as csv with these (label, who), one for each row. Raises StorageError."""
-        at = self.columns.index(self.label) if self.label in self.columns else len(self.columns)
-        names = [*self.columns[:at], self.label, *self.columns[at + 1 :]]
-        names.append(next(name for name in (_WHO, f"ulmus {_WHO}", f"{_WHO} labelled") if name not in names))
+        """Write all rows with these (label, who), one for each row, as csv or lines of JSON. Raises StorageError.
+
+        In csv a cell that a spreadsheet would run as a formula is escaped; JSON keeps every value.
+        """
         with outputs.writing(path) as file:
-            rows = csv_rows(file)
-            rows.writerow(names)
-            for cells, own, (label, who) in zip(self.cells, self.labels, answers, strict=True):
-                shown = list(map(cell, cells))
-                rows.writerow([*shown[:at], own or label, *shown[at + 1 :], "" if own else who])
+            if path.suffix == ".jsonl":
+                for row in self._rows(answers):
+                    file.write(show.dumps(dict(zip(self._names(), row, strict=True))) + "\n")
+                return
+            table = csv_rows(file)
+            table.writerow(map(escaped, self._names()))
+            table.writerows([escaped(cell(value)) for value in row] for row in self._rows(answers))
+
+    def _names(self) -> list[str]:
+        names = [*self.columns, *([] if self.label in self.columns else [self.label])]
+        return [
+            *names,
+            next(name for name in (_WHO, f"ulmus {_WHO}", f"{_WHO} labelled") if name not in names),
+        ]
+
+    def _rows(self, answers: Sequence[tuple[str, str]]) -> Iterator[list[Any]]:
+        """The cells of each row; those without a label have None."""
+        at = self.columns.index(self.label) if self.label in self.columns else len(self.columns)
+        for cells, own, (label, who) in zip(self.cells, self.labels, answers, strict=True):
+            yield [*cells[:at], own or label or None, *cells[at + 1 :], None if own else who or None]
 
 
 def read_table(source: Source, label: str) -> Table:
@@ -86,5 +101,5 @@ def journal_of(path: Path) -> Path:
 
 
 LABELLED = guard.Kind(
-    "labelled file with its journal beside it", lambda path: journal_of(path).is_file(), (".csv",)
+    "labelled file with its journal beside it", lambda path: journal_of(path).is_file(), (".csv", ".jsonl")
 )

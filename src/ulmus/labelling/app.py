@@ -16,6 +16,7 @@ import dataclasses
 import json
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any, cast
 
 from fastapi import BackgroundTasks, FastAPI, Request
@@ -153,7 +154,7 @@ def _after_answer(room: Room) -> None:
     room.trainer.notice()
     labelled = room.desk.progress()["labelled"]
     if isinstance(labelled, int) and labelled % SAVED_EVERY == 0:
-        with room.saving:
+        with room.saving, suppress(StorageError):  # the journal has the answer; the table comes later
             room.save()
 
 

@@ -238,11 +238,6 @@ class Desk:
         with self._lock:
             return sum(bool(live) and key not in self._number for key, live in self._live.items())
 
-    def close(self) -> None:
-        """Close the journal, between two actions."""
-        with self._lock:
-            self._journal.close()
-
     def _chosen(self) -> tuple[int | None, bool]:
         """The next text that is nobody's, and whether it was drawn at random."""
         before = [live[-1].drawn for _, live in self._touched()]

@@ -25,6 +25,7 @@ __all__ = ["Guess", "ModelGuesses", "guess_of_counts"]
 Floats = NDArray[np.float64]
 SHOWN = 50_000  # characters of a text that are looked at
 FAINT = 0.3  # of the strongest share: less is not marked
+BATCH = 16  # texts that are predicted at once
 KEPT = 500  # guesses of a model that are not made again
 
 
@@ -58,9 +59,12 @@ class ModelGuesses:
         self._made: OrderedDict[str, Guess] = OrderedDict()
 
     def proba(self, texts: Sequence[str]) -> Floats:
-        """Probabilities (N, C) of texts."""
-        with self._lock:
-            return np.asarray(self._model.outputs(list(texts)), np.float64)
+        """Probabilities (N, C) of texts; somebody who waits for a guess comes in between."""
+        found = [np.zeros((0, len(self.classes)))]
+        for start in range(0, len(texts), BATCH):
+            with self._lock:
+                found.append(np.asarray(self._model.outputs(list(texts[start : start + BATCH])), np.float64))
+        return np.concatenate(found)
 
     def guess(self, text: str) -> Guess:
         """What the classifier says of a text, and which words or sentences say it."""

@@ -17,7 +17,7 @@ const who = new URLSearchParams(location.search).get("who") || "me";
 const token = location.hash.slice(1);
 const percent = share => `${Math.round(100 * share)} %`;
 const number = n => n.toLocaleString("en");
-let state = null, current = null, guess = null, sending = false, timer = 0, best = 0, matches = [];
+let state = null, current = null, guess = null, sending = false, timer = 0, best = 0, matches = [], drawn = "";
 let guessing = localStorage.getItem("guesses") !== "hidden";
 
 async function ask(path, fields) {
@@ -48,9 +48,7 @@ async function act(path, fields, said) {
     if (said) at("said").textContent = said;
     show(found);
   } catch (error) {
-    if (error.status === 409) {
-      await renew();
-    }
+    if (error.status === 409) await renew().catch(() => {});
     tell(error.message);
   } finally {
     sending = false;
@@ -67,8 +65,9 @@ function tell(message) {
 }
 
 function show(found) {
+  const fresh = "text" in found && (!current || !found.text || current.id !== found.text.id);
   state = found;
-  if ("text" in found && (!current || !found.text || current.id !== found.text.id)) {
+  if (fresh) {
     current = found.text;
     guess = null;
     closeTyping();
@@ -77,6 +76,7 @@ function show(found) {
   }
   showState();
   showClasses();
+  if (fresh && current && !state.classes.length) openTyping();
   clearTimeout(timer);
   timer = setTimeout(poll, found.busy ? 1500 : 15000);
 }
@@ -177,6 +177,9 @@ function tally(id, rows) {
 
 function showClasses() {
   const shares = new Map(guess && guessing ? guess.others : []);
+  const now = JSON.stringify([state.classes.slice(0, 9), [...shares], !current]);
+  if (now === drawn) return;  // a button that has the focus keeps it
+  drawn = now;
   const buttons = state.classes.slice(0, 9).map((name, i) => {
     const button = made("button"), label = made("span", name, "name");
     const guessed = guess && guessing && guess.label === name;
@@ -198,7 +201,6 @@ function showClasses() {
   });
   at("classes").replaceChildren(...buttons);
   at("classes").hidden = !buttons.length;
-  if (!buttons.length && current && at("typing").hidden && state.progress.labelled === 0) openTyping();
 }
 
 function label_(name) {
@@ -272,13 +274,22 @@ at("name").addEventListener("keydown", event => {
   }
 });
 
+// the key of another alphabet, or of a keyboard whose digits need shift, goes by its place
+function letter({key, code}) {
+  return key.length === 1 && key > "~" && code.startsWith("Key") ? code.at(-1).toLowerCase() : key.toLowerCase();
+}
+function digit({key, code, shiftKey}) {
+  const typed = /^[1-9]$/.test(key) ? key : !shiftKey && /^Digit[1-9]$/.test(code) ? code.at(-1) : "";
+  const name = state.classes[typed - 1];
+  return typed && name !== undefined ? () => label_(name) : undefined;
+}
+
 const keys = {"/": openTyping, n: openTyping, s: skip, z: undo, u: undo, r: retrain, g: toggleGuesses,
   "?": () => at("more").showModal()};
 document.addEventListener("keydown", event => {
   if (event.ctrlKey || event.altKey || event.metaKey || event.repeat || event.isComposing) return;
   if (at("more").open || !state) return;
-  const digit = /^[1-9]$/.test(event.key) ? state.classes[event.key - 1] : undefined;
-  const does = digit !== undefined ? () => label_(digit) : keys[event.key.length === 1 ? event.key.toLowerCase() : ""];
+  const does = keys[letter(event)] || digit(event);
   if (does) {
     event.preventDefault();
     does();
