@@ -183,11 +183,6 @@ class Desk:
         with self._lock:
             self._order = order
 
-    def label_of(self, number: int) -> str | None:
-        """The label of a text, of the table or of a person."""
-        with self._lock:
-            return self.sheet.given[number] or self._answered(number)[0]
-
     def answers(self) -> list[tuple[int, str, bool]]:
         """All labelled texts as (number, label, drawn at random): those of the table, then answers in their order."""
         with self._lock:
