@@ -32,15 +32,8 @@ from ulmus.errors import DataError, DataWarning, UsageError
 from ulmus.fields import join_fields, join_pair
 
 __all__ = [
-    "FIRST_WORD",
-    "FIRST_WORD_TO_COLON",
-    "Record",
-    "Source",
-    "columns_of",
-    "read",
-    "read_batches",
-    "resolved",
-]
+    "FIRST_WORD", "FIRST_WORD_TO_COLON", "Record", "Source", "columns_of", "read", "read_batches", "resolved",
+]  # fmt: skip
 
 FORMATS = ("auto", "csv", "tsv", "jsonl", "parquet", "arrow", "text", "folder")
 FIRST_WORD = "first-word"  # label of a plain text line: everything before the first space
@@ -183,8 +176,7 @@ def resolved(source: Source | str | Path) -> Source:
 def columns_of(source: Source) -> tuple[str, ...]:
     """The names of all columns of a table, in order; none of text or a folder. Raises as `read`."""
     path, found = existing(source.path), list[str]()
-    kind = _format(source, path)
-    if kind not in ("text", "folder"):
+    if (kind := _format(source, path)) not in ("text", "folder"):
         next(_cells(source, path, kind, found), None)
     return tuple(found[1:])
 
