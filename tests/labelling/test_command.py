@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import signal
+import sys
 import urllib.error
 from collections.abc import Callable
 from pathlib import Path
@@ -152,3 +153,14 @@ def test_what_is_refused(data: Path, tmp_path: Path) -> None:
     journal = tmp_path / "y.csv.journal.jsonl"
     journal.write_text('{"do": "label", "text": "0123456789abcdef", "who": "anna", "label": "good"}\n')
     assert "none of them is of a text of this file" in run("label", data, "-o", tmp_path / "y.csv").stderr
+
+
+def test_without_the_packages_the_error_says_how_to_install_them(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The extra is named before anything is written."""
+    monkeypatch.setitem(sys.modules, "fastapi", None)
+    done = run("label", data, "-o", tmp_path / "out.csv")
+    assert done.exit_code == 1
+    assert "pip install 'ulmus[serve]'" in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["data.csv"]

@@ -138,24 +138,24 @@ def _serve(options: LabelOptions, table: labelled.Table, model: ModelGuesses | N
         def save() -> None:
             table.write(options.output, desk.table())
 
-        save()
         trainer = Trainer(desk, model, seed=options.seed)
         learn = _train_command(options, table)
         name = None if options.model is None else options.model.name
         room = Room(desk, trainer, save, options.data.name, learn, name)
         token = secrets.token_urlsafe(16)
+        room.write()
         advise(lambda: _stopped(desk, options, learn))
         tell = show.note if options.json else show.say
         trainer.start()
         try:
             run(
-                application(room, token, hosts=tuple(options.allow_host)),
+                application(room, token, hosts=tuple(name.lower() for name in options.allow_host)),
                 listener,
                 lambda url: tell(f"Label at {url}?who=me#{token}\nCtrl-C stops."),
             )
         finally:
             trainer.stop()
-            save()
+            room.write()
             if options.json:
                 show.as_json({"out": str(options.output), **desk.progress(), "train": learn})
 

@@ -48,11 +48,16 @@ class Room:
 
     desk: Desk
     trainer: Trainer
-    save: Callable[[], None]
+    save: Callable[[], None]  # the table
     title: str  # name of the data
     command: str  # that trains a classifier on the result
     model: str | None = None  # name of a classifier from a file
-    saving: threading.Lock = dataclasses.field(default_factory=threading.Lock)
+    _writing: threading.Lock = dataclasses.field(default_factory=threading.Lock)
+
+    def write(self) -> None:
+        """Save the table, one at a time, so that an older one never replaces a newer one. Raises StorageError."""
+        with self._writing:
+            self.save()
 
 
 def application(room: Room, token: str, *, hosts: tuple[str, ...] = ()) -> App:
@@ -154,8 +159,8 @@ def _after_answer(room: Room) -> None:
     room.trainer.notice()
     labelled = room.desk.progress()["labelled"]
     if isinstance(labelled, int) and labelled % SAVED_EVERY == 0:
-        with room.saving, suppress(StorageError):  # the journal has the answer; the table comes later
-            room.save()
+        with suppress(StorageError):  # the journal has the answer; the table comes later
+            room.write()
 
 
 def _view(room: Room, who: str) -> dict[str, Any]:

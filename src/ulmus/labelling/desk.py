@@ -122,7 +122,7 @@ class Desk:
 
     def next(self, who: str) -> Offer | None:
         """The text that this person labels next, which is kept for them; None if nothing is left for them."""
-        checked_name(who, "a person")
+        who = checked_name(who, "a person")
         with self._lock:
             now = self._clock()
             self._claims = {i: claim for i, claim in self._claims.items() if claim[1] > now}
@@ -140,7 +140,7 @@ class Desk:
 
         Raises UsageError (unknown text, unusable name), Taken, StorageError (then it does not count).
         """
-        checked_name(who, "a person")
+        who = checked_name(who, "a person")
         label = label if label in self.classes() else checked_name(label, "a class")
         with self._lock:
             before = self._state(self.number(key))
@@ -150,7 +150,7 @@ class Desk:
 
     def skip(self, who: str, key: str) -> None:
         """Put the text of this signature behind all others. Raises as `answer`."""
-        checked_name(who, "a person")
+        who = checked_name(who, "a person")
         with self._lock:
             self._act("skip", who, key)
 
@@ -160,10 +160,9 @@ class Desk:
         Raises StorageError.
         """
         with self._lock:
-            mine = [action for action in self._history.get(who, ()) if action.text in self._number]
-            if not mine:
+            last, who = self.last(who), checked_name(who, "a person")
+            if last is None:
                 return None
-            last = mine[-1]
             number = self._number[last.text]
             self._write(Action("undo", last.text, who, row=self.sheet.first[number], at=_now()))
             self._release(who)
@@ -173,6 +172,7 @@ class Desk:
 
     def keep(self, who: str) -> None:
         """The person is still there: their claim is renewed."""
+        who = checked_name(who, "a person")
         with self._lock:
             for number, (owner, _, drawn) in self._claims.items():
                 if owner == who:
@@ -224,9 +224,10 @@ class Desk:
 
     def last(self, who: str) -> Action | None:
         """What this person did last and has not taken back, to a text that is in the table."""
+        who = checked_name(who, "a person")
         with self._lock:
-            mine = [action for action in self._history.get(who, ()) if action.text in self._number]
-            return mine[-1] if mine else None
+            mine = reversed(self._history.get(who, ()))
+            return next((action for action in mine if action.text in self._number), None)
 
     def lost(self) -> int:
         """Answers of texts that the table does not have (any more)."""
