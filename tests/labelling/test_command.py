@@ -137,6 +137,16 @@ def test_other_kinds_of_files(tmp_path: Path, kind: str) -> None:
 
 
 @pytest.mark.usefixtures("not_served")
+def test_json_is_one_object_at_the_end(data: Path, tmp_path: Path) -> None:
+    """The address goes to stderr then, stdout has the counts and the command that trains."""
+    done = run("label", data, "-o", tmp_path / "out.csv", "--json")
+    found = json.loads(done.stdout)
+    assert (found["asked"], found["labelled"], found["skipped"]) == (40, 0, 0)
+    assert found["train"].startswith("ulmus train ")
+    assert "Label at http://127.0.0.1:1/?who=me#" in done.stderr
+
+
+@pytest.mark.usefixtures("not_served")
 def test_what_is_refused(data: Path, tmp_path: Path) -> None:
     """A foreign file as output, nothing to label, the text as label, another table for the journal."""
     out = tmp_path / "out.csv"

@@ -108,6 +108,7 @@ def test_labels_for_a_point_are_round_numbers() -> None:
     assert _more(PowerLaw(0.0, 3.0, 0.5), 1000) == 250
     assert _more(PowerLaw(0.2, 0.05, 0.5), 100) is None
     assert _more(PowerLaw(0.1, 0.2, 0.05), 100) is not None
+    assert _more(PowerLaw(0.0, 0.0101, 0.001), 100) is None
     assert _more(PowerLaw(0.0, 0.0, 0.5), 100) is None
 
 

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from ulmus.errors import DataError
-from ulmus.storage import storage_error
+from ulmus.storage import storage_error, sync_folder
 
 __all__ = ["Action", "Journal", "Start", "signature"]
 
@@ -79,6 +79,7 @@ class Journal:
             self._file = os.open(path, flags | getattr(os, "O_BINARY", 0), 0o666)
             self._size = len(data) - len(torn)
             os.ftruncate(self._file, self._size)
+            sync_folder(path.parent)
             if self._size and data[self._size - 1 : self._size] != b"\n":
                 self._write(b"\n")
         except OSError as error:

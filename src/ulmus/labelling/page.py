@@ -49,7 +49,8 @@ mark.against{background:rgb(var(--against)/var(--a));text-decoration:underline d
 #classes .share{font-weight:normal;color:var(--faint);font-size:.9rem;font-variant-numeric:tabular-nums}
 #classes .line{grid-column:1/-1;height:3px;border-radius:2px;background:rgb(var(--for)/.75);width:calc(1%*var(--p))}
 #under{display:flex;gap:.5rem 1rem;flex-wrap:wrap;align-items:baseline;justify-content:space-between}
-#last{margin:0;overflow-wrap:anywhere;flex:1 1 16rem}
+#last{margin:0;overflow-wrap:anywhere;flex:1 1 16rem;overflow:hidden;display:-webkit-box;-webkit-box-orient:vertical;
+ -webkit-line-clamp:2}
 #typing{border:1px solid var(--line);border-radius:10px;padding:.8rem;background:var(--field)}
 #typing input{width:100%;margin-top:.3rem;background:var(--paper)}
 #found{list-style:none;margin:.5rem 0 0;padding:0;max-height:13rem;overflow:auto}
@@ -76,6 +77,7 @@ code{font:.88rem/1.5 ui-monospace,monospace;overflow-wrap:anywhere;white-space:p
  #text{flex:1}
  header .tools kbd,#under kbd,#classes kbd{display:none}
  #classes button{grid-template-columns:1fr auto}
+ #last{-webkit-line-clamp:1}
  #under .tools{flex:1 1 100%}
  #under .tools button{flex:1;padding:.55rem .4rem}
 }

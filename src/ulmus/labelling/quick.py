@@ -12,6 +12,7 @@ Axes: N texts, C classes.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -219,8 +220,9 @@ def _more(law: PowerLaw, n: int) -> int | None:
     wanted = float(law.error(n)) - 0.01
     if wanted <= law.floor or law.scale <= 0:
         return None
-    more = (law.scale / (wanted - law.floor)) ** (1 / law.rate) - n
-    if more > MANY * n:
+    total = math.log(law.scale / (wanted - law.floor)) / law.rate  # its logarithm
+    if total > math.log((1 + MANY) * n):
         return None
+    more = math.exp(total) - n
     step = int(10 ** max(len(str(int(more))) - 2, 0))
     return max(round(more / step) * step, 1)
