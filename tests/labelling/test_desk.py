@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +106,23 @@ def test_two_people_never_have_the_same_text(tmp_path: Path) -> None:
     assert key(desk, "too late") != offers[3]
     with pytest.raises(Taken, match="person 3 is labelling it"):
         desk.answer("too late", offers[3], "good")
+
+
+def test_eight_people_at_once_label_each_text_once(tmp_path: Path) -> None:
+    """Whatever their threads do, every text has one answer, and the journal has just as many lines."""
+    desk = desk_of(tmp_path, [f"text {i}" for i in range(80)])
+
+    def work(who: str) -> int:
+        done = 0
+        while (offer := desk.next(who)) is not None:
+            desk.answer(who, desk.sheet.keys[offer.number], who)
+            done += 1
+        return done
+
+    with ThreadPoolExecutor(8) as pool:
+        counts = list(pool.map(work, [f"person {i}" for i in range(8)]))
+    assert sum(counts) == 80 == len(Journal(tmp_path / "journal.jsonl").entries)
+    assert all(label for label, _ in desk.table())
 
 
 def test_a_late_answer_counts_unless_somebody_else_was_faster(tmp_path: Path) -> None:
