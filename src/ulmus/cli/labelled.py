@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ulmus.cli import guard, outputs, show
 from ulmus.cli.to_label import named
-from ulmus.cli.writers import cell, csv_rows, escaped
+from ulmus.cli.writers import cell_text, csv_rows, escaped
 from ulmus.errors import DataError, UsageError
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class Table:
                 return
             table = csv_rows(file)
             table.writerow(map(escaped, self._names()))
-            table.writerows([escaped(cell(value)) for value in row] for row in self._rows(answers))
+            table.writerows([escaped(cell_text(value)) for value in row] for row in self._rows(answers))
 
     def _names(self) -> list[str]:
         names = [*self.columns, *([] if self.label in self.columns else [self.label])]
