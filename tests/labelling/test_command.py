@@ -14,8 +14,10 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from ulmus.bundle import read_manifest
 from ulmus.cli import app
 
+GOLDEN = Path(__file__).parents[1] / "golden" / "format-1"
 Served = Callable[..., Any]
 
 
@@ -134,6 +136,21 @@ def test_other_kinds_of_files(tmp_path: Path, kind: str) -> None:
         "jsonl": "text,n,label,who",
     }
     assert out.read_text().splitlines()[0] == header[kind]
+
+
+@pytest.mark.usefixtures("not_served")
+def test_a_model_brings_its_classes(data: Path, tmp_path: Path) -> None:
+    """The classes of --model are offered after those that are named; one of several labels a text is refused."""
+    done = run(
+        "label", data, "--model", GOLDEN / "single-label.ulmus", "--class", "odd", "-o", tmp_path / "out.csv"
+    )
+    assert done.exit_code == 0, done.stderr
+    start = json.loads((tmp_path / "out.csv.journal.jsonl").read_text())
+    expected = read_manifest(GOLDEN / "single-label.ulmus")["labels"]
+    assert start["classes"] == ["odd", *expected]
+    done = run("label", data, "--model", GOLDEN / "multi-label.ulmus", "-o", tmp_path / "other.csv")
+    assert done.exit_code == 2
+    assert "one label each" in done.stderr
 
 
 @pytest.mark.usefixtures("not_served")
