@@ -133,7 +133,8 @@ _BODY = """
  <table>KEYS</table>
  <h2>Order</h2>
  <p>One text in five is drawn at random, to measure how often the model is right. The others are those from which it
- learns most: it is undecided about them, they differ, and they have words that no labelled text has.</p>
+ learns most: at first typical ones of each kind; then those that it is undecided about, that differ, and that have
+ words which no labelled text has.</p>
  <h2>So far</h2>
  <table id="tally"></table>
  <table id="people"></table>

@@ -3,6 +3,7 @@
 How: all texts are counted once (`CountLearner`, open-ended); learning from the labels of the moment takes a second or
 so. *What to ask next* is chosen as in `studies/suggestion.py`: clusters of all texts that are still open, each weighted
 by the model's doubt, and by the share of it that is new (n-grams that no labelled text has); one text of each cluster.
+With fewer than `COLD` labels they are typical of clusters in which nothing is labelled.
 *Accuracy* is that of a cross-validation on the texts that were drawn at random, from `FEWEST` of them on; before that
 on all labelled ones, of which most were chosen because they are hard. *More labels*: the power law of learning curves
 through the same folds with a quarter, half and all of their labels, in two draws.
@@ -15,6 +16,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -34,7 +36,7 @@ from ulmus.studies.curve import curve_of
 from ulmus.studies.subsets import FOLDS, nested
 from ulmus.studies.suggestion import central
 
-__all__ = ["FEWEST", "Accuracy", "Lesson", "QuickModel", "Trained"]
+__all__ = ["COLD", "FEWEST", "Accuracy", "Lesson", "QuickModel", "Trained"]
 
 Numbers = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -42,6 +44,7 @@ FEWEST = 20  # labels that anything is measured on
 AHEAD = 50  # texts that are chosen at once
 MOST = 5_000  # texts, at most, that they are chosen from
 NOVELTY = 1.0  # how much more a text of new words alone weighs
+COLD = 50  # labels; with fewer a model's doubt says little, and typical texts are worth more
 DRAWS = 2  # of labels for each size of the curve
 MANY = 20  # times as many labels: further the power law is not asked
 
@@ -117,25 +120,29 @@ class QuickModel:
     ) -> list[int]:
         """The texts to label next, the best first: at most `AHEAD` of the open ones, chosen from `most` of them.
 
-        `doubt` gives that of another model than the trained one about texts (K,), as (K,). Without any model the texts
-        are typical of their clusters, those of large ones first.
+        `doubt` gives that of another model than the trained one about texts (K,), as (K,). Without any doubt, and as
+        long as there are few labels, the texts are typical of clusters without a labelled text, large ones first.
         """
         fresh = self._fresh(lesson, np.array(open_texts, np.int64), most)
         if not len(fresh):
             return []
         view = self._learner.labelled[0 if trained is None else trained.choice.view]
-        weight = None
-        if doubt is not None:
-            weight = np.maximum(doubt(fresh), 1e-6) * self._novelty(view.x, lesson, fresh)
-        elif trained is not None:
-            unsure = trained.model.objective.doubt(trained.model.proba(view.x[fresh]))
-            weight = np.maximum(unsure, 1e-6) * self._novelty(view.x, lesson, fresh)
-        z, even = topics(view.lsa[fresh]), np.ones(len(fresh))
-        chosen, sizes = central(
-            z, even if weight is None else weight, self._lengths[fresh], k=AHEAD, seed=self._seed
-        )
-        best = sizes if weight is None else weight[chosen]
-        return [int(i) for i in fresh[chosen[np.argsort(-best, kind="stable")]]]
+        if doubt is None and trained is not None and len(lesson.numbers) >= COLD:
+            doubt = partial(_doubt, trained, view.x)
+        if doubt is None:
+            return self._typical(fresh, lesson)
+        weight = np.maximum(doubt(fresh), 1e-6) * self._novelty(view.x, lesson, fresh)
+        z = topics(view.lsa[fresh])
+        chosen, _ = central(z, weight, self._lengths[fresh], k=AHEAD, seed=self._seed)
+        return [int(i) for i in fresh[chosen[np.argsort(-weight[chosen], kind="stable")]]]
+
+    def _typical(self, fresh: Numbers, lesson: Lesson) -> list[int]:
+        """One text of each cluster without a labelled one (Hacohen et al. 2022)."""
+        known = lesson.numbers[:COLD]
+        every = np.concatenate([fresh, known])
+        z, even = topics(self._learner.labelled[0].lsa[every]), np.ones(len(every))
+        chosen, sizes = central(z, even, self._lengths[every], k=AHEAD, seed=self._seed, known=len(known))
+        return [int(i) for i in every[chosen[np.argsort(-sizes, kind="stable")]]]
 
     def accuracy(self, trained: Trained) -> Accuracy | None:
         """How many texts a model is right on that was not shown their labels; None with too few labels."""
@@ -213,6 +220,11 @@ class QuickModel:
         except DataError:
             return np.repeat(trained.target[some[:1]], len(held))
         return np.asarray(self._learner.proba(model, held).argmax(axis=1))
+
+
+def _doubt(trained: Trained, x: csr_matrix, numbers: Numbers) -> Floats:
+    """How undecided the model is about texts (K,) of all counted ones `x` (N, F)."""
+    return np.asarray(trained.model.objective.doubt(trained.model.proba(x[numbers])))
 
 
 def _more(law: PowerLaw, n: int) -> int | None:

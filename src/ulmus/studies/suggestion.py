@@ -122,17 +122,19 @@ def _topics(texts: Sequence[str]) -> Floats:
 
 
 def central(
-    z: Floats, weight: Floats, lengths: Documents, *, k: int, seed: int
+    z: Floats, weight: Floats, lengths: Documents, *, k: int, seed: int, known: int = 0
 ) -> tuple[Documents, NDArray[np.int64]]:
     """The text nearest to the centre of each of k clusters, and the sizes of the clusters, both (at most k,).
 
     Of each cluster the half is looked at whose `lengths` (M,) are nearest to its median: a long text is a mean of many
     words, so the longest would be nearest to the centre. `z` (M, K) are topics, `weight` (M,) says how much each text
     counts. Texts without any topic are in no cluster. If there are fewer clusters, the texts that weigh most are added.
+    The last `known` texts have a label: for each there is one cluster more, and clusters with any of them are left out.
     """
+    unknown = len(z) - known
     there = np.flatnonzero(z.any(axis=1))
     best, sizes = np.zeros(0, np.int64), np.zeros(0, np.int64)
-    kinds = min(k, len(np.unique(z[there], axis=0)))
+    kinds = min(k + known, len(np.unique(z[there], axis=0)))
     if kinds:
         from sklearn.cluster import KMeans
 
@@ -140,10 +142,12 @@ def central(
         number = clusters.fit(z[there], sample_weight=weight[there]).labels_
         distance = ((z[there] - clusters.cluster_centers_[number]) ** 2).sum(axis=1)
         members = [np.flatnonzero(number == c) for c in np.unique(number)]
+        members = [mine for mine in members if there[mine[-1]] < unknown]
+        members = sorted(members, key=len, reverse=True)[:k] if known else members
         usual = [mine[_usual(lengths[there[mine]])] for mine in members]
         best = np.array([there[mine[distance[mine].argmin()]] for mine in usual], np.int64)
         sizes = np.array([len(mine) for mine in members], np.int64)
-    left = np.setdiff1d(np.arange(len(z)), best)
+    left = np.setdiff1d(np.arange(unknown), best)
     rest = left[np.argsort(-weight[left], kind="stable")[: k - len(best)]]
     return np.concatenate([best, rest]), np.concatenate([sizes, np.ones(len(rest), np.int64)])
 
