@@ -76,6 +76,8 @@ def test_texts_that_cannot_be_counted_are_labelled_all_the_same(tmp_path: Path) 
     trainer.start()
     news = waited(trainer, lambda news: bool(news.problem))
     assert "There is no quick model" in news.problem
+    trainer.now()
+    assert not trainer.news().busy
     assert desk.next("anna") is not None
     trainer.stop()
 

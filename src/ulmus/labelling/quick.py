@@ -156,9 +156,9 @@ class QuickModel:
         )
 
     def labels_for_a_point(self, trained: Trained, waiting: Callable[[], bool] = lambda: False) -> int | None:
-        """About how many more labels bring one point of accuracy; None if that cannot be said, or there is no hurry.
+        """About how many more labels bring one point of accuracy; None if that cannot be said.
 
-        `waiting` says whether somebody waits for a new training: then this one is not finished.
+        `waiting` says whether another training is asked for: then this one is not finished, and says nothing.
         """
         measured, n = self._measured(trained), len(trained.lesson.numbers)
         shares = (0.25, 0.5, 1.0)

@@ -73,7 +73,8 @@ class Trainer:
 
     def news(self) -> News:
         """How it is getting on."""
-        return self._news._replace(busy=self._news.busy or self._wanted.is_set())
+        news = self._news
+        return news._replace(busy=news.busy or (self._wanted.is_set() and not news.problem))
 
     def guess(self, number: int) -> Guess | None:
         """What the current model says of a text: the one from a file, else the quick one, if it knows two classes."""
@@ -106,8 +107,9 @@ class Trainer:
         trained = quick.learn(lesson)
         self._trained = trained
         self._say(labels=len(lesson.numbers))
-        self._desk.reorder(quick.order(trained, lesson, self._desk.open_texts()))
-        if self._model is not None:
+        if self._model is None:
+            self._desk.reorder(quick.order(trained, lesson, self._desk.open_texts()))
+        else:
             self._ask(self._model, quick, lesson)
         if trained is None:
             self._say(accuracy=None, more=None)
