@@ -30,6 +30,7 @@ __all__ = [
     "locked_folder",
     "open_file",
     "storage_error",
+    "sync_folder",
     "whole_file",
     "whole_folder",
 ]
@@ -92,7 +93,7 @@ def whole_file(path: str | Path) -> Iterator[BinaryIO]:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     except OSError as error:
         raise storage_error(path, error) from error
     finally:
@@ -116,7 +117,7 @@ def whole_folder(path: str | Path) -> Iterator[Path]:
         if path.exists():
             path.replace(old)
         temporary.replace(path)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     except OSError as error:
         raise storage_error(path, error) from error
     finally:
@@ -236,8 +237,8 @@ def _remove(entry: Path) -> None:
             entry.unlink(missing_ok=True)
 
 
-def _sync_folder(folder: Path) -> None:
-    """Make the rename survive a power failure, where the system allows opening a folder."""
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder survive a power failure, where the system allows opening a folder."""
     with suppress(OSError):
         handle = os.open(folder, os.O_RDONLY)
         try:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ulmus.corpus.source import Source, read
+from ulmus.corpus.source import Source, columns_of, read
 from ulmus.errors import UsageError
 
 Put = Callable[[str, str], Path]
@@ -48,3 +48,16 @@ def test_plain_text_has_no_columns_to_keep(put: Put) -> None:
     ):
         with pytest.raises(UsageError, match="no column 'id' to keep"):
             list(read(source))
+
+
+def test_all_columns_have_names(put: Put) -> None:
+    """In their order, whatever is read of them; plain text and folders have none."""
+    assert columns_of(Source(put("a.csv", "id,text,odd name\n1,a,x\n"), ("text",))) == (
+        "id",
+        "text",
+        "odd name",
+    )
+    assert columns_of(Source(put("b.csv", "1,a\n2,b\n"), ("1",), header="no")) == ("0", "1")
+    assert columns_of(Source(put("a.jsonl", '{"text": "a", "id": 7}\n'))) == ("text", "id")
+    plain = put("a.txt", "one\ntwo\n")
+    assert columns_of(Source(plain)) == columns_of(Source(plain.parent)) == ()

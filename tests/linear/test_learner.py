@@ -206,3 +206,19 @@ def test_out_of_fold_with_several_labels() -> None:
     assert proba.shape == (60, 3)
     assert (proba > 0).all()
     assert (proba < 1).all()
+
+
+def test_labels_may_come_one_after_the_other() -> None:
+    """Open-ended, the texts beside the documents of a fit are those without a label, and teach as such."""
+    labelled, target = reviews(24)
+    texts = [*labelled, *reviews(1_000, seed=1)[0]]
+    everything, documents = np.zeros(len(texts), np.int64), np.arange(24)
+    everything[:24] = target
+    learner = CountLearner(texts, config=CountConfig(lsa=4), open_ended=True)
+    choice = learner.choose(everything, documents, classes=2)
+    assert choice.self_train
+    model = learner.fit(everything, choice, documents, classes=2)
+    other = CountLearner(labelled, texts[24:], config=CountConfig(lsa=4))
+    expected = other.fit(target, other.choose(target, classes=2), classes=2)
+    new = reviews(50, seed=5)[0]
+    np.testing.assert_allclose(model.proba_of(new), expected.proba_of(new), atol=1e-6)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ulmus.corpus.source import Source
     from ulmus.studies.suggestion import Suggestion
 
-__all__ = ["CURVE", "NEXT", "Given", "Names", "read_all", "write"]
+__all__ = ["CURVE", "NEXT", "Given", "Names", "named", "read_all", "write"]
 
 _LABEL, _OWN = "label", ("reason", "score")
 
@@ -63,7 +63,7 @@ class Names:
     @property
     def columns(self) -> tuple[str, ...]:
         """The names of the text columns in a file of texts to label."""
-        return tuple(map(_named, self.own)) or ("text",)
+        return tuple(map(named, self.own)) or ("text",)
 
     @property
     def label(self) -> str:
@@ -73,7 +73,7 @@ class Names:
     @property
     def label_columns(self) -> tuple[str, ...]:
         """The label columns there."""
-        return tuple(map(_named, self.labels)) or (_LABEL,)
+        return tuple(map(named, self.labels)) or (_LABEL,)
 
     def header(self) -> list[str]:
         """All columns of a file of texts to label."""
@@ -169,7 +169,7 @@ def _text(cells: Sequence[str], source: Source) -> str:
     return cells[0] if len(cells) == 1 else join_fields(cells)
 
 
-def _named(column: str) -> str:
+def named(column: str) -> str:
     """The name of a column; numbers, which files without a header have, are no names."""
     return f"column {column}" if column.isdecimal() else column
 

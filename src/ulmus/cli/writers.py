@@ -68,7 +68,7 @@ class CsvWriter:
     ) -> None:
         """Append one line per text; `probabilities` is (N, C)."""
         for label, row, cells in zip(labels, probabilities, kept, strict=True):
-            texts = [escaped(text) for text in (*map(_cell, cells), _label(label))]
+            texts = [escaped(text) for text in (*map(cell_text, cells), _label(label))]
             self._csv.writerow([self.rows, *texts, *(f"{value:.6f}" for value in row)])
             self.rows += 1
 
@@ -135,7 +135,7 @@ def _label(label: inputs.Label | float) -> str:
     return f"{label:.6g}" if isinstance(label, float) else ",".join(inputs.parts(label))
 
 
-def _cell(value: Any) -> str:
+def cell_text(value: Any) -> str:
     """A value of any table as the text of a csv cell; None is an empty cell."""
     if isinstance(value, (list, tuple, dict)):
         return show.dumps(value)

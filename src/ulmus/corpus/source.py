@@ -31,7 +31,9 @@ from ulmus.corpus.streams import existing
 from ulmus.errors import DataError, DataWarning, UsageError
 from ulmus.fields import join_fields, join_pair
 
-__all__ = ["FIRST_WORD", "FIRST_WORD_TO_COLON", "Record", "Source", "read", "read_batches", "resolved"]
+__all__ = [
+    "FIRST_WORD", "FIRST_WORD_TO_COLON", "Record", "Source", "columns_of", "read", "read_batches", "resolved",
+]  # fmt: skip
 
 FORMATS = ("auto", "csv", "tsv", "jsonl", "parquet", "arrow", "text", "folder")
 FIRST_WORD = "first-word"  # label of a plain text line: everything before the first space
@@ -166,9 +168,17 @@ def resolved(source: Source | str | Path) -> Source:
             quoting=dialect.quoting,
             header="yes" if dialect.header else "no",
         )
-    chosen: list[str] = []
-    next(_cells(source, path, kind, chosen), None)
-    return replace(source, format=kind, text=source.text or tuple(chosen[:1]))
+    found: list[str] = []
+    next(_cells(source, path, kind, found), None)
+    return replace(source, format=kind, text=source.text or tuple(found[:1]))
+
+
+def columns_of(source: Source) -> tuple[str, ...]:
+    """The names of all columns of a table, in order; none of text or a folder. Raises as `read`."""
+    path, found = existing(source.path), list[str]()
+    if (kind := _format(source, path)) not in ("text", "folder"):
+        next(_cells(source, path, kind, found), None)
+    return tuple(found[1:])
 
 
 def _as_source(source: Source | str | Path) -> Source:
@@ -226,12 +236,13 @@ def _wanted(source: Source) -> list[str]:
     return [*source.columns, *source.text_b, *source.label_columns, *weight, *source.keep, *split]
 
 
-def _cells(source: Source, path: Path, kind: str, chosen: list[str]) -> Iterator[Cells]:
-    """The requested columns of a table in batches; the first batch puts their names into `chosen`."""
+def _cells(source: Source, path: Path, kind: str, found: list[str]) -> Iterator[Cells]:
+    """The requested columns of a table in batches; the first one puts the text column and all names into `found`."""
 
     def choose(names: Sequence[str]) -> list[str]:
-        chosen[:] = [*([] if source.columns else [_usual(names, path)]), *_wanted(source)]
-        return chosen
+        requested = [*([] if source.columns else [_usual(names, path)]), *_wanted(source)]
+        found[:] = [requested[0], *names]
+        return requested
 
     several = source.label if isinstance(source.label, str) else None
     if kind == "parquet":

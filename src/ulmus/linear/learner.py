@@ -39,6 +39,7 @@ class CountLearner:
     """`texts` (N) are labelled, `unlabeled` ones (M) help to weigh n-grams (idf), to relate them (LSA) and to learn.
 
     With `pairs` each text is a joined pair. `together`: which documents stay in one fold (by default equal texts).
+    `open_ended`: labels come one after the other, so the texts beside the documents of a fit count as unlabelled.
     Raises DataError when there are no texts or nothing in them can be counted.
     """
 
@@ -51,17 +52,19 @@ class CountLearner:
         settings: CountSettings | None = None,
         together: Together | None = None,
         pairs: bool = False,
+        open_ended: bool = False,
     ) -> None:
         self.settings = settings or CountSettings()
         index = PairFeatures(config) if pairs else CountFeatures(config)
         self._n = len(texts)
         self._raw = index.index([*texts, *unlabeled])
         self.views: Sequence[CountFeatures | PairFeatures] = index.views(
-            self._raw, more_texts=bool(len(unlabeled))
+            self._raw, more_texts=bool(len(unlabeled)) or open_ended
         )
         self.labelled = [view.prepared(self._raw[: self._n]) for view in self.views]
         rng = np.random.default_rng(index.config.seed)
-        self._drawn = self._n + np.sort(rng.permutation(len(unlabeled))[:MOST_MORE])
+        first = 0 if open_ended else self._n
+        self._drawn = first + np.sort(rng.permutation(len(texts) + len(unlabeled) - first)[:MOST_MORE])
         self._together = together or Together(same_texts(texts))
 
     def choose(
@@ -104,9 +107,13 @@ class CountLearner:
         """
         documents = np.arange(self._n) if documents is None else documents
         features, counted = self.views[choice.view], self.labelled[choice.view].rows(documents)
+        drawn = np.setdiff1d(self._drawn, documents)
         shown, weight = target[documents], np.ones(len(documents)) if weight is None else weight[documents]
-        if choice.self_train:
-            return self._self_trained(features, counted, shown, classes=classes, weight=weight, rounds=rounds)
+        if choice.self_train and len(drawn):
+            more = features.prepared(self._raw[drawn])
+            return self._self_trained(
+                (features, counted, more), shown, classes=classes, weight=weight, rounds=rounds
+            )
         settings = replace(self.settings, C=choice.C)
         return CountModel.fit(
             features, counted, shown, classes=classes, settings=settings, sample_weight=weight
@@ -114,17 +121,19 @@ class CountLearner:
 
     def _self_trained(
         self,
-        features: CountFeatures | PairFeatures,
-        counted: Counted,
+        texts: tuple[CountFeatures | PairFeatures, Counted, Counted],
         shown: Numbers,
         *,
         classes: int,
         weight: Floats,
         rounds: int,
     ) -> CountModel:
-        """The classifier of labelled documents (N) and of others that topics, then a student, label."""
+        """The classifier of labelled documents (N) and of others that topics, then a student, label.
+
+        `texts`: how they are counted, the labelled ones and the others.
+        """
+        features, counted, more = texts
         known, numbers = known_targets(shown, classes)
-        more = features.prepared(self._raw[self._drawn])
         more = more.rows(np.flatnonzero(more.lsa.any(axis=1)))  # of an empty text topics say nothing
         of_known = self.settings.of_known(known)
         proba = by_topics(counted.lsa, numbers, more.lsa, weight=weight, class_weight=of_known)

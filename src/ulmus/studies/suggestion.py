@@ -28,7 +28,7 @@ from ulmus.linear.features import CountFeatures
 from ulmus.linear.learner import CountLearner
 from ulmus.linear.self_training import topics
 
-__all__ = ["Suggestion", "suggest"]
+__all__ = ["Suggestion", "central", "suggest"]
 
 Documents = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -84,7 +84,7 @@ def _all_alike(labels: Any) -> bool:
 
 def _typical(texts: Sequence[str], k: int, seed: int) -> list[Suggestion]:
     """Texts nearest to the centres of clusters; those of large clusters first."""
-    chosen, sizes = _central(_topics(texts), np.ones(len(texts)), _lengths(texts), k=k, seed=seed)
+    chosen, sizes = central(_topics(texts), np.ones(len(texts)), _lengths(texts), k=k, seed=seed)
     order = np.argsort(-sizes, kind="stable")
     return [
         Suggestion(int(i), n / len(texts), f"typical of {n:,} texts")
@@ -104,7 +104,7 @@ def _doubtful(
     proba = learner.proba_of_more(model)
     doubt = labels.objective.doubt(proba)
     z = _topics(texts) if pairs else topics(learner.lsa_of_more(choice))
-    chosen, _ = _central(z, np.maximum(doubt, 1e-6), _lengths(texts), k=k, seed=seed)
+    chosen, _ = central(z, np.maximum(doubt, 1e-6), _lengths(texts), k=k, seed=seed)
     chosen = chosen[np.argsort(-doubt[chosen], kind="stable")]
     return [Suggestion(int(i), float(doubt[i]), _undecided(proba[i], labels)) for i in chosen]
 
@@ -121,18 +121,20 @@ def _topics(texts: Sequence[str]) -> Floats:
     return topics(features.views(raw, more_texts=True)[0].prepared(raw).lsa)
 
 
-def _central(
-    z: Floats, weight: Floats, lengths: Documents, *, k: int, seed: int
+def central(
+    z: Floats, weight: Floats, lengths: Documents, *, k: int, seed: int, known: int = 0
 ) -> tuple[Documents, NDArray[np.int64]]:
     """The text nearest to the centre of each of k clusters, and the sizes of the clusters, both (at most k,).
 
     Of each cluster the half is looked at whose `lengths` (M,) are nearest to its median: a long text is a mean of many
     words, so the longest would be nearest to the centre. `z` (M, K) are topics, `weight` (M,) says how much each text
     counts. Texts without any topic are in no cluster. If there are fewer clusters, the texts that weigh most are added.
+    The last `known` texts have a label: for each there is one cluster more, and clusters with any of them are left out.
     """
+    unknown = len(z) - known
     there = np.flatnonzero(z.any(axis=1))
     best, sizes = np.zeros(0, np.int64), np.zeros(0, np.int64)
-    kinds = min(k, len(np.unique(z[there], axis=0)))
+    kinds = min(k + known, len(np.unique(z[there], axis=0)))
     if kinds:
         from sklearn.cluster import KMeans
 
@@ -140,10 +142,12 @@ def _central(
         number = clusters.fit(z[there], sample_weight=weight[there]).labels_
         distance = ((z[there] - clusters.cluster_centers_[number]) ** 2).sum(axis=1)
         members = [np.flatnonzero(number == c) for c in np.unique(number)]
+        members = [mine for mine in members if there[mine[-1]] < unknown]
+        members = sorted(members, key=len, reverse=True)[:k] if known else members
         usual = [mine[_usual(lengths[there[mine]])] for mine in members]
         best = np.array([there[mine[distance[mine].argmin()]] for mine in usual], np.int64)
         sizes = np.array([len(mine) for mine in members], np.int64)
-    left = np.setdiff1d(np.arange(len(z)), best)
+    left = np.setdiff1d(np.arange(unknown), best)
     rest = left[np.argsort(-weight[left], kind="stable")[: k - len(best)]]
     return np.concatenate([best, rest]), np.concatenate([sizes, np.ones(len(rest), np.int64)])
 
