@@ -25,7 +25,7 @@ from urllib.parse import urlsplit
 
 from ulmus.errors import UsageError
 
-__all__ = ["NO_PAGE", "App", "Problem", "Protection", "protected", "token_of"]
+__all__ = ["NO_PAGE", "App", "Problem", "Protection", "log_place", "protected", "token_of"]
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -118,7 +118,7 @@ def protected(app: App, how: Protection, seen: Seen | None = None) -> App:
             except Problem as problem:
                 await problem(scope, receive, answer.send)
             except Exception as error:  # noqa: BLE001 - whatever it is, it is answered and its place logged
-                _log_frames(error)
+                log_place(error)
                 if answer.status:  # too late to answer otherwise: the server breaks the connection off
                     raise ConnectionAbortedError from None
                 await Problem(500, "An error in the server; its log says where.")(scope, receive, answer.send)
@@ -269,7 +269,7 @@ def _too_large(how: Protection) -> Problem:
     )
 
 
-def _log_frames(error: Exception) -> None:
+def log_place(error: Exception) -> None:
     """Log where an error was raised; not its message, which may quote a text."""
     frames = traceback.extract_tb(error.__traceback__)
     places = " < ".join(f"{Path(f.filename).name}:{f.lineno} {f.name}" for f in reversed(frames[-12:]))
