@@ -58,12 +58,12 @@ _BODY = """
 </section>
 <section id="words" aria-labelledby="words-name" hidden>
 <h2 id="words-name">What decided</h2>
-<div class="row"><label for="class">Seen from</label> <select id="class"></select></div>
-<p class="faint"><span class="for">Solid</span>: speaks for it. <span class="against">Dotted</span>: speaks against it.
-The deeper the colour, the more it counts.</p>
+<div class="row"><label for="class">Evidence for</label> <select id="class"></select></div>
+<p class="faint"><span class="for">Underlined</span>: speaks for it.
+<span class="against">Dotted</span>: speaks against it. The deeper the colour, the more it counts.</p>
 <div id="shown" class="text" dir="auto" tabindex="0" role="region" aria-label="The text, with what decided"></div>
 <table id="strongest"><caption class="unseen">Words that decided, strongest first</caption>
-<thead><tr><th scope="col" class="faint">Strongest</th><th scope="col" class="faint number">Share</th></tr></thead>
+<thead><tr><th scope="col" class="faint">Strongest</th><th scope="col" class="faint number">Evidence</th></tr></thead>
 <tbody></tbody></table>
 </section>
 <section id="files" aria-labelledby="files-name" hidden>

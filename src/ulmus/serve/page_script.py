@@ -7,7 +7,7 @@ __all__ = ["SCRIPT"]
 SCRIPT = r"""
 "use strict";
 const at = (id) => document.getElementById(id);
-const LISTED = 12;
+const LISTED = 8;
 // control characters and changes of the writing direction are shown, not obeyed
 const UNSEEN = /[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]/g;
 const visible = (text) => text.replace(UNSEEN, (c) => "\\u" + c.charCodeAt(0).toString(16).padStart(4, "0"));
@@ -66,16 +66,20 @@ async function start() {
     return;
   }
   at("entry").hidden = true;
-  const few = model.classes.slice(0, 8).map(visible).join(", ");
-  const more = model.classes.length > 8 ? " and " + count(model.classes.length - 8) + " more" : "";
-  const what = { "multi-label": "Any number of the labels ", "single-label": "One of the classes " }[model.task];
-  say("about", (what ? what + few + more : "A number") + (model.pairs ? ", of a pair of texts." : ", of each text."));
+  say("about", "The model gives each " + (model.pairs ? "pair of texts " : "text ") + outcome() + ".");
   at("second").hidden = !model.pairs;
   at("text-name").textContent = model.pairs ? "First text" : "Text";
   at("files").hidden = !model.files.length;
   at("file").accept = model.files.join(",");
   at("kinds").textContent = "Up to " + count(model.limits.rows) + " texts: " + model.files.join(", ") +
     ". The answer is a csv file with a row for each.";
+}
+
+function outcome() {
+  if (model.task === "regression") return "a number";
+  const n = model.classes.length, names = model.classes.slice(0, LISTED).map(visible).join(", ");
+  const all = n > LISTED ? names + " and " + count(n - LISTED) + " more" : names;
+  return (model.task === "multi-label" ? `any number of ${count(n)} labels: ` : `one of ${count(n)} classes: `) + all;
 }
 
 function given() {
