@@ -91,7 +91,10 @@ class _Server:
             raise Problem(
                 422, f"`name`: expected the name of a file that ends with {', '.join(FILES)}, got another."
             )
-        lines = self._lines(self.tables, await request.body(), suffix, column)
+        body = await request.body()
+        if not body:
+            raise Problem(422, "expected the content of a file as the body, got nothing.")
+        lines = self._lines(self.tables, body, suffix, column)
         return _resumed(await anext(lines), lines)
 
     async def _lines(

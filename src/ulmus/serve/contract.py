@@ -102,7 +102,9 @@ def file_operation(suffixes: Sequence[str]) -> Operation:
         ],
         "requestBody": {
             "required": True,
-            "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+            "content": {
+                "application/octet-stream": {"schema": {"type": "string", "format": "binary", "minLength": 1}}
+            },
         },
     }
     return Operation("Predict the texts of a file", extra, {"text/csv": {"schema": _STRING}}, (*BODY, 501))
