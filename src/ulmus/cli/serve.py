@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -78,7 +79,7 @@ def serve(options: ServeOptions) -> None:
     """
     from ulmus.serve.app import application
     from ulmus.serve.limits import Limits
-    from ulmus.serve.listening import LOOPBACK, listen, log_to_stderr, run
+    from ulmus.serve.listening import listen, run
     from ulmus.serve.local import token_of
 
     limits = Limits(
@@ -88,21 +89,31 @@ def serve(options: ServeOptions) -> None:
         seconds=options.seconds,
     )
     token, hosts = token_of(options.token_file), tuple(name.lower() for name in options.allow_host)
-    listener = listen(options.host, options.port)
-    tables = _Tables(options.model)
-    app = application(_predictor(options), limits, token=token, hosts=hosts, tables=tables)
-    if options.host not in (LOOPBACK, "localhost", "::1") and token is None:
+    with listen(options.host, options.port) as listener:  # before the model is loaded, which takes longer
+        model = _predictor(options)
+        model.rows(
+            [("", "") if model.pairs else ""]
+        )  # what is prepared for the first prediction is ready then
+        app = application(model, limits, token=token, hosts=hosts, tables=_Tables(options.model))
+        _announce(options, needs_token=token is not None)
+        run(app, listener, partial(_ready, options))
+
+
+def _announce(options: ServeOptions, *, needs_token: bool) -> None:
+    """Warn of a server that is open to others, and begin the log."""
+    from ulmus.serve.listening import LOOPBACK, log_to_stderr
+
+    if options.host not in (LOOPBACK, "localhost", "::1") and not needs_token:
         show.note("Other machines can reach this server and need no token. Set ULMUS_TOKEN or --token-file.")
     if not options.quiet:
         log_to_stderr()
 
-    def ready(url: str) -> None:
-        if options.json:
-            show.as_json({"url": url})
-        else:
-            show.note(f"{options.model} is served at {url} (Ctrl-C stops it).")
 
-    run(app, listener, ready)
+def _ready(options: ServeOptions, url: str) -> None:
+    if options.json:
+        show.as_json({"url": url})
+    else:
+        show.note(f"{options.model} is served at {url} (Ctrl-C stops it).")
 
 
 def _predictor(options: ServeOptions) -> Predictor:

@@ -66,12 +66,12 @@ def _serve(arguments: list[str]) -> None:
     given = vars(parser.parse_args(arguments))
     limits = Limits(**{item.name: given[item.name] for item in fields(Limits)})
     token = token_of(given["token_file"])
-    listener = listen(given["host"], given["port"])
-    model = Predictor.of(load(given["file"], threads=given["threads"]))
-    log_to_stderr()
     hosts = tuple(name.lower() for name in given["allow_host"])
-    app = application(model, limits, token=token, hosts=hosts)
-    run(app, listener, lambda url: print(f"serving at {url}", file=sys.stderr, flush=True))  # noqa: T201
+    with listen(given["host"], given["port"]) as listener:
+        model = Predictor.of(load(given["file"], threads=given["threads"]))
+        app = application(model, limits, token=token, hosts=hosts)
+        log_to_stderr()
+        run(app, listener, lambda url: print(f"serving at {url}", file=sys.stderr, flush=True))  # noqa: T201
 
 
 def _answer(model: Runtime, text: Any) -> dict[str, Any]:

@@ -73,8 +73,7 @@ def run(app: App, listener: socket.socket, ready: Callable[[str], None]) -> None
     )
     logging.getLogger("uvicorn").setLevel(logging.CRITICAL)  # its messages may quote a request
     server = Server(config)
-    with listener:
-        server.run([listener])
+    server.run([listener])
     if not server.started:
         raise UlmusError("the server could not start.")
 

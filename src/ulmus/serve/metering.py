@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 
 from ulmus.errors import MissingExtra
 from ulmus.serve.lane import Lane
@@ -22,22 +23,24 @@ class Meter:
         except ImportError as error:
             raise MissingExtra.of("serve", "prometheus-client", "A server") from error
         self._registry = prometheus.CollectorRegistry()
-        own = {"registry": self._registry}
+        own = self._registry
         self._requests = prometheus.Counter(
-            "ulmus_requests", "Requests answered.", ["path", "method", "status"], **own
+            "ulmus_requests", "Requests answered.", ["path", "method", "status"], registry=own
         )
         self._seconds = prometheus.Histogram(
             "ulmus_request_seconds",
             "Time from the head of a request to the end of its answer.",
             ["path"],
-            **own,
+            registry=own,
         )
-        self._texts = prometheus.Counter("ulmus_texts", "Texts predicted or explained.", ["lane"], **own)
+        self._texts = prometheus.Counter(
+            "ulmus_texts", "Texts predicted or explained.", ["lane"], registry=own
+        )
         self._batches = prometheus.Histogram(
-            "ulmus_batch_texts", "Texts worked through together.", ["lane"], buckets=SIZES, **own
+            "ulmus_batch_texts", "Texts worked through together.", ["lane"], buckets=SIZES, registry=own
         )
         self._inside = prometheus.Gauge(
-            "ulmus_requests_inside", "Requests at work or waiting for it.", ["lane"], **own
+            "ulmus_requests_inside", "Requests at work or waiting for it.", ["lane"], registry=own
         )
         self._write = prometheus.generate_latest
         prometheus.ProcessCollector(registry=self._registry)
@@ -45,7 +48,7 @@ class Meter:
     def watch(self, lanes: Mapping[str, Lane]) -> None:
         """Report how many requests are in each lane."""
         for name, lane in lanes.items():
-            self._inside.labels(name).set_function(lambda lane=lane: lane.inside)
+            self._inside.labels(name).set_function(partial(getattr, lane, "inside"))
 
     def answered(self, method: str, path: str, status: int, seconds: float) -> None:
         """Count a request; status 0: the client went away."""

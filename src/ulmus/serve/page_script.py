@@ -189,7 +189,7 @@ async function predictFile() {
     if (file.size > model.limits.size_bytes)
       throw new Error("Expected at most " + count(model.limits.size_bytes) + " bytes, got " + count(file.size) + ".");
     at("send").disabled = true;
-    say("file-status", "Predicting " + file.name + " \u2026");
+    say("file-status", "Predicting " + visible(file.name) + " \u2026");
     const headers = { "content-type": "application/octet-stream" };
     const answer = await ask("/predict/file?" + query, { method: "POST", headers, body: file });
     const table = await answer.blob();
@@ -197,7 +197,7 @@ async function predictFile() {
     at("download").download = file.name.replace(/\.[a-z]+$/i, "") + "-predictions.csv";
     at("download").hidden = false;
     at("download").focus();
-    say("file-status", "Done: " + count(table.size) + " bytes.");
+    say("file-status", "Done: a row for each text of " + visible(file.name) + ".");
   } catch (error) {
     say("file-status", error instanceof TypeError ? "The connection broke off. Try again." : error.message, true);
   } finally {
