@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import sys
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ulmus.errors import DataError
+from ulmus.errors import DataError, MissingExtra
 from ulmus.evaluation.explanation import Explanation
 from ulmus.evaluation.objectives import MULTI_LABEL, SINGLE_LABEL, Objective
 from ulmus.serve.limits import Limits
@@ -261,6 +262,18 @@ def test_with_a_token_only_the_page_and_the_health_are_public() -> None:
     *_, document = asked(*(("GET", path, bearer) for path in paths), token=TOKEN)
     assert document.json()["paths"]["/predict"]["post"]["security"] == [{"bearer": []}]
     assert "bearer" in document.json()["components"]["securitySchemes"]
+
+
+@pytest.mark.parametrize("package", ["fastapi", "prometheus_client"])
+def test_a_missing_package_is_an_error_that_says_what_to_install(
+    package: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The extra is named."""
+    from ulmus.serve.app import application
+
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(MissingExtra, match=r"pip install 'ulmus\[serve\]'"):
+        application(model())
 
 
 def test_counts_for_prometheus() -> None:

@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
@@ -129,6 +130,24 @@ def test_the_log_has_no_text_and_no_query(server: Running) -> None:
     assert "POST /predict 200" in log
     assert SECRET not in log
     assert "query" not in log
+
+
+def test_the_small_package_serves_too(exported: Path) -> None:
+    """`ulmus-runtime serve FILE`: predictions and explanations; files of texts are said to need more."""
+    script = f"import sys; sys.argv = ['ulmus-runtime', 'serve', {str(exported)!r}, '--port', '0'];"
+    script += "from ulmus.serve.command import main; main()"
+    process = subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    running = Running(process, int(process.stderr.readline().strip(" /\n").rpartition(":")[2]))
+    assert b'"predictions"' in running.predict("a film")
+    head = (
+        b"POST /predict/file?name=a.csv HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: 1"
+    )
+    with running.send(head + b"\r\n\r\na") as connection:
+        assert everything(connection).startswith(b"HTTP/1.1 501")
+    process.send_signal(signal.SIGINT)
+    process.communicate()
+    assert process.returncode == 130
 
 
 def test_a_port_that_is_taken_is_a_usage_error() -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +28,11 @@ HOSTILE = (
 SERVER = "-m", "ulmus", "serve", "--port", "0", "--json", "--quiet", "--max-characters", "200000"
 
 
-@pytest.fixture(scope="module")
-def url(exported: Path) -> Iterator[str]:
+@contextmanager
+def serving(exported: Path, **environment: str) -> Iterator[str]:
     """The address of a server with an exported model."""
     command = [sys.executable, *SERVER, str(exported)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | environment)
     assert process.stdout is not None
     line = process.stdout.readline()
     yield str(json.loads(line)["url"])
@@ -38,21 +40,35 @@ def url(exported: Path) -> Iterator[str]:
     process.communicate()
 
 
-@pytest.fixture
-def page(url: str) -> Iterator[Any]:
-    """The page, open; afterwards nothing may have gone wrong in it, and nothing may have been asked of elsewhere."""
-    wrong: list[str] = []
+@pytest.fixture(scope="module")
+def url(exported: Path) -> Iterator[str]:
+    """The address of a server that asks for no token."""
+    with serving(exported) as address:
+        yield address
+
+
+@contextmanager
+def opened() -> Iterator[Any]:
+    """A page in a browser of its own."""
     with sync_api.sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         tab = browser.new_page()
         tab.set_default_timeout(120_000)
+        yield tab
+        browser.close()
+
+
+@pytest.fixture
+def page(url: str) -> Iterator[Any]:
+    """The page, open; afterwards nothing may have gone wrong in it, and nothing may have been asked of elsewhere."""
+    wrong: list[str] = []
+    with opened() as tab:
         tab.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
         tab.on("pageerror", lambda error: wrong.append(str(error)))
         tab.on("request", lambda request: wrong.append(request.url) if url not in request.url else None)
         tab.goto(url)
-        tab.wait_for_function("document.getElementById('about').textContent.includes('3 classes')")
+        tab.wait_for_selector("#about:has-text('3 classes')")
         yield tab
-        browser.close()
     assert [message for message in wrong if not message.startswith(("data:", "blob:"))] == []
 
 
@@ -115,3 +131,17 @@ def test_a_dropped_file_gives_a_file_of_predictions(page: Any, tmp_path: Path) -
     page.click("#send")
     page.wait_for_selector("#file-status.bad")
     assert ".csv" in page.inner_text("#file-status")
+
+
+def test_a_token_is_asked_for_where_one_is_needed(exported: Path) -> None:
+    """A wrong one is refused with a sentence; with the right one the page works."""
+    with serving(exported, ULMUS_TOKEN="a-token-of-some-length") as address, opened() as tab:
+        tab.goto(address)
+        for token, said in (("wrong", "not the server's token"), ("a-token-of-some-length", "3 classes")):
+            tab.fill("#token", token)
+            tab.press("#token", "Enter")
+            tab.wait_for_selector(f'#about:has-text("{said}")')
+        assert not tab.is_visible("#entry")
+        tab.fill("#text", "a film")
+        tab.click("#go")
+        tab.wait_for_selector("#words:not([hidden])")

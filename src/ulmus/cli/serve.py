@@ -60,7 +60,7 @@ class ServeOptions(CommonOptions):
     max_requests: Annotated[
         int, typer.Option(min=1, metavar="N", help="Most requests at a time; more get 503 and Retry-After.")
     ] = 64
-    seconds: Annotated[
+    max_seconds: Annotated[
         float, typer.Option(min=0.01, metavar="N", help="Longest time for an answer; then 503.")
     ] = 30.0
     quiet: Annotated[bool, typer.Option("--quiet", help="Log no requests on stderr.")] = False
@@ -86,7 +86,7 @@ def serve(options: ServeOptions) -> None:
         characters=options.max_characters,
         texts=options.max_texts,
         requests=options.max_requests,
-        seconds=options.seconds,
+        seconds=options.max_seconds,
     )
     token, hosts = token_of(options.token_file), tuple(name.lower() for name in options.allow_host)
     with listen(options.host, options.port) as listener:  # before the model is loaded, which takes longer
