@@ -41,6 +41,7 @@ class Load(NamedTuple):
     statuses: Counter[int]
     seconds: list[float]
     memory_mb: list[float]  # of the server, ten times on the way
+    cpu_s: float  # of the server
     wall_s: float
 
     def summary(self) -> dict[str, Any]:
@@ -49,6 +50,7 @@ class Load(NamedTuple):
         return {
             "statuses": dict(self.statuses),
             "per_second": round(len(self.seconds) / self.wall_s),
+            "server_cpu_ms": round(1000 * self.cpu_s / len(self.seconds), 2),
             "p50_ms": round(1000 * cuts[49], 2),
             "p99_ms": round(1000 * cuts[98], 2),
             "p99_over_p50": round(cuts[98] / cuts[49], 1),
@@ -66,6 +68,11 @@ class Server(NamedTuple):
         """Its resident memory."""
         status = Path(f"/proc/{self.process.pid}/status").read_text(encoding="utf-8")
         return int(status.partition("VmRSS:")[2].split()[0]) / 1024
+
+    def cpu_s(self) -> float:
+        """The processor time it has used."""
+        used = Path(f"/proc/{self.process.pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+        return (int(used[11]) + int(used[12])) / os.sysconf("SC_CLK_TCK")
 
 
 @contextmanager
@@ -124,9 +131,9 @@ async def load(server: Server, requests: int, clients: int) -> Load:
                 memory.append(server.memory_mb())
         writer.close()
 
-    started = perf_counter()
+    started, used = perf_counter(), server.cpu_s()
     await asyncio.gather(*(client() for _ in range(clients)))
-    return Load(statuses, seconds, memory, perf_counter() - started)
+    return Load(statuses, seconds, memory, server.cpu_s() - used, perf_counter() - started)
 
 
 async def overload(server: Server, connections: int) -> dict[str, Any]:

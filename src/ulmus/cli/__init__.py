@@ -13,7 +13,8 @@
     writers.py     predictions -> csv or JSON; span_writers.py: entities likewise
     to_label.py    files of texts to label
     train.py, language.py, evaluate.py, verify.py, predict.py, explain.py, export.py, serve.py, tag.py,
-                   learning_curve.py, pipeline.py, rates.py, ablate.py, info.py: the commands; heavy imports are inside
+                   learning_curve.py, pipeline.py, rates.py, ablate.py, info.py: the commands; heavy imports are
+                   inside them
 
 `ulmus --help` imports typer and nothing heavier: no torch, numpy, pyarrow or sklearn (enforced by a test).
 """

@@ -34,8 +34,6 @@ from ulmus.linear.rows import Rows
 
 __all__ = ["START", "Ngrams", "Unit", "as_csr", "as_rows"]
 
-Floats = NDArray[np.float64]
-
 BATCH_SYMBOLS = 4_000_000  # symbols handled at once: bounds the memory of sorting
 
 
