@@ -79,6 +79,7 @@ def test_a_typed_text_gets_a_prediction_and_its_words_light_up(page: Any) -> Non
     page.keyboard.press("Control+Enter")
     page.wait_for_selector("#words:not([hidden])")
     assert page.inner_text("#label").startswith("class ")
+    assert page.text_content("#told") == f"Prediction: {page.inner_text('#label')}"  # for screen readers
     assert page.locator("#classes tbody tr").count() == 3
     assert page.inner_text("#shown") == "a film of the sea, a GOOD book"
     assert page.locator("#shown span.for, #shown span.against").count() > 2

@@ -31,6 +31,7 @@ label{font-weight:600}
 textarea,input,select{font:inherit;color:inherit;background:var(--field);border:1px solid var(--line);
  border-radius:6px;padding:.5rem .65rem}
 textarea{display:block;width:100%;resize:vertical}
+input,select{max-width:100%}
 button{font:inherit;font-weight:600;color:var(--on-accent);background:var(--accent);border:1px solid var(--accent);
  border-radius:6px;padding:.45rem 1rem;cursor:pointer}
 button.quiet{color:var(--accent);background:none}

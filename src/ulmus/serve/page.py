@@ -10,10 +10,12 @@ __all__ = ["PAGE"]
 _STYLE = """
 header{margin-bottom:1.5rem}
 .row{display:flex;flex-wrap:wrap;align-items:center;gap:.75rem;margin:.75rem 0}
+#second{margin-top:.75rem}
 #label{font-size:1.35rem;font-weight:600;overflow-wrap:anywhere}
 #classes{width:100%;max-width:36rem}
 #classes td:first-child{overflow-wrap:anywhere}
 #classes td.track{width:45%;padding-right:0;vertical-align:middle}
+@media (max-width:30rem){#classes td.track{width:25%}}
 .bar{display:block;height:.6rem;min-width:1px;border-radius:3px;background:rgb(var(--for)/.7)}
 #words{margin-top:2rem}
 #shown{padding:.9rem 1rem;border:1px solid var(--line);border-radius:6px;line-height:1.9;max-height:60vh;overflow:auto}
@@ -51,6 +53,7 @@ _BODY = """
 <div class="row"><button id="go">Predict</button> <span id="hint" class="faint">or Ctrl + Enter</span></div>
 </form>
 <p id="status" role="status"></p>
+<p id="told" role="status" class="unseen"></p>
 <section id="result" aria-labelledby="result-name" hidden>
 <h2 id="result-name">Prediction</h2>
 <p id="label" dir="auto"></p>

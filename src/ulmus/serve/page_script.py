@@ -94,6 +94,7 @@ function given() {
 async function predict() {
   const mine = ++turn;
   at("result").hidden = at("words").hidden = true;
+  at("told").textContent = "";
   try {
     if (!model) await start();
     if (!model) return;
@@ -120,6 +121,7 @@ function showPrediction(found) {
   const numeric = "prediction" in found;
   const label = numeric ? String(Number(found.prediction.toPrecision(6))) : [found.label].flat().join(", ");
   at("label").textContent = visible(label) || "no label";
+  at("told").textContent = "Prediction: " + at("label").textContent;
   const order = Object.entries(found.probabilities || {}).sort((a, b) => b[1] - a[1]);
   const rows = order.slice(0, LISTED).map(([name, share]) => {
     const bar = made("span", undefined, "bar");
