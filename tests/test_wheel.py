@@ -75,12 +75,14 @@ def test_the_small_wheel_predicts_with_the_same_modules(tmp_path: Path) -> None:
     pip(["install", str(wheel), "--no-compile", "--target", str(tmp_path / "site")])
     script = (
         "import sys, json; sys.modules.update(dict.fromkeys(('torch', 'scipy', 'sklearn', 'ulmus')));"
-        "import ulmus_runtime, ulmus_runtime.serve.command; from ulmus_runtime import UlmusError, load;"
+        "import ulmus_runtime, ulmus_runtime.serve.command, ulmus_runtime.serve.app;"
+        "from ulmus_runtime import UlmusError, load;"
         "print(json.dumps(sorted(name for name in sys.modules if name.startswith('ulmus_runtime.'))))"
     )
     (tmp_path / "site").mkdir(exist_ok=True)
     loaded = ran(tmp_path, "-c", script)
-    assert {"ulmus_runtime.serve.networks", "ulmus_runtime.linear.scorer"} <= set(loaded)
+    names = ("serve.networks", "serve.page", "linear.scorer")
+    assert {f"ulmus_runtime.{name}" for name in names} <= set(loaded)
 
 
 def ran(work: Path, *arguments: str) -> Any:

@@ -57,6 +57,7 @@ class Build(build_py):
         for file in modules().values():
             text = re.sub(r"\bulmus(?=\.[a-z_]+)", NAME, file.read_text(encoding="utf-8"))
             text = re.sub(r"^(\s*)from ulmus import", rf"\1from {NAME} import", text, flags=re.M)
+            text = text.replace("'ulmus[", "'ulmus-runtime[")  # what a missing extra says to install
             target = root / file.relative_to(SOURCE)
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_text(text, encoding="utf-8")

@@ -125,6 +125,38 @@ def test_a_body_is_read_up_to_a_size_and_a_time() -> None:
     assert (code, headers["connection"]) == (408, "close")
 
 
+def test_all_bodies_together_have_a_size_too() -> None:
+    """Large ones beyond it get 503 and Retry-After, and room is free again afterwards."""
+    statuses: list[int] = []
+    begun = asyncio.Event()
+
+    async def waiting(scope: Any, receive: Any, send: Any) -> None:
+        await begun.wait()
+        await echo(scope, receive, send)
+
+    async def one(app: Any) -> None:
+        async def receive() -> Any:
+            return {"type": "http.request", "body": b"a" * 100, "more_body": False}
+
+        async def send(message: Any) -> None:
+            statuses.extend([message["status"]] if "status" in message else [])
+
+        await app({"type": "http", "method": "POST", "path": "/", "headers": [HOST]}, receive, send)
+
+    async def many() -> None:
+        app = protected(waiting, Protection(size_bytes=100))
+        for _ in range(2):
+            begun.clear()
+            tasks = [asyncio.create_task(one(app)) for _ in range(10)]
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            begun.set()
+            await asyncio.gather(*tasks)
+
+    asyncio.run(many())
+    assert sorted(statuses) == [200] * 16 + [503] * 4
+
+
 def test_errors_are_problems_and_the_log_quotes_nothing(caplog: pytest.LogCaptureFixture) -> None:
     """A bug is a 500 whose place is logged, without its message; unknown paths are not logged either."""
     caplog.set_level(logging.INFO, "ulmus.serve")

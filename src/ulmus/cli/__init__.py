@@ -12,8 +12,9 @@
     show.py        results -> tables or JSON; model_page.py: `ulmus info`
     writers.py     predictions -> csv or JSON; span_writers.py: entities likewise
     to_label.py    files of texts to label; labelled.py: the table that people have labelled
-    train.py, language.py, evaluate.py, verify.py, predict.py, explain.py, export.py, tag.py, learning_curve.py,
-                   label.py, pipeline.py, rates.py, ablate.py, info.py: the commands; heavy imports are inside them
+    train.py, language.py, evaluate.py, verify.py, predict.py, explain.py, export.py, serve.py, tag.py,
+                   learning_curve.py, label.py, pipeline.py, rates.py, ablate.py, info.py: the commands; heavy imports
+                   are inside them
 
 `ulmus --help` imports typer and nothing heavier: no torch, numpy, pyarrow or sklearn (enforced by a test).
 """
@@ -38,6 +39,7 @@ from ulmus.cli import (
     pipeline,
     predict,
     rates,
+    serve,
     tag,
     train,
     verify,
@@ -86,7 +88,7 @@ def ulmus(
 
 
 for _part in (
-    train, language, evaluate, verify, predict, explain, export, tag, learning_curve, label, pipeline, rates, ablate,
-    info,
+    train, language, evaluate, verify, predict, explain, export, serve, tag, learning_curve, label, pipeline, rates,
+    ablate, info,
 ):  # fmt: skip
     _part.register(app)

@@ -1,6 +1,6 @@
 """What each part of a text says for each class: the value that an explanation is, in numbers and characters.
 
-Knows no model: `tasks/classifier/explaining.py` makes it, `explanation_page.py` draws it.
+Knows no model: `serve/explaining.py` makes it, `explanation_page.py` draws it.
 Axes: U tokens (words, or segments of a long text), C classes.
 """
 

@@ -27,6 +27,7 @@ from ulmus.linear.ngrams import Ngrams
 from ulmus.linear.pair_features import PairFeatures
 from ulmus.linear.regression import fit_linear
 from ulmus.linear.scorer import CountScorer
+from ulmus.linear.shares import shares
 
 __all__ = ["CountModel", "CountSettings", "known_targets"]
 
@@ -122,16 +123,15 @@ class CountModel:
 
         Scores are linear in the TF-IDF, whose LSA is in the weights, so the two add up to scores whose
         `Objective.probabilities` are those of `proba_of` (of two classes, the first has the score 0; a class without
-        an example has no share). A token owns the characters from its start, one of `starts` (U,) in ascending order,
-        to the next one's; the first also what is before it. The length of the TF-IDF row is that of this text: without
-        a token the others would weigh more. Raises UsageError for a model of pairs: it is not linear in the words.
+        an example has no share). `starts` (U,) are those of the tokens, see `shares.shares`. The length of the TF-IDF
+        row is that of this text: without a token the others would weigh more. Raises UsageError for a model of pairs:
+        it is not linear in the words.
         """
         if isinstance(self.features, PairFeatures):
             raise UsageError("word counts of pairs are not linear in the words of the texts.")
-        columns, characters, amounts = self.features.located(text)
-        own = np.clip(np.searchsorted(starts, characters, side="right") - 1, 0, None)
-        x = csr_matrix((amounts, (own, columns)), shape=(max(len(starts), 1), len(self.weights)))
-        added = self._per_class(np.asarray(x @ self.weights.astype(np.float64)))
+        row = np.asarray(self.features.transform([text]).todense(), np.float64)[0]
+        found = shares(self.features.blocks, text, starts, row=row, weights=self.weights)
+        added = self._per_class(found)
         bias = self._per_class(self.bias[None].astype(np.float64))[0]
         return (added, bias) if len(starts) else (added[:0], bias + added[0])
 

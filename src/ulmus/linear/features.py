@@ -188,24 +188,6 @@ class CountFeatures:
         """TF-IDF (N, F) of texts."""
         return self.weighed(self.count(texts))
 
-    def located(self, text: str) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
-        """Where the TF-IDF of a text comes from: columns (M,), characters of the text (M,), amounts (M,).
-
-        The amounts of a column add up to its TF-IDF: each place where the n-gram stands has an equal part, spread over
-        the words that it covers (`Ngrams.located`).
-        """
-        parts, first = [], 0
-        for block in self.blocks:
-            columns, characters, portions = block.located(text)
-            parts.append((columns + first, characters, portions))
-            first += len(block)
-        columns, characters, portions = map(np.concatenate, zip(*parts, strict=True))
-        times = np.bincount(
-            columns, portions, minlength=self.size
-        )  # how often each n-gram stands in the text
-        x = np.asarray(self.transform([text]).todense(), np.float64)[0]
-        return columns, characters, portions / times[columns] * x[columns]
-
     def prepare(self, texts: Sequence[str]) -> Counted:
         """TF-IDF and its LSA, for fitting; count the texts once and use the result for every fit and fold."""
         return self.prepared(self.count(texts))

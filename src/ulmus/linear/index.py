@@ -25,11 +25,13 @@ __all__ = ["BLANK", "START", "WORD", "Ints", "NgramIndex", "Unit", "documents", 
 
 Unit = Literal["word", "char", "subword"]
 Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
 
 WORD = re.compile(r"\w+(?:['’]\w+)*|[!?]")
 START = "^"  # what no word is
 BLANK = re.compile(r"[\s\x00-\x1f\ud800-\udfff]+")  # with lone surrogates: they cannot be written as UTF-8
 _END = np.zeros(1, np.int32)
+_NO_PLACES = np.zeros(0, np.int64)
 
 
 class NgramIndex:
@@ -84,6 +86,48 @@ class NgramIndex:
                 )
             yield n, np.where(ids > 0, first + ids - 1, -1)
             first += len(self.symbols) if n == 1 else len(self.levels[n - 2])
+
+    def located(self, text: str) -> tuple[Ints, Ints, Floats]:
+        """Where the n-grams of a text stand: columns (M,), characters of the text (M,), portions (M,).
+
+        Each n-gram at each place is spread evenly over the words (or characters) that it covers; the portions of one
+        at one place sum to 1. START covers nothing, and white space only where an n-gram has nothing else.
+        """
+        symbols, places = self.split(text), self._places(text)
+        stream, _ = self._read([text], lambda found: map(self.symbols.get, found, repeat(0)))
+        solid = np.array([symbol not in (" ", START) for symbol in symbols], np.float64)
+        columns, characters, portions = [_NO_PLACES], [_NO_PLACES], [np.zeros(0)]
+        for n, found in self.placed(stream[:-1]):
+            at = np.flatnonzero(found >= 0)
+            covered = at[:, None] + np.arange(n)  # (n-grams, n)
+            share = solid[covered]
+            share[share.sum(axis=1) == 0] = 1
+            share /= share.sum(axis=1, keepdims=True)
+            columns.append(np.repeat(found[at], n))
+            characters.append(places[covered].ravel())
+            portions.append(share.ravel())
+        return np.concatenate(columns), np.concatenate(characters), np.concatenate(portions)
+
+    def _places(self, text: str) -> Ints:
+        """The character (T,) of the text at which each symbol of `split` begins."""
+        low = text.lower()
+        origin = np.arange(len(text) + 1)
+        if len(low) != len(text):  # a capital may become two characters
+            origin = np.repeat(np.arange(len(text) + 1), [*(len(c.lower()) for c in text), 1])
+        if self.unit == "char":
+            kept = np.ones(len(low), bool)
+            for blank in BLANK.finditer(low):
+                inside = blank.start() > 0 and blank.end() < len(low)
+                kept[blank.start() + inside : blank.end()] = False
+            return np.asarray(origin[:-1][kept], np.int64)
+        words = list(WORD.finditer(low))
+        if self.unit == "word":
+            at = [0] * self.anchored + [word.start() for word in words]
+        else:  # a space belongs to the word after it, the last one to the word before
+            at = [i for word in words for i in (word.start(), *range(*word.span()))]
+            at.append(words[-1].end() - 1 if words else 0)
+            at = at if words else [0, 0]
+        return np.asarray(origin[at], np.int64) if len(text) else np.zeros(len(at), np.int64)
 
     def _read(
         self, texts: Iterable[str], number: Callable[[Sequence[str]], Iterable[int]]

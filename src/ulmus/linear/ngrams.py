@@ -14,7 +14,6 @@ Knows no labels, no weights, no files. Legend: N documents, F n-grams, T symbols
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from itertools import repeat
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,9 +21,7 @@ from scipy.sparse import csr_matrix, vstack
 
 from ulmus.errors import BundleError, DataError
 from ulmus.linear.index import (
-    BLANK,
     START,
-    WORD,
     Ints,
     NgramIndex,
     Unit,
@@ -36,8 +33,6 @@ from ulmus.linear.index import (
 from ulmus.linear.rows import Rows
 
 __all__ = ["START", "Ngrams", "Unit", "as_csr", "as_rows"]
-
-Floats = NDArray[np.float64]
 
 BATCH_SYMBOLS = 4_000_000  # symbols handled at once: bounds the memory of sorting
 
@@ -123,48 +118,6 @@ class Ngrams(NgramIndex):
     def _count(self, texts: Sequence[str]) -> csr_matrix:
         return as_csr(self.rows(texts))
 
-    def located(self, text: str) -> tuple[Ints, Ints, Floats]:
-        """Where the n-grams of a text stand: columns (M,), characters of the text (M,), portions (M,).
-
-        Each n-gram at each place is spread evenly over the words (or characters) that it covers; the portions of one
-        at one place sum to 1. START covers nothing, and white space only where an n-gram has nothing else.
-        """
-        symbols, places = self.split(text), self._places(text)
-        stream, _ = self._read([text], lambda found: map(self.symbols.get, found, repeat(0)))
-        solid = np.array([symbol not in (" ", START) for symbol in symbols], np.float64)
-        columns, characters, portions = [_NO_PLACES], [_NO_PLACES], [np.zeros(0)]
-        for n, found in self.placed(stream[:-1]):
-            at = np.flatnonzero(found >= 0)
-            covered = at[:, None] + np.arange(n)  # (n-grams, n)
-            share = solid[covered]
-            share[share.sum(axis=1) == 0] = 1
-            share /= share.sum(axis=1, keepdims=True)
-            columns.append(np.repeat(found[at], n))
-            characters.append(places[covered].ravel())
-            portions.append(share.ravel())
-        return np.concatenate(columns), np.concatenate(characters), np.concatenate(portions)
-
-    def _places(self, text: str) -> Ints:
-        """The character (T,) of the text at which each symbol of `split` begins."""
-        low = text.lower()
-        origin = np.arange(len(text) + 1)
-        if len(low) != len(text):  # a capital may become two characters
-            origin = np.repeat(np.arange(len(text) + 1), [*(len(c.lower()) for c in text), 1])
-        if self.unit == "char":
-            kept = np.ones(len(low), bool)
-            for blank in BLANK.finditer(low):
-                inside = blank.start() > 0 and blank.end() < len(low)
-                kept[blank.start() + inside : blank.end()] = False
-            return np.asarray(origin[:-1][kept], np.int64)
-        words = list(WORD.finditer(low))
-        if self.unit == "word":
-            at = [0] * self.anchored + [word.start() for word in words]
-        else:  # a space belongs to the word after it, the last one to the word before
-            at = [i for word in words for i in (word.start(), *range(*word.span()))]
-            at.append(words[-1].end() - 1 if words else 0)
-            at = at if words else [0, 0]
-        return np.asarray(origin[at], np.int64) if len(text) else np.zeros(len(at), np.int64)
-
     def _spell(self) -> list[str]:
         names = level = list(self.symbols)
         between = " " if self.unit == "word" else ""
@@ -199,9 +152,6 @@ class Ngrams(NgramIndex):
                 "The n-grams of the word counts are damaged: not in the order they are written in."
             )
         return self
-
-
-_NO_PLACES = np.zeros(0, np.int64)
 
 
 def as_csr(rows: Rows) -> csr_matrix:

@@ -20,6 +20,7 @@ from ulmus.evaluation.objectives import Objective
 from ulmus.fields import split_pair
 from ulmus.linear.index import NgramIndex
 from ulmus.linear.rows import OVERLAPS, Rows, pair_columns, products, tf_idf
+from ulmus.linear.shares import shares
 
 __all__ = ["CountScorer", "of_texts"]
 
@@ -50,6 +51,16 @@ class CountScorer:
         proba = np.zeros((len(texts), self.classes))
         proba[:, self.known] = self.objective.probabilities(x.times(self.weights) + self.bias)
         return proba
+
+    def shares(self, text: str, starts: NDArray[np.int64]) -> Proba:
+        """What each token of a text adds to the score of each class, (U, C): as `CountModel.shares`; `starts` (U,)."""
+        x = tf_idf(self._counts([text]), self.idf)
+        row = np.zeros(len(self.idf))
+        row[x.columns] = x.values
+        found = shares(self.blocks, text, starts, row=row, weights=self.weights)
+        added = np.zeros((len(found), self.classes))
+        added[:, self.known[len(self.known) - found.shape[1] :]] = found
+        return added[: len(starts)]
 
     def _counts(self, texts: Sequence[str]) -> Rows:
         """How often each n-gram stands in each text, (N, F)."""

@@ -19,6 +19,7 @@ from ulmus.serve.local import App
 __all__ = ["LOOPBACK", "listen", "log_to_stderr", "run"]
 
 LOOPBACK = "127.0.0.1"
+LARGEST_PORT = 65_535
 WAITING = 2048  # connections that the system holds until they are accepted
 HEAD_SECONDS = 10  # for the head of a request to arrive
 HEAD_BYTES = 16_384
@@ -28,11 +29,13 @@ STOP_SECONDS = 15  # for running requests to end
 
 def listen(host: str, port: int) -> socket.socket:
     """A socket that listens; port 0: any free one. Raises UsageError: not an address, or the port is taken."""
+    if not 0 <= port <= LARGEST_PORT:
+        raise UsageError(f"port: expected 0 to {LARGEST_PORT:,}, got {port:,}.")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server((host, port), family=family, backlog=WAITING)
-    except (OSError, OverflowError) as error:
-        taken = isinstance(error, OSError) and error.errno == errno.EADDRINUSE
+    except OSError as error:
+        taken = error.errno == errno.EADDRINUSE
         advice = "Another program uses it: choose another --port, or 0 for any free one." if taken else ""
         raise UsageError(f"cannot listen on {host} port {port}: {error}. {advice}".rstrip()) from error
 
@@ -70,8 +73,7 @@ def run(app: App, listener: socket.socket, ready: Callable[[str], None]) -> None
     )
     logging.getLogger("uvicorn").setLevel(logging.CRITICAL)  # its messages may quote a request
     server = Server(config)
-    with listener:
-        server.run([listener])
+    server.run([listener])
     if not server.started:
         raise UlmusError("the server could not start.")
 

@@ -16,7 +16,8 @@ import json
 import logging
 import os
 import traceback
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, MutableMapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
@@ -25,7 +26,7 @@ from urllib.parse import urlsplit
 
 from ulmus.errors import UsageError
 
-__all__ = ["NO_PAGE", "App", "Problem", "Protection", "protected", "token_of"]
+__all__ = ["NO_PAGE", "App", "Problem", "Protection", "log_place", "protected", "token_of"]
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -36,6 +37,7 @@ Seen = Callable[[str, str, int, float], None]  # method, known path or "other", 
 
 NO_PAGE = "default-src 'none'; frame-ancestors 'none'"  # the Content-Security-Policy of what is no page
 SHORTEST_TOKEN = 16  # characters
+BODIES = 8  # of the largest size, at a time
 SAFE = ("GET", "HEAD", "OPTIONS")  # methods that change nothing
 REASONS = {
     400: "Bad request",
@@ -106,6 +108,8 @@ class Protection:
 def protected(app: App, how: Protection, seen: Seen | None = None) -> App:
     """The application behind all checks; `seen` is told of every answer."""
 
+    held = _Held(BODIES * how.size_bytes)
+
     async def guarded(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await app(scope, receive, send)
@@ -114,11 +118,12 @@ def protected(app: App, how: Protection, seen: Seen | None = None) -> App:
         try:
             try:
                 _check(scope, how)
-                await app(scope, await _body(scope, receive, how), answer.send)
+                with held.share() as share:
+                    await app(scope, await _body(scope, receive, how, share), answer.send)
             except Problem as problem:
                 await problem(scope, receive, answer.send)
             except Exception as error:  # noqa: BLE001 - whatever it is, it is answered and its place logged
-                _log_frames(error)
+                log_place(error)
                 if answer.status:  # too late to answer otherwise: the server breaks the connection off
                     raise ConnectionAbortedError from None
                 await Problem(500, "An error in the server; its log says where.")(scope, receive, answer.send)
@@ -229,8 +234,32 @@ def _same(origin: str, host: str, hosts: tuple[str, ...]) -> bool:
     return parts.netloc == host or (parts.hostname or "") in hosts
 
 
-async def _body(scope: Scope, receive: Receive, how: Protection) -> Receive:
-    """The body as one message. Raises Problem: too large, or too slow."""
+class _Held:
+    """The bytes of all bodies in memory, `most` at a time."""
+
+    def __init__(self, most: int) -> None:
+        self._free = most
+
+    @contextmanager
+    def share(self) -> Iterator[Callable[[int], None]]:
+        """A function that takes room for so many bytes, until the end. It raises Problem: there is no more."""
+        taken = 0
+
+        def take(size: int) -> None:
+            nonlocal taken
+            if size > self._free:
+                raise Problem(503, "too many large requests at a time. Try again.", {"retry-after": "1"})
+            self._free -= size
+            taken += size
+
+        try:
+            yield take
+        finally:
+            self._free += taken
+
+
+async def _body(scope: Scope, receive: Receive, how: Protection, take: Callable[[int], None]) -> Receive:
+    """The body as one message. Raises Problem: too large, too slow, or no room."""
     length = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
     size, chunks = 0, []
     if length.isdigit() and int(length) > how.size_bytes:
@@ -242,6 +271,7 @@ async def _body(scope: Scope, receive: Receive, how: Protection) -> Receive:
                 if message["type"] == "http.disconnect":
                     break
                 chunks.append(message.get("body", b""))
+                take(len(chunks[-1]))
                 size += len(chunks[-1])
                 if size > how.size_bytes:
                     raise _too_large(how)
@@ -269,7 +299,7 @@ def _too_large(how: Protection) -> Problem:
     )
 
 
-def _log_frames(error: Exception) -> None:
+def log_place(error: Exception) -> None:
     """Log where an error was raised; not its message, which may quote a text."""
     frames = traceback.extract_tb(error.__traceback__)
     places = " < ".join(f"{Path(f.filename).name}:{f.lineno} {f.name}" for f in reversed(frames[-12:]))

@@ -31,10 +31,13 @@ label{font-weight:600}
 textarea,input,select{font:inherit;color:inherit;background:var(--field);border:1px solid var(--line);
  border-radius:6px;padding:.5rem .65rem}
 textarea{display:block;width:100%;resize:vertical}
+input,select{max-width:100%}
 button{font:inherit;font-weight:600;color:var(--on-accent);background:var(--accent);border:1px solid var(--accent);
  border-radius:6px;padding:.45rem 1rem;cursor:pointer}
 button.quiet{color:var(--accent);background:none}
 button:disabled{opacity:.5;cursor:default}
+::file-selector-button{font:inherit;color:var(--accent);background:none;border:1px solid var(--accent);
+ border-radius:6px;padding:.3rem .8rem;margin-right:.75rem;cursor:pointer}
 :focus-visible{outline:3px solid var(--accent);outline-offset:2px}
 table{border-collapse:collapse}
 th,td{padding:.15rem .9rem .15rem 0;text-align:left;font-weight:normal;vertical-align:top}

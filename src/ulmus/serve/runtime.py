@@ -22,9 +22,11 @@ from numpy.typing import NDArray
 from ulmus import bundle
 from ulmus.errors import BundleError, ConfigError, DataError, MissingExtra, UsageError, VocabMismatch
 from ulmus.evaluation.combination import Combination
+from ulmus.evaluation.explanation import Explanation
 from ulmus.evaluation.objectives import Objective, restored
 from ulmus.fields import join_pair
 from ulmus.linear.scorer import CountScorer
+from ulmus.serve.explaining import WHOLE, explained
 from ulmus.serve.networks import Network, RecurrentEncoder, Sessions, TransformerEncoder
 from ulmus.text.pretrained import PretrainedTokenizer
 from ulmus.text.tokenizer import Tokenizer
@@ -82,8 +84,18 @@ class Runtime:
 
         Raises UsageError: unusable texts.
         """
-        decided = self.objective.decide(self.outputs(texts), self.threshold)
-        return self.objective.named(decided, self.classes)
+        return self.labels_of(self.outputs(texts))
+
+    def labels_of(self, outputs: Outputs) -> list[Any]:
+        """The decision for each row of outputs (N, C): as `predict`."""
+        return self.objective.named(self.objective.decide(outputs, self.threshold), self.classes)
+
+    def explain(self, texts: Sequence[Any], *, unit: str = "auto") -> list[Explanation]:
+        """Which words of each of N texts (or pairs) the prediction rests on: as `TextClassifier.explain`.
+
+        Raises UsageError: unusable texts, or another unit.
+        """
+        return explained(_Asked(self), _checked(texts, self.pairs), unit)
 
     def outputs(self, texts: Sequence[Any]) -> Outputs:
         """Outputs (N, C): probabilities, or numbers in standard deviations (regression). Raises UsageError."""
@@ -91,20 +103,27 @@ class Runtime:
 
     def of_joined(self, texts: list[str]) -> Outputs:
         """Outputs (N, C) of texts that are str, or pairs as `fields.join_pair` joins them."""
-        found = [np.zeros((0, len(self.classes)))]
-        found += [self._outputs(texts[i : i + BATCH]) for i in range(0, len(texts), BATCH)]
-        return np.concatenate(found)
+        return self.of_parts(texts, (WHOLE,))[WHOLE]
 
-    def _outputs(self, texts: list[str]) -> Outputs:
-        network = self._averaged(texts) if self.networks else None
-        counts = None if self.counts is None else self.counts.proba_of(texts)
-        if self.combination is None or network is None or counts is None:
-            alone = counts if network is None else network
-            if alone is None:
+    def of_parts(self, texts: list[str], parts: Sequence[str]) -> dict[str, Outputs]:
+        """Outputs (N, C) of "lm", the network, "counts" and "all", both together; texts as for `of_joined`."""
+        found = [dict.fromkeys(parts, np.zeros((0, len(self.classes))))]
+        found += [self._of_parts(texts[i : i + BATCH], parts) for i in range(0, len(texts), BATCH)]
+        return {name: np.concatenate([some[name] for some in found]) for name in parts}
+
+    def _of_parts(self, texts: list[str], parts: Sequence[str]) -> dict[str, Outputs]:
+        whole, found = WHOLE in parts, dict[str, Outputs]()
+        if self.networks and (whole or "lm" in parts):
+            found["lm"] = self._averaged(texts)
+        if self.counts is not None and (whole or "counts" in parts):
+            found["counts"] = self.counts.proba_of(texts)
+        if whole:
+            if not found:
                 raise BundleError("the file has neither a network nor word counts.")
             # the part that is missing has the exponent 0
-            return alone if self.combination is None else self.combination.combine(alone, alone)
-        return self.combination.combine(network, counts)
+            first, last = next(iter(found.values())), list(found.values())[-1]
+            found[WHOLE] = first if self.combination is None else self.combination.combine(first, last)
+        return {name: found[name] for name in parts}
 
     def _averaged(self, texts: list[str]) -> Outputs:
         """The mean (N, C) of the networks' outputs; texts are tokenized once by each tokenizer."""
@@ -115,6 +134,41 @@ class Runtime:
                 ids[id(tokenizer)] = [one.astype(np.int64) for one in tokenizer.encode_batch(texts)]
             each.append(self.objective.probabilities(network.scores(ids[id(tokenizer)])))
         return np.asarray(np.mean(each, axis=0))
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """A model as explanations ask it: see `explaining.Explainable`."""
+
+    model: Runtime
+
+    @property
+    def classes(self) -> tuple[Any, ...]:
+        return self.model.classes
+
+    @property
+    def objective(self) -> Objective:
+        return self.model.objective
+
+    @property
+    def pairs(self) -> bool:
+        return self.model.pairs
+
+    @property
+    def combination(self) -> Combination:
+        return self.model.combination or Combination(1.0, 1.0, 0.0, self.model.objective)
+
+    def outputs_of(self, texts: list[str], parts: Sequence[str]) -> dict[str, Outputs]:
+        return self.model.of_parts(texts, parts)
+
+    def labels_of(self, outputs: Outputs) -> list[Any]:
+        return self.model.labels_of(outputs)
+
+    def shares(self, text: str, starts: NDArray[np.int64]) -> Outputs:
+        counts = self.model.counts
+        if counts is None:
+            raise BundleError("the file has no word counts.")
+        return counts.shares(text, starts)
 
 
 def load(path: str | Path, *, threads: int = 1) -> Runtime:

@@ -15,8 +15,8 @@ from ulmus import TextClassifier, TextRegressor
 from ulmus.errors import UsageError
 from ulmus.evaluation.combination import FLOOR, Combination
 from ulmus.evaluation.explanation import Explanation
+from ulmus.serve.explaining import SEGMENTS, WORDS
 from ulmus.tasks.classifier.config import ClassifierConfig, transformer_config
-from ulmus.tasks.classifier.explaining import SEGMENTS, WORDS
 from ulmus.tasks.classifier.fitted import FittedClassifier, Member
 from ulmus.tasks.language_model.model import LanguageModel
 

@@ -19,11 +19,12 @@ from ulmus.evaluation.combination import Combination
 from ulmus.evaluation.explanation import Explanation
 from ulmus.evaluation.splits import share_seen
 from ulmus.models.inference import PRECISIONS
+from ulmus.serve.explaining import explained
 from ulmus.tasks.classifier import file
 from ulmus.tasks.classifier.against import against_training
+from ulmus.tasks.classifier.asked import Asked
 from ulmus.tasks.classifier.config import ClassifierConfig, transformer_config
 from ulmus.tasks.classifier.ensemble import AUTO, Ensemble
-from ulmus.tasks.classifier.explaining import explained
 from ulmus.tasks.classifier.fitted import FittedClassifier
 from ulmus.tasks.classifier.fitting import Recipe, fit
 from ulmus.tasks.classifier.inference import Inference
@@ -139,7 +140,7 @@ class TextEstimator(Estimator):
         words of texts with up to 150, segments of longer ones. Costs tens of predictions a text.
         Raises UsageError: unusable texts, another unit, or not fitted.
         """
-        return explained(self._fitted(), self._documents(texts), self._inference(), unit)
+        return explained(Asked(self._fitted(), self._inference()), self._documents(texts), unit)
 
     def _documents(self, texts: Any) -> list[str]:
         """Texts, or pairs of them, as the model was trained on. Raises UsageError: the other kind."""

@@ -1,6 +1,6 @@
-"""A fitted classifier or regressor and a text -> the share of each word in the prediction.
+"""A classifier or regressor and a text -> the share of each word in the prediction, with torch or without.
 
-The word counts' part is exact: their scores are linear in the n-grams (`CountModel.shares`). The network is asked:
+The word counts' part is exact: their scores are linear in the n-grams (`linear/shares.py`). The network is asked:
 the share of a token is the mean of what it changes in four places: alone, beside all the others, beside those before
 it, beside those after it. These are four of the terms of its Shapley value (Shapley 1953). The shares are then adjusted
 in proportion to their size, which keeps their order, to add up to what the whole text changes. That takes predictions
@@ -15,32 +15,60 @@ Costs: forward passes of twice as many texts as there are tokens: words if there
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ulmus.errors import UsageError
 from ulmus.evaluation.combination import FLOOR, Combination
 from ulmus.evaluation.explanation import Explanation
+from ulmus.evaluation.objectives import Objective
 from ulmus.fields import join_pair, split_pair
-from ulmus.tasks.classifier.fitted import FittedClassifier
-from ulmus.tasks.classifier.inference import Inference
 from ulmus.text.segments import segments
 from ulmus.text.words import words_of_text
 
-__all__ = ["SEGMENTS", "UNITS", "WORDS", "explained"]
+__all__ = ["SEGMENTS", "UNITS", "WHOLE", "WORDS", "Explainable", "explained"]
 
 UNITS = ("auto", "word", "segment")
 WORDS = 150  # a longer text is explained by segments
 SEGMENTS = 32  # at most
 ALONE, WITHOUT, BEFORE, AFTER = range(4)  # the variants of a text for each of its tokens
 EXACT, ASKED = "exact", "mean of four marginal contributions"
+WHOLE = "all"  # the part that is the prediction
 
 
-def explained(
-    model: FittedClassifier, documents: Sequence[str], inference: Sequence[Inference], unit: str = "auto"
-) -> list[Explanation]:
+class Explainable(Protocol):
+    """What is asked of a model. The parts are "lm", the network, and "counts"; "all" is the prediction itself."""
+
+    @property
+    def classes(self) -> tuple[Any, ...]:
+        """Class names (C,)."""
+
+    @property
+    def objective(self) -> Objective:
+        """Single-label, multi-label or regression."""
+
+    @property
+    def pairs(self) -> bool:
+        """Whether texts are joined pairs."""
+
+    @property
+    def combination(self) -> Combination:
+        """How the parts are mixed; a part with the exponent 0 is not asked."""
+
+    def outputs_of(self, texts: list[str], parts: Sequence[str]) -> Mapping[str, NDArray[np.float64]]:
+        """Outputs (N, C) of each of the parts."""
+
+    def labels_of(self, outputs: NDArray[np.float64]) -> list[Any]:
+        """The decision for each row of outputs (N, C)."""
+
+    def shares(self, text: str, starts: NDArray[np.int64]) -> NDArray[np.float64]:
+        """What each token adds to the word counts' scores, (U, C); `starts` (U,) in characters."""
+
+
+def explained(model: Explainable, documents: Sequence[str], unit: str = "auto") -> list[Explanation]:
     """An explanation of the prediction for each of N texts, or joined pairs of texts.
 
     `unit`: what a token is, one of `UNITS`; "word" takes time that grows with the square of the text's length.
@@ -48,11 +76,10 @@ def explained(
     """
     if unit not in UNITS:
         raise UsageError(f"unit: expected one of {', '.join(UNITS)}, got {unit!r}.")
-    part = model.parts[0]
-    proba = model.probabilities(list(documents), (part,), inference)[part]
+    proba = model.outputs_of(list(documents), (WHOLE,))[WHOLE]
     predicted = model.labels_of(proba)
     return [
-        _Question(model, inference, _Document.of(text, pair=model.pairs, unit=unit)).answer(row, label)
+        _Question(model, _Document.of(text, pair=model.pairs, unit=unit)).answer(row, label)
         for text, row, label in zip(documents, proba, predicted, strict=True)
     ]
 
@@ -111,21 +138,20 @@ class _Document(NamedTuple):
 class _Question(NamedTuple):
     """One document, to be explained."""
 
-    model: FittedClassifier
-    inference: Sequence[Inference]
+    model: Explainable
     document: _Document
 
     def answer(self, proba: np.ndarray, label: object) -> Explanation:
         """The explanation of a prediction with these probabilities (C,)."""
         model, document = self.model, self.document
-        objective, combined = model.objective, self._combination()
+        objective, combined = model.objective, model.combination
         weights = {"lm": combined.exponent_lm, "counts": combined.exponent_counts}
         used = [name for name, weight in weights.items() if weight]
         asked = [name for name in used if name == "lm" or model.pairs]
         by_segment = document.unit == "segment" and bool(document.spans)
-        wanted = [*asked, *model.parts[:1]] if by_segment else asked
+        wanted = [*asked, WHOLE] if by_segment else asked
         variants = document.variants()
-        outputs = model.probabilities(variants, wanted, self.inference) if wanted else {}
+        outputs = model.outputs_of(variants, wanted) if wanted else {}
         parts = {
             name: weights[name] * (self._marginals(outputs[name]) if name in asked else self._exact())
             for name in used
@@ -133,7 +159,7 @@ class _Question(NamedTuple):
         scores = sum(parts.values(), np.zeros((len(document.spans), len(model.classes))))
         numbers = objective.decide(proba[None]) if objective.numeric else None
         total = objective.evidence(objective.scores(proba[None], FLOOR))[0] if numbers is None else numbers
-        running = outputs[model.parts[0]][self._rows(BEFORE)] if by_segment else None
+        running = outputs[WHOLE][self._rows(BEFORE)] if by_segment else None
         if running is not None and numbers is not None:
             running = objective.decide(running)[:, None]
         return Explanation(
@@ -152,12 +178,6 @@ class _Question(NamedTuple):
             numeric=objective.numeric,
         )
 
-    def _combination(self) -> Combination:
-        """How the parts are mixed; network alone: with its own probabilities."""
-        return (
-            self.model.combination if self.model.mixed else Combination(1.0, 1.0, 0.0, self.model.objective)
-        )
-
     def _rows(self, kind: int) -> slice:
         """The rows of one kind of the document's variants."""
         size = len(self.document.spans)
@@ -166,8 +186,7 @@ class _Question(NamedTuple):
     def _exact(self) -> np.ndarray:
         """The word counts' shares (U, C)."""
         starts = np.array([start for start, _ in self.document.spans], np.int64)
-        added, _ = self.model.counts.model_.shares(self.document.text, starts)
-        return np.asarray(self.model.objective.evidence(added))
+        return np.asarray(self.model.objective.evidence(self.model.shares(self.document.text, starts)))
 
     def _marginals(self, proba: np.ndarray) -> np.ndarray:
         """Shares (U, C) from the probabilities (V, C) of the document's variants."""
