@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from typer.testing import Result
 
+from ulmus.cli import guard
 from ulmus.cli import predict as command
 from ulmus.terminal import Live
 
@@ -205,3 +207,38 @@ def test_progress_is_a_count_and_a_rate(
     arguments = ("predict", classifier, corpus / "test.csv", "-o", tmp_path / "out.csv")
     assert re.search(r"^20 texts  [\d,.]+ texts/s$", run(*arguments).stderr, re.MULTILINE)
     assert "texts/s" not in run(*arguments, "--quiet").stderr
+
+
+@pytest.mark.parametrize(
+    ("given", "address"),
+    [
+        ((), "local"),
+        (("auto",), "auto"),
+        (("10.0.0.1:6379",), "10.0.0.1:6379"),
+        (("ray://head.example:10001",), "ray://head.example:10001"),
+    ],
+)
+def test_the_address_of_a_cluster_is_optional(
+    given: tuple[str, ...], address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: Run
+) -> None:
+    """What follows --ray is an address only if it looks like one, so that the model may follow."""
+    seen: list[command.PredictOptions] = []
+    monkeypatch.setattr(guard, "check_order", lambda *_: None)
+    monkeypatch.setattr(command, "_source", lambda options: (seen.append(options), exit(3)))
+    run("predict", "--ray", *given, tmp_path / "m.ulmus", tmp_path / "data.csv")
+    assert (seen[0].ray, seen[0].model, seen[0].data) == (
+        address,
+        tmp_path / "m.ulmus",
+        tmp_path / "data.csv",
+    )
+
+
+def test_ray_needs_a_file_and_its_extra(
+    classifier: Path, corpus: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The standard input is on one machine only; the message of a missing extra has the pip command."""
+    done = run("predict", classifier, "--ray", stdin="a text\n")
+    assert (done.exit_code, "--ray needs a file" in done.stderr) == (2, True)
+    monkeypatch.setitem(sys.modules, "ray", None)
+    done = run("predict", classifier, corpus / "test.csv", "--ray")
+    assert (done.exit_code, "pip install 'ulmus[ray]'" in done.stderr) == (1, True)

@@ -87,10 +87,11 @@ def _connect(ray: Any, address: str, workers: int | None) -> None:
             ray.init(address=LOCAL, num_cpus=workers, include_dashboard=False, **quiet)
         else:
             ray.init(address=address, **quiet)
-    except (ConnectionError, ValueError) as error:
+    except Exception as error:  # Ray raises bare Exception
+        where = "on this machine" if address == LOCAL else f"at {address!r}"
         raise UlmusError(
-            f"there is no Ray cluster at {address!r} ({error}). Start one with `ray start --head`, or use --ray alone "
-            "for one on this machine."
+            f"Ray did not start {where} ({error}). Check the address and the cluster (`ray status`); --processes N "
+            "needs no Ray."
         ) from error
     context = ray.data.DataContext.get_current()
     context.execution_options.preserve_order = True
