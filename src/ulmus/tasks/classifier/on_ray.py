@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import logging
 import os
 import tempfile
 from collections.abc import Iterator
@@ -93,6 +94,7 @@ def _connect(ray: Any, address: str, workers: int | None) -> None:
             f"Ray did not start {where} ({error}). Check the address and the cluster (`ray status`); --processes N "
             "needs no Ray."
         ) from error
+    logging.getLogger("ray.data").setLevel(logging.ERROR)  # its plan and its advice are no news of ours
     context = ray.data.DataContext.get_current()
     context.execution_options.preserve_order = True
     context.target_max_block_size = _BLOCK
