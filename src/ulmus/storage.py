@@ -4,7 +4,8 @@
 error, and what was there before stays untouched until then. Any failure removes the temporary, and a full disk or
 missing permission becomes a StorageError. A killed process can leave one hidden `.NAME.*.tmp`; the next write of the
 same name removes it once it is hours old. A replaced file keeps its permissions.
-`locked_folder` keeps other processes out of a folder. Costs one fsync. Knows nothing of what is written.
+`put_in_place` renames a file that is already complete; `locked_folder` keeps other processes out of a folder. Costs one
+fsync. Knows nothing of what is written.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ __all__ = [
     "check_writable",
     "locked_folder",
     "open_file",
+    "put_in_place",
     "storage_error",
     "sync_folder",
     "whole_file",
@@ -87,8 +89,7 @@ def whole_file(path: str | Path) -> Iterator[BinaryIO]:
         _prepare(path)
         _sweep(path)
         with temporary.open("xb") as file:
-            if path.exists() and hasattr(os, "fchmod"):
-                os.fchmod(file.fileno(), stat.S_IMODE(path.stat().st_mode))
+            _keep_permissions(file, path)
             yield file
             file.flush()
             os.fsync(file.fileno())
@@ -99,6 +100,26 @@ def whole_file(path: str | Path) -> Iterator[BinaryIO]:
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def put_in_place(file: str | Path, path: str | Path) -> None:
+    """Sync a complete file and rename it to `path`, which is on the same disk. Raises StorageError as `whole_file`."""
+    file, path = Path(file), Path(path)
+    try:
+        _prepare(path)
+        with file.open("r+b") as complete:
+            _keep_permissions(complete, path)
+            os.fsync(complete.fileno())
+        file.replace(path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise storage_error(path, error) from error
+
+
+def _keep_permissions(file: BinaryIO, path: Path) -> None:
+    """Give a file that will replace `path` its permissions."""
+    if path.exists() and hasattr(os, "fchmod"):
+        os.fchmod(file.fileno(), stat.S_IMODE(path.stat().st_mode))
 
 
 @contextmanager

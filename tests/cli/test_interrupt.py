@@ -97,26 +97,60 @@ def test_ctrl_c_before_the_first_checkpoint_leaves_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_ctrl_c_while_predicting_leaves_no_partial_file(
-    classifier: Path, corpus: Path, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("name", ["out.csv", "out.jsonl", "out.parquet"])
+def test_predictions_are_kept_on_ctrl_c_and_the_same_command_goes_on(
+    name: str, classifier: Path, corpus: Path, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An interrupted prediction leaves no partial output file."""
+    """The message says how many and how to resume; the output is that of an uninterrupted run, byte for byte."""
     from ulmus.cli import predict
+
+    monkeypatch.setattr(predict, "_BATCH", 10)
+    command = ("predict", classifier, corpus / "test.csv", "--keep", "label", "-o")
+    whole = tmp_path / "whole" / name
+    assert run(*command, whole).exit_code == 0
+    with pytest.MonkeyPatch.context() as patch:
+        calls = stop_at_batch(2, patch)
+        stopped = run(*command, tmp_path / name)
+    assert (stopped.exit_code, len(calls)) == (130, 2)
+    folder = tmp_path / f".{name}.work"
+    assert f"Stopped. 10 predictions are kept in {folder}: run the same command again" in stopped.stderr
+    resumed = run(*command, tmp_path / name, "--json")
+    assert resumed.exit_code == 0, resumed.stderr
+    assert f"Resuming from the predictions in {folder}." in resumed.stderr
+    summary = json.loads(resumed.stdout)
+    assert (summary["n"], sum(summary["labels"].values()), summary["resumed_after"]) == (30, 30, 10)
+    assert (tmp_path / name).read_bytes() == whole.read_bytes()
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([name, "whole"])
+
+
+def test_nothing_is_kept_of_a_standard_input(
+    classifier: Path, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It cannot be read again."""
+    from ulmus.cli import predict
+
+    monkeypatch.setattr(predict, "_BATCH_OF_STDIN", 1)
+    stop_at_batch(2, monkeypatch)
+    done = run("predict", classifier, "-o", tmp_path / "out.csv", stdin="a film\nanother\n")
+    assert done.exit_code == 130
+    assert "resume" not in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def stop_at_batch(number: int, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """From now on, Ctrl-C comes in the `number`-th batch of predictions; one entry for each batch."""
     from ulmus.tasks.classifier.model import TextClassifier
 
-    labels_of, calls = TextClassifier.labels_of, []
+    labels_of, calls = TextClassifier.labels_of, list[int]()
 
     def stop(self: TextClassifier, proba: object) -> object:
         calls.append(1)
-        if len(calls) == 2:
+        if len(calls) == number:
             raise KeyboardInterrupt
         return labels_of(self, proba)
 
-    monkeypatch.setattr(predict, "_BATCH", 10)
     monkeypatch.setattr(TextClassifier, "labels_of", stop)
-    done = run("predict", classifier, corpus / "test.csv", "-o", tmp_path / "out.csv")
-    assert (done.exit_code, len(calls)) == (130, 2)
-    assert list(tmp_path.iterdir()) == []
+    return calls
 
 
 def test_another_run_does_not_resume_from_the_checkpoints(

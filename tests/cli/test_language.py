@@ -163,13 +163,15 @@ def test_a_learning_rate_for_tuning_names_its_key(language_model: Path, corpus: 
 
 
 def test_a_log_has_one_object_per_line(corpus: Path, tmp_path: Path, run: Run) -> None:
-    """The file of --log remains when the run is over."""
+    """The files of --log and --tensorboard remain when the run is over."""
+    pytest.importorskip("tensorboard", reason="the extra tensorboard is not installed")
     log = tmp_path / "log.jsonl"
     done = run(
         *("pretrain", corpus / "unlabeled.csv", "--out", tmp_path / "lm.ulmus", "--log", log),
-        *("--config", corpus / "lm.toml", "--quiet"),
+        *("--config", corpus / "lm.toml", "--quiet", "--tensorboard", tmp_path / "board"),
     )
     assert done.exit_code == 0, done.stderr
+    assert any(path.name.startswith("events.out.tfevents") for path in (tmp_path / "board").iterdir())
     events = [json.loads(line)["event"] for line in log.read_text().splitlines()]
     assert events[0] == "stage"
     assert "epoch" in events

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import csv
 import json
+import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 from typer.testing import Result
 
+from ulmus.cli import guard
 from ulmus.cli import predict as command
+from ulmus.terminal import Live
 
 Run = Callable[..., Result]
 
@@ -122,7 +127,7 @@ def test_an_output_of_another_kind_is_refused_before_the_model_is_loaded(tmp_pat
     (tmp_path / "a.txt").write_text("text\n")
     done = run("predict", tmp_path / "none.ulmus", tmp_path / "a.txt", "-o", tmp_path / "out.xlsx")
     assert done.exit_code == 2
-    assert ".csv or .jsonl" in done.stderr
+    assert ".csv or .jsonl or .parquet" in done.stderr
 
 
 def test_a_language_model_predicts_no_labels(language_model: Path, run: Run) -> None:
@@ -155,3 +160,85 @@ def test_a_missing_column_is_reported_before_the_model_is_loaded(
     assert "Did you mean 'label'?" in done.stderr
     done = run("predict", classifier, "--keep", "id", stdin="a text\n")
     assert (done.exit_code, "the standard input has none" in done.stderr) == (2, True)
+
+
+def test_parquet_has_the_same_rows_with_their_types(
+    classifier: Path, tagger: Path, corpus: Path, tmp_path: Path, run: Run
+) -> None:
+    """Kept cells are strings, several labels a list, probabilities are not rounded; such a file can be replaced."""
+    out = tmp_path / "out.parquet"
+    for _ in range(2):
+        done = run("predict", classifier, corpus / "test.csv", "--keep", "label", "-o", out)
+        assert done.exit_code == 0, done.stderr
+    rows = table(run("predict", classifier, corpus / "test.csv", "--keep", "label").stdout)
+    found = pq.read_table(out).to_pylist()
+    assert list(found[0]) == ["row", "input(label)", "label", "bad", "good"]
+    for a, b in zip(found, rows, strict=True):
+        assert (str(a["row"]), a["input(label)"], a["label"]) == (b["row"], b["input(label)"], b["label"])
+        assert f"{a['bad']:.6f}" == b["bad"]
+    assert run("predict", tagger, corpus / "tags.csv", "-o", out).exit_code == 0
+    assert isinstance(pq.read_table(out)["label"][0].as_py(), list)
+    other = tmp_path / "other.parquet"
+    pq.write_table(pq.read_table(out).drop_columns(["row"]), other)
+    assert run("predict", classifier, corpus / "test.csv", "-o", other).exit_code == 2
+
+
+@pytest.mark.parametrize("name", ["out.csv", "out.parquet"])
+def test_several_processes_write_the_same_file(
+    name: str, classifier: Path, corpus: Path, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows and probabilities are those of one process, in the same order; the memory is reported."""
+    monkeypatch.setattr(command, "_BATCH", 4)
+    arguments = ("predict", classifier, corpus / "test.csv", "--keep", "label")
+    one, two = tmp_path / "one" / name, tmp_path / "two" / name
+    assert run(*arguments, "-o", one).exit_code == 0
+    done = run(*arguments, "-o", two, "--processes", 2)
+    assert done.exit_code == 0, done.stderr
+    assert re.search(r"2 processes, up to [\d,]+ MB each", done.stderr)
+    assert two.read_bytes() == one.read_bytes()
+
+
+def test_progress_is_a_count_and_a_rate(
+    classifier: Path, corpus: Path, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A line now and then on stderr; --quiet leaves them out."""
+    monkeypatch.setattr(command, "_BATCH", 10)
+    monkeypatch.setattr(Live, "due", lambda self: True)
+    arguments = ("predict", classifier, corpus / "test.csv", "-o", tmp_path / "out.csv")
+    assert re.search(r"^20 texts  [\d,.]+ texts/s$", run(*arguments).stderr, re.MULTILINE)
+    assert "texts/s" not in run(*arguments, "--quiet").stderr
+
+
+@pytest.mark.parametrize(
+    ("given", "address"),
+    [
+        ((), "local"),
+        (("auto",), "auto"),
+        (("10.0.0.1:6379",), "10.0.0.1:6379"),
+        (("ray://head.example:10001",), "ray://head.example:10001"),
+    ],
+)
+def test_the_address_of_a_cluster_is_optional(
+    given: tuple[str, ...], address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: Run
+) -> None:
+    """What follows --ray is an address only if it looks like one, so that the model may follow."""
+    seen: list[command.PredictOptions] = []
+    monkeypatch.setattr(guard, "check_order", lambda *_: None)
+    monkeypatch.setattr(command, "_source", lambda options: (seen.append(options), exit(3)))
+    run("predict", "--ray", *given, tmp_path / "m.ulmus", tmp_path / "data.csv")
+    assert (seen[0].ray, seen[0].model, seen[0].data) == (
+        address,
+        tmp_path / "m.ulmus",
+        tmp_path / "data.csv",
+    )
+
+
+def test_ray_needs_a_file_and_its_extra(
+    classifier: Path, corpus: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The standard input is on one machine only; the message of a missing extra has the pip command."""
+    done = run("predict", classifier, "--ray", stdin="a text\n")
+    assert (done.exit_code, "--ray needs a file" in done.stderr) == (2, True)
+    monkeypatch.setitem(sys.modules, "ray", None)
+    done = run("predict", classifier, corpus / "test.csv", "--ray")
+    assert (done.exit_code, "pip install 'ulmus[ray]'" in done.stderr) == (1, True)

@@ -10,7 +10,8 @@
     guard.py       which files may be overwritten
     failures.py    exceptions -> message and exit code
     show.py        results -> tables or JSON; model_page.py: `ulmus info`
-    writers.py     predictions -> csv or JSON; span_writers.py: entities likewise
+    writers.py     predictions -> csv or JSON; parquet_writer.py; span_writers.py: entities likewise
+    journal.py     an output that grows, and resumes after a kill; tally.py: what was predicted
     to_label.py    files of texts to label; labelled.py: the table that people have labelled
     train.py, language.py, evaluate.py, verify.py, predict.py, explain.py, export.py, serve.py, tag.py,
                    learning_curve.py, label.py, pipeline.py, rates.py, ablate.py, info.py: the commands; heavy imports

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 from ulmus.errors import BundleError, UsageError
 
-WRITTEN = ("out", "log", "work_dir", "output", "plot")  # options that are outputs
+WRITTEN = ("out", "log", "work_dir", "output", "plot", "tensorboard")  # options that are outputs
 _MODELS = ("model", "language_model")  # options that are a file or the name of an installed model
 _FIRST_BYTES = 65_536  # bytes read to recognize a file
 
@@ -115,6 +115,9 @@ def is_log(path: Path) -> bool:
 
 def is_predictions(path: Path) -> bool:
     """Whether the file was written by `ulmus predict`, judging by its columns or the keys of its first line."""
+    if path.suffix == ".parquet":
+        names = _parquet_columns(path)
+        return names[:1] == ["row"] and (names[-1:] == ["prediction"] or "label" in names)
     if path.suffix == ".jsonl":
         keys = _first_object(path).keys()
         return {"row", "label", "probabilities"} <= keys or {"row", "prediction"} <= keys
@@ -152,7 +155,7 @@ def is_explanations(path: Path) -> bool:
 
 LOG = Kind("training log", is_log)
 PLOT = Kind("learning-rate plot", is_plot, (".png",))
-PREDICTIONS = Kind("predictions file", is_predictions, (".csv", ".jsonl"))
+PREDICTIONS = Kind("predictions file", is_predictions, (".csv", ".jsonl", ".parquet"))
 EXPLANATIONS = Kind("file of explanations", is_explanations, (".html", ".jsonl"))
 ENTITIES = Kind("file of entities", is_entities, (".csv", ".jsonl"))
 
@@ -222,6 +225,16 @@ def _first_rows(path: Path) -> tuple[list[str], list[str]]:
     with contextlib.suppress(csv.Error):
         return next(rows, []), next(rows, [])
     return [], []
+
+
+def _parquet_columns(path: Path) -> list[str]:
+    """The names of the columns of a parquet file; none if it is not one."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    with contextlib.suppress(OSError, pa.ArrowException):
+        return list(pq.read_schema(path).names)
+    return []
 
 
 def _is_probability(cell: str) -> bool:

@@ -28,7 +28,6 @@ from ulmus.config import LARGEST_SEED
 from ulmus.errors import UsageError
 
 if TYPE_CHECKING:
-    from ulmus.tasks.adaptation.model import TransformerEncoder
     from ulmus.tasks.language_model.config import LMConfig
     from ulmus.tasks.language_model.model import LanguageModel
 
@@ -211,7 +210,7 @@ def pretrain(options: PretrainOptions) -> None:
 
         base = lm_config(options.size, kind=options.tokenizer, backwards=options.backwards, cell=options.cell)
         model = LanguageModel(_config(base, options), **_settings(options, folder))
-        _log(model, options)
+        model.callbacks += outputs.callbacks(options)
         model.about = _about(options)
         model.start, model.decay_steps = LanguageModel.load(given) if given else None, options.decay
         _finish(model.fit(texts, valid=valid), options, started)
@@ -237,7 +236,7 @@ def tune(options: TuneOptions) -> None:
 
         model = LanguageModel.load(given, **_settings(options, folder))
         model.config = _config(model.config, options)
-        _log(model, options)
+        model.callbacks += outputs.callbacks(options)
         model.about = {k: v for k, v in model.card_.items() if k == "language"} | _about(options)
         _finish(model.fine_tune(texts, valid=valid), options, started)
 
@@ -253,7 +252,7 @@ def _adapt(options: TuneOptions, started: float) -> None:
         model = TransformerEncoder.load(given, **_settings(options, folder))
         table = tables(options.config, ["adaptation"])["adaptation"]
         model.config = merged(model.fitted_.config, table, f"{options.config}: [adaptation]")
-        _log(model, options)
+        model.callbacks += outputs.callbacks(options)
         model.about = {k: v for k, v in model.card_.items() if k == "language"} | _about(options)
         model.fine_tune(texts, valid=valid).save(options.out, weights=options.weights)
     _print("transformer", model.metrics_, options, started)
@@ -278,7 +277,7 @@ def distil(options: DistilOptions) -> None:
         table = tables(options.config, ["distillation"])["distillation"]
         config = merged(DistillationConfig(), table, f"{options.config}: [distillation]")
         model = LanguageModel.load(given, **_settings(options, folder))
-        _log(model, options)
+        model.callbacks += outputs.callbacks(options)
         model.about = _about(options)
         _finish(model.distil(texts, teacher=options.teacher, config=config), options, started)
 
@@ -326,12 +325,6 @@ def _settings(options: RunOptions, folder: Path) -> dict[str, Any]:
         "work_dir": folder,
         "verbose": not options.quiet,
     }
-
-
-def _log(model: LanguageModel | TransformerEncoder, options: RunOptions) -> None:
-    from ulmus.train.callbacks import JsonLog
-
-    model.callbacks += [JsonLog(options.log)] if options.log else []
 
 
 def _texts(

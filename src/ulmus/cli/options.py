@@ -193,6 +193,12 @@ class RunOptions(ComputeOptions):
             help="Append losses and learning rates to this file, one JSON object per line.",
         ),
     ] = None
+    tensorboard: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="Write curves for TensorBoard into this folder. Needs the extra tensorboard."
+        ),
+    ] = None
     force: Force = False
 
 

@@ -26,6 +26,7 @@ from ulmus.cli.show import note, rank, several
 from ulmus.errors import ConfigError, DataError, UsageError
 
 if TYPE_CHECKING:
+    from ulmus.train.callbacks import Callback
     from ulmus.train.processes import Processes
 
 _RUN = "run.json"
@@ -33,9 +34,13 @@ _CHECKPOINTS = ("*.checkpoint*", "*.safetensors", "*.ulmus")
 # options that may change when a run is resumed
 _NOT_IDENTITY = {
     "out",
+    "output",
+    "processes",
+    "ray",
     "json",
     "debug",
     "quiet",
+    "tensorboard",
     "work_dir",
     "config",
     "log",
@@ -70,7 +75,7 @@ def claim(path: Path, options: Any, kind: guard.Kind) -> Path:
 
 
 def claim_model(options: RunOptions, kind: str) -> Path:
-    """Check `--out`, `--log` and `--work-dir` of a run that trains a model; the path of `--out`.
+    """Check `--out`, `--log`, `--tensorboard` and `--work-dir` of a run that trains a model; the path of `--out`.
 
     kind: "classifier", "regressor", "language-model", "tagger" or "transformer". A model file is renamed into place, so
     `--out` cannot be a pipe or a device. Raises UsageError and StorageError as `claim` does.
@@ -79,10 +84,21 @@ def claim_model(options: RunOptions, kind: str) -> Path:
         raise UsageError(f"--out {options.out} is a device, not a file. Give a file name ending in .ulmus.")
     if options.log is not None:
         claim(options.log, options, guard.LOG)
+    if options.tensorboard is not None:
+        guard.check_separate(options.tensorboard, options)
     if options.work_dir is not None:
         guard.check_separate(options.work_dir, options)
         guard.check_work_folder(options.work_dir, _RUN, force=options.force)
     return claim(options.out, options, guard.model(kind))
+
+
+def callbacks(options: RunOptions) -> list[Callback]:
+    """What `--log` and `--tensorboard` write while training. Raises MissingExtra."""
+    from ulmus.train.callbacks import JsonLog
+    from ulmus.train.tensorboard import TensorBoard
+
+    logs: list[Callback] = [JsonLog(options.log)] if options.log else []
+    return logs + ([TensorBoard(options.tensorboard)] if options.tensorboard else [])
 
 
 @contextmanager
@@ -116,12 +132,12 @@ def work_folder(options: RunOptions, inputs: Sequence[Path]) -> Iterator[Path]:
     """
     from ulmus.storage import locked_folder
 
-    own, folder = options.work_dir is None, options.work_dir or _beside(options.out, "work")
+    own, folder = options.work_dir is None, options.work_dir or beside(options.out, "work")
     with contextlib.ExitStack() as until_done:
         with _first_before_others():
             if not rank():
                 until_done.enter_context(locked_folder(folder))
-                _enter(folder, _identity(options, inputs), own)
+                enter(folder, identity(options, inputs), started=_started(folder), own=own)
         advise(lambda: _how_to_resume(folder, own))
         yield from _kept_folder(folder, own and not rank())
 
@@ -157,33 +173,40 @@ def is_device(path: Path) -> bool:
     return path.exists() and not path.is_file() and not path.is_dir()
 
 
-def _enter(folder: Path, identity: dict[str, Any], own: bool) -> None:
+def enter(folder: Path, run: dict[str, Any], *, started: bool, own: bool, what: str = "checkpoints") -> None:
+    """Make `folder` that of the run with this `identity`; with `started` it holds `what` that is resumed.
+
+    own: the folder belongs to the command, so that one without results is emptied for another run.
+    Raises ConfigError if it holds those of another run, StorageError if it cannot be written.
+    """
     before = _read_identity(folder)
-    if before is not None and before != identity:
-        if own and not _started(folder):
+    if before is not None and before != run:
+        if own and not started:
             shutil.rmtree(folder)
         else:
-            changed = sorted(key for key in {*before, *identity} if before.get(key) != identity.get(key))
+            changed = sorted(key for key in {*before, *run} if before.get(key) != run.get(key))
+            other = "another --work-dir" if what == "checkpoints" else "the output another name"
             raise ConfigError(
-                f"{folder} contains the checkpoints of another run (it differs in: {', '.join(changed)}). "
-                "Finish that run with its own command, delete the folder, or give another --work-dir."
+                f"{folder} contains the {what} of another run (it differs in: {', '.join(changed)}). "
+                f"Finish that run with its own command, delete the folder, or give {other}."
             )
-    elif before is not None and _started(folder):
-        note(f"Resuming from the checkpoints in {folder}.")
+    elif before is not None and started:
+        note(f"Resuming from the {what} in {folder}.")
     from ulmus.storage import storage_error, whole_file
 
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with whole_file(folder / _RUN) as file:
-            file.write(json.dumps(identity, indent=1).encode())
+            file.write(json.dumps(run, indent=1).encode())
     except OSError as error:
         raise storage_error(folder, error) from error
 
 
-def _identity(options: RunOptions, inputs: Sequence[Path]) -> dict[str, Any]:
+def identity(options: Any, inputs: Sequence[Path]) -> dict[str, Any]:
     """What identifies a run: its options, the tables of the config file, and digests of its input files."""
     run = {key: value for key, value in dataclasses.asdict(options).items() if key not in _NOT_IDENTITY}
-    content = read(options.config) if options.config else {}
+    config = getattr(options, "config", None)
+    content = read(config) if config else {}
     run["tables of the config file"] = {
         key: value for key, value in content.items() if isinstance(value, dict)
     }
@@ -222,5 +245,6 @@ def _how_to_resume(folder: Path, own: bool) -> str:
     return "No checkpoint was saved yet: the same command starts from the beginning."
 
 
-def _beside(path: Path, purpose: str) -> Path:
+def beside(path: Path, purpose: str) -> Path:
+    """A hidden name beside `path`."""
     return path.with_name(f".{path.name}.{purpose}")

@@ -7,6 +7,7 @@ Cost: imports only typer; the model settings only when an option is unknown. Kno
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from typer.core import TyperCommand
@@ -15,6 +16,10 @@ from ulmus.cli.settings import command_name, meant
 
 __all__ = ["Command"]
 
+_ADDRESS = re.compile(
+    r"auto|local|(ray://)?[^/\\\s]+:\d+"
+)  # of a cluster; a file that looks like one: ./NAME
+
 
 class Command(TyperCommand):
     """A subcommand with grouped plain-text help and usage errors that suggest what was meant."""
@@ -22,7 +27,7 @@ class Command(TyperCommand):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse as click does; the error for an unknown option suggests the closest one."""
         try:
-            return list(super().parse_args(ctx, args))
+            return list(super().parse_args(ctx, _with_values(self, args)))
         except Exception as error:
             # raised by click, or by the copy of click inside typer
             if type(error).__name__ == "NoSuchOption":
@@ -55,6 +60,17 @@ class Command(TyperCommand):
             with formatter.section("Example"):
                 for line in self.epilog.splitlines():
                     formatter.write(f"{'':>{formatter.current_indent}}{line}\n")
+
+
+def _with_values(command: TyperCommand, args: list[str]) -> list[str]:
+    """The arguments, with `local` after each option that takes an address and was given none: `--ray`."""
+    optional = {name for param in command.params if param.metavar == "[ADDRESS]" for name in param.opts}
+    filled: list[str] = []
+    for argument, following in zip(args, [*args[1:], ""], strict=True):
+        filled.append(argument)
+        if argument in optional and not _ADDRESS.fullmatch(following):
+            filled.append("local")
+    return filled
 
 
 def _is_argument(param: Any) -> bool:

@@ -159,7 +159,6 @@ def tag_train(options: TagTrainOptions) -> None:
     data = _tagged(options.data, options)
     valid = None if options.valid is None else _tagged(options.valid, options)
     from ulmus.tasks.tagger.model import TextTagger
-    from ulmus.train.callbacks import JsonLog
 
     files = [path for path in (options.data, options.valid, options.encoder, *given) if path is not None]
     with outputs.work_folder(options, files) as folder:
@@ -174,7 +173,7 @@ def tag_train(options: TagTrainOptions) -> None:
             work_dir=folder,
             verbose=not options.quiet,
         )
-        tagger.callbacks += [JsonLog(options.log)] if options.log else []
+        tagger.callbacks += outputs.callbacks(options)
         tagger.fit_tagged(data, valid)
         tagger.save(options.out)
     report = {"out": str(options.out), **tagger.report_, "seconds": perf_counter() - started}

@@ -319,7 +319,6 @@ def _estimator(
 ) -> TextClassifier | TextRegressor:
     from ulmus.tasks.classifier.model import TextClassifier
     from ulmus.tasks.classifier.regressor import TextRegressor
-    from ulmus.train.callbacks import JsonLog
 
     chosen: dict[str, Any] = {
         "size": options.size,
@@ -344,7 +343,7 @@ def _estimator(
     else:
         class_weight = None if options.class_weight == "none" else options.class_weight
         model = TextClassifier(**chosen, class_weight=class_weight)
-    model.callbacks += [JsonLog(options.log)] if options.log else []
+    model.callbacks += outputs.callbacks(options)
     return model
 
 

@@ -1,8 +1,8 @@
 """Predictions -> csv, lines of JSON, or the one JSON object of `--json`; written batch by batch.
 
-One class per format, with the same two methods: `write` a batch, `finish` with the summary. Memory use is
-constant. In csv a cell that a spreadsheet would run as a formula is prefixed with an apostrophe (`escaped`); JSON
-values are unchanged. Knows no model and no file name.
+One class per format, with the same two methods: `write` a batch, `finish` with the summary. With `rows` the file
+already holds so many, and no beginning is written. Memory use is constant. In csv a cell that a spreadsheet would run
+as a formula is prefixed with an apostrophe (`escaped`); JSON values are unchanged. Knows no model and no file name.
 """
 
 from __future__ import annotations
@@ -33,8 +33,15 @@ def csv_rows(file: TextIO) -> Any:
     return csv.writer(_Rows(file), lineterminator="\r\n")
 
 
+def columns(classes: Sequence[str], keep: Sequence[str], name: str) -> list[str]:
+    """The names of the columns, all different: row, the kept ones, the label's `name`, a probability per class."""
+    own = ["row", name]
+    kept = [f"input({name})" if name in own else name for name in keep]
+    return ["row", *kept, name, *(f"p({name})" if name in {*own, *kept} else name for name in classes)]
+
+
 class Writer(Protocol):
-    """The interface of the three formats."""
+    """The interface of all formats."""
 
     rows: int  # texts written so far
 
@@ -54,14 +61,18 @@ class CsvWriter:
     """
 
     def __init__(
-        self, file: TextIO, classes: list[str], keep: Sequence[str] = (), *, name: str = "label"
+        self,
+        file: TextIO,
+        classes: list[str],
+        keep: Sequence[str] = (),
+        *,
+        name: str = "label",
+        rows: int = 0,
     ) -> None:
-        self.rows = 0
+        self.rows = rows
         self._csv = csv_rows(file)
-        own = ["row", name]
-        kept = [f"input({name})" if name in own else name for name in keep]
-        columns = [f"p({name})" if name in {*own, *kept} else name for name in classes]
-        self._csv.writerow(map(escaped, ["row", *kept, name, *columns]))
+        if not rows:
+            self._csv.writerow(map(escaped, columns(classes, keep, name)))
 
     def write(
         self, labels: Sequence[inputs.Label | float], probabilities: Any, kept: Sequence[Sequence[Any]]
@@ -96,11 +107,18 @@ class JsonLinesWriter:
     before, between, after = "", "\n", "\n"
 
     def __init__(
-        self, file: TextIO, classes: list[str], keep: Sequence[str] = (), *, name: str = "label"
+        self,
+        file: TextIO,
+        classes: list[str],
+        keep: Sequence[str] = (),
+        *,
+        name: str = "label",
+        rows: int = 0,
     ) -> None:
-        self.rows = 0
+        self.rows = rows
         self._file, self._classes, self._keep, self._name = file, classes, keep, name
-        file.write(self.before)
+        if not rows:
+            file.write(self.before)
 
     def write(
         self, labels: Sequence[inputs.Label | float], probabilities: Any, kept: Sequence[Sequence[Any]]

@@ -27,9 +27,9 @@ from ulmus.installed import find
 from ulmus.storage import locked_folder, whole_file
 from ulmus.studies.ablation_result import FULL, Ablation
 from ulmus.studies.ablation_texts import AblationTexts
-from ulmus.studies.workers import results
 from ulmus.tasks.classifier.config import ClassifierConfig, transformer_config
 from ulmus.tasks.classifier.model import TextClassifier
+from ulmus.tasks.workers import results
 from ulmus.train.callbacks import clock
 
 __all__ = ["ROWS", "Ablation", "AblationConfig", "ablate", "recipe_rows"]

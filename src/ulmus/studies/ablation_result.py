@@ -11,9 +11,12 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ulmus.storage import whole_file
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 __all__ = ["FULL", "Ablation", "Cell"]
 
@@ -92,8 +95,8 @@ class Ablation:
             "trainings": list(self.trainings),
         }
 
-    def plot(self, path: str | Path) -> Path:
-        """Write the differences from the full recipe with their spread as PNG. Raises StorageError."""
+    def figure(self) -> Figure:
+        """The differences from the full recipe with their spread, a panel for each number of labels."""
         from matplotlib.figure import Figure  # heavy: imported only when a plot is requested
 
         rows = [row for row in self.rows if row != FULL][::-1]
@@ -113,8 +116,12 @@ class Ablation:
             )
             axes.set(title=f"{size:,} labels", xlabel="points from the full recipe")
             axes.set_yticks(places, rows)
+        return figure
+
+    def plot(self, path: str | Path) -> Path:
+        """Write `figure` as PNG. Raises StorageError."""
         with whole_file(path) as file:
-            figure.savefig(file, format="png", dpi=120)
+            self.figure().savefig(file, format="png", dpi=120)
         return Path(path)
 
     def _scores(self, row: str, labels: int) -> list[float]:

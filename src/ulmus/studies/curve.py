@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,9 @@ from numpy.typing import NDArray
 from ulmus.errors import UsageError
 from ulmus.evaluation.power_law import PowerLaw, fit_power_law, fit_replicates
 from ulmus.storage import whole_file
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 __all__ = ["Estimate", "LearningCurve", "curve_of"]
 
@@ -92,8 +95,8 @@ class LearningCurve:
             "gains": [{"more": more, **self.gain(more)._asdict()} for more in self.steps()],
         }
 
-    def plot(self, path: str | Path) -> Path:
-        """Write scores, the law and its interval, to four times the labels, as PNG. Raises StorageError."""
+    def figure(self) -> Figure:
+        """Scores, the law and its interval, to four times the labels."""
         from matplotlib.figure import Figure  # heavy: imported only when a plot is requested
 
         n = np.geomspace(self.sizes[0], 4 * self.labels, 60)
@@ -107,8 +110,12 @@ class LearningCurve:
         axes.axvline(self.labels, linestyle=":", color="gray", label=f"{self.labels:,} labels")
         axes.set(xscale="log", xlabel="labels", ylabel=f"{self.measure}, %")
         axes.legend()
+        return figure
+
+    def plot(self, path: str | Path) -> Path:
+        """Write `figure` as PNG. Raises StorageError."""
         with whole_file(path) as file:
-            figure.savefig(file, format="png", dpi=120)
+            self.figure().savefig(file, format="png", dpi=120)
         return Path(path)
 
     def _check(self, labels: int) -> None:

@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Self, TypeVar, cast
 
 from ulmus.config import did_you_mean
 from ulmus.errors import UsageError
+from ulmus.tasks.facts import html
 
 __all__ = ["Estimator", "not_fitted", "sklearn_names"]
 
@@ -100,6 +101,10 @@ class Estimator:
     def __repr__(self) -> str:
         changed = {n: v for n, v in self.get_params(deep=False).items() if v is not self._defaults()[n]}
         return f"<{type(self).__name__}({_arguments(changed)}), {self._state()}>"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        return html(self)
 
     def _state(self) -> str:
         """For `repr`: whether it is fitted, and what it has learnt."""

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TextIO
 
-from ulmus.terminal import printable
+from ulmus.terminal import Live, printable
 from ulmus.train.callbacks import Callback, JsonLog, Progress, clock
 
 __all__ = ["ProgressTexts", "default_callbacks", "tell", "with_progress"]
@@ -44,22 +44,18 @@ class ProgressTexts:
 
     def reporting(self, what: str) -> Iterator[str]:
         """One pass, for the work called `what`; a terminal gets one line that is updated, a file several lines."""
-        out = self._stream or sys.stderr
-        line, every_s = ("\r{}\x1b[K", 0.5) if out.isatty() else ("{}\n", self._every_s)
+        line = Live(self._stream, every_s=self._every_s)
         done = looked = 0
-        began = shown = time.monotonic()
+        began = time.monotonic()
         for text in self._texts:
             yield text
             # anything but a str is refused by the tokenizer
             done += len(text) if isinstance(text, str) else 0
             if done - looked >= CHECK_EVERY:
-                looked, now = done, time.monotonic()
-                if now - shown >= every_s:
-                    shown = now
-                    out.write(line.format(f"{what}: {self._progress(done, now - began)}"))
-                    out.flush()
-        if shown > began and out.isatty():
-            out.write(line.format(""))
+                looked = done
+                if line.due():
+                    line.show(f"{what}: {self._progress(done, time.monotonic() - began)}")
+        line.end()
         self._total = done
 
     def _progress(self, done: int, seconds: float) -> str:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from ulmus.storage import storage_error
+from ulmus.terminal import Live, in_notebook
 from ulmus.train.state import RunState
 
 __all__ = ["Callback", "JsonLog", "Progress", "RunState", "clock"]
@@ -49,7 +50,8 @@ class Callback:
 class Progress(Callback):
     """Loss, rate, speed and time left on stderr: a bar on a terminal, elsewhere a line every `every_s` seconds.
 
-    `unit` names what `Step.count` counts; for tokens the perplexity is shown too. `title` stands before each stage.
+    In a notebook one output of the cell has a line for each epoch and, last, one that is updated. `unit` names what
+    `Step.count` counts; for tokens the perplexity is shown too. `title` stands before each stage.
     """
 
     def __init__(
@@ -58,6 +60,7 @@ class Progress(Callback):
         self._before = f"{title}, " if title else ""
         self.unit, self.every_s, self.stream = unit, every_s, stream
         self._bar: Any = None
+        self._notebook: Live | None = None
         self._task: Any = None
         self._shown_s = 0.0
         self._mark = (0.0, 0)  # seconds and count of the stage when last shown
@@ -66,7 +69,9 @@ class Progress(Callback):
         """Open the stage's bar, or report the step at which it resumes."""
         self._mark, self._shown_s = (state.elapsed_s, state.total_count), time.monotonic()
         out = self.stream or sys.stderr
-        if out.isatty() and self._bar is None:
+        if self.stream is None and self._notebook is None and in_notebook() is not None:
+            self._notebook = Live()
+        if self._notebook is None and out.isatty() and self._bar is None:
             self._bar = _bar(out)
             self._bar.start()
         name = f"{self._before}{state.stage.name} {state.stage_index + 1}/{state.stages}"
@@ -77,7 +82,8 @@ class Progress(Callback):
 
     def step_ended(self, state: RunState) -> None:
         """Update the bar twice a second on a terminal; elsewhere write a line every `every_s` seconds."""
-        if time.monotonic() - self._shown_s < (self.every_s if self._bar is None else 0.5):
+        in_place = self._bar is not None or self._notebook is not None
+        if time.monotonic() - self._shown_s < (0.5 if in_place else self.every_s):
             return
         self._shown_s = time.monotonic()
         told = f"{self._loss(state.loss())}  lr {state.lr:.1e}  {self._speed(state)}"
@@ -88,7 +94,8 @@ class Progress(Callback):
         # with a time budget a stage usually ends before its last epoch
         of = f"/{state.stage.epochs}" if state.stage.minutes is None else ""
         where = f"epoch {state.epoch + 1}{of} step {state.step:,}/{state.steps:,}"
-        self._line(f"{self._before}{state.stage.name} {where} {state.pct:.0%}  {told}  {clock(left_s)} left")
+        line = f"{self._before}{state.stage.name} {where} {state.pct:.0%}  {told}  {clock(left_s)} left"
+        (self._line if self._notebook is None else self._notebook.show)(line)
 
     def epoch_ended(self, state: RunState, row: dict[str, Any]) -> None:
         """Write one permanent line per epoch."""
@@ -109,7 +116,10 @@ class Progress(Callback):
             self._line(f"{self._before}{state.stage.name}: time budget used up after {steps}")
 
     def run_ended(self) -> None:
-        """Remove the bar from the terminal."""
+        """Remove the bar from the terminal, the line that is updated from a notebook."""
+        if self._notebook is not None:
+            self._notebook.end()
+            self._notebook = None
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
@@ -127,6 +137,9 @@ class Progress(Callback):
         return f"{rate:,.0f} {self.unit}/s" if rate >= 10 else f"{rate:.1f} {self.unit}/s"
 
     def _line(self, text: str) -> None:
+        if self._notebook is not None:
+            self._notebook.keep(text)
+            return
         if self._bar is not None:
             self._bar.console.print(text, highlight=False, markup=False)
             return

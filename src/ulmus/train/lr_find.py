@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -23,6 +23,9 @@ from ulmus.train.protocol import Batches, LoopConfig, Stage
 from ulmus.train.schedules import Schedule
 from ulmus.train.stage import StageRun
 from ulmus.train.state import RunState
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 __all__ = ["LRFind", "lr_find"]
 
@@ -38,8 +41,8 @@ class LRFind:
     losses: list[float]  # smoothed nll in nats, one per step
     suggestion: float  # learning rate: a peak for `Schedule`
 
-    def plot(self, path: str | Path) -> Path:
-        """Write the curve, with the suggestion marked, as PNG. Raises StorageError when it cannot be written."""
+    def figure(self) -> Figure:
+        """The curve, with the suggestion marked."""
         from matplotlib.figure import Figure  # heavy: imported only when a plot is requested
 
         figure = Figure(figsize=(6, 4), layout="constrained")
@@ -48,8 +51,12 @@ class LRFind:
         axes.axvline(self.suggestion, linestyle="--", label=f"suggestion {self.suggestion:.1e}")
         axes.set(xscale="log", xlabel="learning rate", ylabel="loss (smoothed)")
         axes.legend()
+        return figure
+
+    def plot(self, path: str | Path) -> Path:
+        """Write `figure` as PNG. Raises StorageError when it cannot be written."""
         with whole_file(path) as file:
-            figure.savefig(file, format="png", dpi=120)
+            self.figure().savefig(file, format="png", dpi=120)
         return Path(path)
 
 

@@ -21,6 +21,7 @@ from ulmus.tasks.adaptation import file, fitting
 from ulmus.tasks.adaptation.config import AdaptationConfig
 from ulmus.tasks.adaptation.fitted import FittedTransformer
 from ulmus.tasks.estimator import not_fitted
+from ulmus.tasks.facts import html
 from ulmus.tasks.ids import RunTexts
 from ulmus.tasks.settings import RunSettings, work_folder
 from ulmus.text.pretrained import PretrainedTokenizer
@@ -60,6 +61,10 @@ class TransformerEncoder:
             return "<TransformerEncoder, not loaded>"
         kind = self.encoder_.config.architecture.get("model_type")
         return f"<TransformerEncoder({kind}), {len(self.tokenizer_):,} tokens>"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        return html(self)
 
     @classmethod
     def load(cls, path: str | Path, **settings: Any) -> TransformerEncoder:

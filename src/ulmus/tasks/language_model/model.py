@@ -22,6 +22,7 @@ from ulmus.tasks.distillation import fitting as distillation
 from ulmus.tasks.distillation.config import DistillationConfig
 from ulmus.tasks.distillation.teacher import open_teacher
 from ulmus.tasks.estimator import not_fitted
+from ulmus.tasks.facts import html
 from ulmus.tasks.ids import RunTexts
 from ulmus.tasks.language_model import file, fitting
 from ulmus.tasks.language_model.config import LMConfig, lm_config
@@ -85,6 +86,10 @@ class LanguageModel:
         return (
             f"<LanguageModel({c.cell}, {c.layers} layers of {c.hidden}, {c.tokenizer.kind} tokens), {state}>"
         )
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        return html(self)
 
     # -- training ------------------------------------------------------------------------------------------------
 

@@ -2,7 +2,8 @@
 
 One thread each, so that a result does not depend on how many run at once. Processes are started, not forked, and are in
 process groups of their own: Ctrl-C reaches this process, which passes it on once, so that each saves its checkpoint.
-Costs: some seconds to start a process, which then holds a copy of the work. Knows no training.
+`results` gives what is done first, `in_order` a stream of any length in its order. Costs: some seconds to start a
+process, which then holds a copy of the work. Knows no training.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import multiprocessing
 import os
 import signal
 from collections import deque
-from collections.abc import Callable, Container, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection, wait
 from typing import Any, NamedTuple, TypeVar
@@ -21,10 +22,11 @@ from threadpoolctl import threadpool_limits
 
 from ulmus.errors import UlmusError
 
-__all__ = ["results"]
+__all__ = ["in_order", "results"]
 
 Job = TypeVar("Job")
 SAVING_S = 120.0  # for a process to save its checkpoint and end
+AHEAD = 4  # jobs per process that may be done before the oldest one is: bounds what waits for its turn
 
 
 class _Worker(NamedTuple):
@@ -60,6 +62,35 @@ def results(work: Callable[[Job], Any], jobs: Sequence[Job], processes: int = 1)
         _stop(workers, busy)
 
 
+def in_order(work: Callable[[Job], Any], jobs: Iterable[Job], processes: int) -> Iterator[Any]:
+    """What `work` returns for each job, in their order, from several processes; jobs are read as they are needed.
+
+    Both can be pickled. Raises as `results` does.
+    """
+    workers, busy = list[_Worker](), dict[Any, int]()  # the number of the job by connection
+    numbered, idle, done = enumerate(jobs), list[Any](), dict[int, Any]()
+    given = taken = 0
+    try:
+        workers.extend(_start(work) for _ in range(processes))
+        idle.extend(worker.connection for worker in workers)
+        while True:
+            while idle and given - taken < AHEAD * processes and (job := next(numbered, None)) is not None:
+                connection = idle.pop()
+                busy[connection] = job[0]
+                connection.send(job[1])
+                given += 1
+            if not busy:
+                return
+            for ready in wait(list(busy)):
+                done[busy.pop(ready)] = _received(ready)
+                idle.append(ready)
+            while taken in done:
+                yield done.pop(taken)
+                taken += 1
+    finally:
+        _stop(workers, busy)
+
+
 def _start(work: Callable[[Any], Any]) -> _Worker:
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe()
@@ -81,8 +112,8 @@ def _received(connection: Any) -> Any:
         answer = connection.recv()
     except (EOFError, OSError) as error:
         raise UlmusError(
-            "a training process ended unexpectedly: out of memory, or killed. Use fewer --jobs, and run the same "
-            "command again to resume."
+            "a process ended unexpectedly: out of memory, or killed. Use fewer processes, and run the same command "
+            "again to resume."
         ) from error
     if isinstance(answer, BaseException):
         raise answer
