@@ -12,8 +12,8 @@
     show.py        results -> tables or JSON; model_page.py: `ulmus info`
     writers.py     predictions -> csv or JSON; span_writers.py: entities likewise
     to_label.py    files of texts to label
-    train.py, language.py, evaluate.py, verify.py, predict.py, explain.py, export.py, tag.py, learning_curve.py,
-                   pipeline.py, rates.py, ablate.py, info.py: the commands; heavy imports are inside them
+    train.py, language.py, evaluate.py, verify.py, predict.py, drift.py, explain.py, export.py, tag.py,
+                   learning_curve.py, pipeline.py, rates.py, ablate.py, info.py: the commands; heavy imports are inside
 
 `ulmus --help` imports typer and nothing heavier: no torch, numpy, pyarrow or sklearn (enforced by a test).
 """
@@ -28,6 +28,7 @@ import typer
 from ulmus import __version__
 from ulmus.cli import (
     ablate,
+    drift,
     evaluate,
     explain,
     export,
@@ -85,6 +86,7 @@ def ulmus(
 
 
 for _part in (
-    train, language, evaluate, verify, predict, explain, export, tag, learning_curve, pipeline, rates, ablate, info,
+    train, language, evaluate, verify, predict, drift, explain, export, tag, learning_curve, pipeline, rates, ablate,
+    info,
 ):  # fmt: skip
     _part.register(app)

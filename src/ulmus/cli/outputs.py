@@ -39,6 +39,7 @@ _NOT_IDENTITY = {
     "work_dir",
     "config",
     "log",
+    "report",
     "minutes",
     "decay",
     "force",
@@ -79,10 +80,17 @@ def claim_model(options: RunOptions, kind: str) -> Path:
         raise UsageError(f"--out {options.out} is a device, not a file. Give a file name ending in .ulmus.")
     if options.log is not None:
         claim(options.log, options, guard.LOG)
+    claim_report(options)
     if options.work_dir is not None:
         guard.check_separate(options.work_dir, options)
         guard.check_work_folder(options.work_dir, _RUN, force=options.force)
     return claim(options.out, options, guard.model(kind))
+
+
+def claim_report(options: Any) -> None:
+    """Check `--report`, if the command has it and it is given. Raises UsageError and StorageError as `claim` does."""
+    if (path := getattr(options, "report", None)) is not None:
+        claim(path, options, guard.REPORT)
 
 
 @contextmanager

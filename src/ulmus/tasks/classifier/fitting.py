@@ -32,6 +32,7 @@ from ulmus.models.pairs import document_width
 from ulmus.tasks.budget import SHARES, TRAINING_COST, Budget
 from ulmus.tasks.circumstances import circumstances
 from ulmus.tasks.classifier.counting import Counts
+from ulmus.tasks.classifier.drift import profile
 from ulmus.tasks.classifier.ensemble import Ensemble, Start
 from ulmus.tasks.classifier.fitted import FittedClassifier, Member
 from ulmus.tasks.classifier.material import Material
@@ -167,7 +168,7 @@ def _fitted(
                 for one in networks
             ],
         }
-    return FittedClassifier(
+    fitted = FittedClassifier(
         classes=m.labels.classes,
         network=first.member.network,
         tokenizer=first.member.tokenizer,
@@ -182,7 +183,9 @@ def _fitted(
         history=history,
         card={"data": m.fingerprints} | made,
         sketch=sketch(m.texts),
+        evidence=measured.evidence,
     )
+    return dataclasses.replace(fitted, profile=profile(fitted, m, seed=settings.seed))
 
 
 def _digest(network: torch.nn.Module) -> str:
