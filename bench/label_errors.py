@@ -4,11 +4,11 @@
     python bench/label_errors.py table
 
 The probabilities are those of `ulmus train --report`: word counts, out of fold, fitted to the changed labels. Rules
-that use them: *Ulmus* (`evaluation/label_errors.py`: the labels that the report names, in its order, then the others
-by their margin), *self-confidence* (the probability of the given label), *normalized margin* (that less the best other
-one's), and *prune by noise rate, self-confidence*: what `find_label_issues` of cleanlab does by default. cleanlab is
-not installed: its rules are computed here from the formulas of Northcutt et al. 2021 (sections 3.1 to 3.3), apart from
-the code of Ulmus. Needs $ULMUS_DATA (default ../shared/data).
+that use them: *Ulmus* (`evaluation/label_errors.py`: the labels that the report names, in its order, then the others),
+*self-confidence* (the probability of the given label), *normalized margin* (that less the best other one's), and *prune
+by noise rate, self-confidence*: what `find_label_issues` of cleanlab does by default. cleanlab is not installed: its
+rules are computed here from the formulas of Northcutt et al. 2021 (sections 3.1 to 3.3), apart from the code of Ulmus.
+Needs $ULMUS_DATA (default ../shared/data).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 import splits
 
-from ulmus.evaluation.label_errors import label_errors, margins
+from ulmus.evaluation.label_errors import label_errors
 
 ROWS = Path(__file__).parent / "results" / "label-errors.jsonl"
 SHARE = 0.05  # of labels that are changed
@@ -31,9 +31,9 @@ Rule = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
 def ulmus(target: np.ndarray, proba: np.ndarray) -> np.ndarray:
-    """The numbers (N,) of all documents: those that the report names, then the others by their margin."""
+    """The numbers (N,) of all documents: those that the report names, then the others by the same probability."""
     named = label_errors(target, proba).documents
-    rest = np.argsort(margins(target, proba), kind="stable")
+    rest = self_confidence(target, proba)
     return np.concatenate([named, rest[~np.isin(rest, named)]])
 
 

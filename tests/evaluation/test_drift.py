@@ -18,10 +18,12 @@ def test_equal_texts_have_not_changed() -> None:
 
 
 def test_a_difference_must_be_sure_and_matter() -> None:
-    """A tiny difference is certain with very many texts, and a large one is not with few."""
+    """A tiny difference is certain with very many texts, and a large one is not with few; 95 % is not enough."""
     assert not shift("x", Summary(0.0, 1.0, 10**7), Summary(0.01, 1.0, 10**7)).clear
     assert not shift("x", Summary(0.0, 1.0, 3), Summary(1.0, 1.0, 3)).clear
     assert shift("x", Summary(0.0, 1.0, 1000), Summary(1.0, 1.0, 1000)).clear
+    assert not shift("x", Summary(0.0, 1.0, 50), Summary(0.5, 1.0, 50)).clear
+    assert not any(one.clear for one in class_shifts("ab", np.zeros(2, int), np.zeros(2, int), texts=(9, 9)))
 
 
 def test_a_single_new_text_is_as_uncertain_as_any_other() -> None:

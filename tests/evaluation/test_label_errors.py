@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ulmus.evaluation.label_errors import confident_joint, label_errors, margins, thresholds
+from ulmus.evaluation.label_errors import confident_joint, label_errors, thresholds
 
 
 def noisy(n: int = 600, *, wrong: int = 30, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -27,7 +27,7 @@ def test_wrong_labels_come_first() -> None:
     found = label_errors(given, proba)
     assert np.isin(changed, found.documents).mean() > 0.8
     assert np.isin(found.documents[:20], changed).mean() > 0.9
-    assert np.all(np.diff(found.margin) >= 0)
+    assert np.all(np.diff(found.confidence) >= 0)
     assert np.all(found.suggested != given[found.documents])
     assert found.share == pytest.approx(0.05, abs=0.03)
 
@@ -42,12 +42,6 @@ def test_the_joint_counts_each_label_as_often_as_it_is_given() -> None:
     """Its rows sum to the number of documents of each label."""
     given, proba, _ = noisy()
     np.testing.assert_allclose(confident_joint(given, proba).sum(axis=1), np.bincount(given))
-
-
-def test_a_margin_is_the_lead_of_the_given_label() -> None:
-    """Negative where another class is more probable."""
-    proba = np.array([[0.7, 0.2, 0.1], [0.1, 0.6, 0.3]])
-    np.testing.assert_allclose(margins(np.array([0, 2]), proba), [0.5, -0.3])
 
 
 def test_right_labels_are_not_accused() -> None:

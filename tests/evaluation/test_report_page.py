@@ -45,7 +45,7 @@ def made(name: str = "bad", text: str = "a dull film", *, classes: int = 3) -> R
         slices={"group": [Slice(text, 60, 0.3, 0.2, 0.4)]},
         confusions=[Confusion(name, "other", 3, (text,))],
         mistakes=[Mistake(0, text, name, "other", 0.9, explanation), Mistake(1, text, name, "other", 0.9)],
-        doubts=Doubts(60, 1, 0.3, "Out of fold.", (Doubt(4, text, name, "other", -0.5),)),
+        doubts=Doubts(60, 1, 0.3, "Out of fold.", (Doubt(4, text, name, "other", 0.1),)),
         twins=Twins(1, 60, (Twin(text, name, text + "!", "other"),)),
         portraits=[Pictured(name, (text,), (text,))],
         history=[{"stage": "labels", "epoch": 1, "steps": 5, "train_loss": 0.7, "lr": 1e-3, "loss": 0.6}],

@@ -2,8 +2,9 @@
 
 A summary is a mean, a standard deviation and a number of texts: a model file holds nothing else of its texts for this.
 Differences of means have the 95 % interval of Welch (1947), differences of shares that of Newcombe (1998, method 10).
-A difference is clear if its interval excludes 0 and it is at least a fifth of a standard deviation (Cohen 1988: small)
-or, of shares, at least two points: with thousands of texts every difference is certain, and few matter.
+A difference is clear if it is three standard errors from 0 (many are looked at: 95 % would raise false alarms) and at
+least a fifth of a standard deviation (Cohen 1988: small) or, of shares, two points: with thousands of texts every
+difference is certain, and few matter.
 Knows no text and no model. Axes: N texts, C classes.
 """
 
@@ -23,7 +24,7 @@ from ulmus.evaluation.per_class import wilson
 __all__ = ["ClassShift", "Drift", "Shift", "Summary", "class_shifts", "shift", "summary"]
 
 LEAST, LEAST_SHARE = 0.2, 0.02  # standard deviations, and a share, from which on a difference matters
-Z = 1.96
+Z, SURE = 1.96, 3.0  # standard errors: of an interval, and from which on a difference is sure
 
 
 class Summary(NamedTuple):
@@ -119,7 +120,7 @@ def shift(name: str, before: Summary, now: Summary) -> Shift:
         before.sd**2 / before.n + max(now.sd, before.sd if now.n == 1 else 0.0) ** 2 / now.n
     )
     gap = Interval(difference, difference - error, difference + error)
-    clear = (gap.low > 0 or gap.high < 0) and abs(difference) >= LEAST * before.sd
+    clear = _sure(gap) and abs(difference) >= LEAST * before.sd
     return Shift(name, before, now, gap, clear)
 
 
@@ -139,6 +140,12 @@ def class_shifts(
             second - first - math.hypot(second - low2, high1 - first),
             second - first + math.hypot(high2 - second, first - low1),
         )
-        clear = (gap.low > 0 or gap.high < 0) and abs(gap.difference) >= LEAST_SHARE
+        clear = _sure(gap) and abs(gap.difference) >= LEAST_SHARE
         made.append(ClassShift(label, first, second, gap, clear))
     return tuple(sorted(made, key=lambda one: -abs(one.gap.difference)))
+
+
+def _sure(gap: Interval) -> bool:
+    """Whether the difference is three standard errors from 0, on the side of its interval that is nearer to 0."""
+    towards = gap.difference - gap.low if gap.difference > 0 else gap.high - gap.difference
+    return abs(gap.difference) > SURE / Z * towards

@@ -53,7 +53,7 @@ class Doubt(NamedTuple):
     text: str
     given: str
     suggested: str
-    margin: float  # probability of the given label less that of the suggested one, -1..1
+    confidence: float  # probability of the given label, 0..1
 
 
 class Doubts(NamedTuple):

@@ -67,16 +67,16 @@ def doubts(report: Report) -> str:
             f"{one.row + 1:,}",
             class_name(one.given),
             class_name(one.suggested),
-            f"{one.margin:+.2f}",
+            percent(one.confidence),
             excerpt(one.text),
         ]
         for one in found.shown
     ]
     how = (
-        "Confident learning (Northcutt et al. 2021). The margin is the probability of the given label less that of the "
-        "best other one."
+        "Confident learning (Northcutt et al. 2021): how many labels of each class are doubtful, and which have the "
+        "lowest probability."
     )
-    head = ["text", "label", "probably", "margin", ""]
+    head = ["text", "label", "probably", "probability of the label", ""]
     return (
         f"{paragraph(said)}{table(rows, head, numbers=(0, 3), name='Likely label errors')}{small_print(how)}"
     )

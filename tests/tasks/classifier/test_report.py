@@ -163,7 +163,7 @@ def test_texts_of_the_same_kind_have_not_drifted(
 def test_a_model_of_an_earlier_version_says_that_it_cannot_tell() -> None:
     """It loads, and the error says what to do."""
     model = TextClassifier.load(GOLDEN / "single-label.ulmus")
-    with pytest.raises(DataError, match="holds no summary of its training texts.*Train the model again"):
+    with pytest.raises(DataError, match=r"holds no summary of its training texts.*Train the model again"):
         model.drift(["a text"])
 
 

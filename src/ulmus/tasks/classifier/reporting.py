@@ -191,15 +191,15 @@ def doubts(
     found = label_errors(target, proba)
     rows = np.arange(len(texts)) if rows is None else rows
     shown = []
-    columns = (found.documents, found.suggested, found.margin)
-    for i, k, margin in zip(*(column[:SHOWN].tolist() for column in columns), strict=True):
+    columns = (found.documents, found.suggested, found.confidence)
+    for i, k, confidence in zip(*(column[:SHOWN].tolist() for column in columns), strict=True):
         label = str(names[k])
         if target.ndim == 1:
             given = str(names[target[i]])
         else:
             given = ", ".join(str(names[j]) for j in np.flatnonzero(target[i]).tolist()) or "no label"
             label = f"not {label}" if target[i, k] else f"also {label}"
-        shown.append(Doubt(int(rows[i]), as_shown(texts[i]), given, label, margin))
+        shown.append(Doubt(int(rows[i]), as_shown(texts[i]), given, label, confidence))
     _, right = decisions(target, proba)
     return Doubts(len(texts), len(found.documents), 1 - float(right.mean()), source, tuple(shown))
 
