@@ -322,7 +322,7 @@ def _estimator(
 ) -> TextClassifier | TextRegressor:
     from ulmus.tasks.classifier.model import TextClassifier
     from ulmus.tasks.classifier.regressor import TextRegressor
-    from ulmus.train.callbacks import JsonLog
+    from ulmus.train.callbacks import Curve, JsonLog
 
     chosen: dict[str, Any] = {
         "size": options.size,
@@ -347,6 +347,7 @@ def _estimator(
         class_weight = None if options.class_weight == "none" else options.class_weight
         model = TextClassifier(**chosen, class_weight=class_weight)
     model.callbacks += [JsonLog(options.log)] if options.log else []
+    model.callbacks += [Curve()] if options.report else []
     return model
 
 

@@ -2,14 +2,15 @@
 
 Each figure is drawn with colours that stand for others (`INK`, `FIRST`, `SECOND`); in the SVG they become those of the
 page, light or dark. The same numbers give the same bytes: no date, no random identifiers. No text of a user is drawn.
-Costs: the import of matplotlib, then a tenth of a second a figure. Axes: B bins of confidence, E epochs.
+Costs: the import of matplotlib, then a tenth of a second a figure. Axis: B bins of confidence.
 """
 
 from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["as_svg", "calibration", "confidence", "curves", "rates", "scatter"]
 
+Row = Mapping[str, Any]
 INK, FIRST, SECOND = (
     "#565758",
     "#1a6edc",
@@ -74,36 +76,30 @@ def confidence(found: Reliability) -> Figure:
     return figure
 
 
-def curves(history: Sequence[Mapping[str, Any]]) -> Figure:
-    """The training loss of each epoch of each stage, and the loss on held-out documents where it was measured."""
-    figure, axes = _figure("epoch, stage after stage", "loss")
-    for column, color, marker, name in (
-        ("train_loss", FIRST, "o", "training"),
-        ("loss", SECOND, "s", "held out"),
-    ):
-        label = name
-        for places in _stages(history):
-            points = [(i + 1, history[i][column]) for i in places if _number(history[i].get(column))]
-            if points:
-                x, y = zip(*points, strict=True)
-                axes.plot(x, y, color=color, marker=marker, markersize=4, linewidth=1.2, label=label)
-                label = "_"
-    _of_epochs(axes, len(history))
-    if axes.lines:
+def curves(history: Sequence[Row], curve: Sequence[Row] = ()) -> Figure:
+    """The training loss, step by step where that was observed, and of each epoch the loss on held-out documents.
+
+    `history` has a row an epoch, `curve` a row a step: each with its stage, whose points are joined.
+    """
+    figure, axes = _figure("step" if curve else "epoch, stage after stage", "loss")
+    if curve:
+        _lines(axes, curve, "loss", FIRST, "training")
+    else:
+        _lines(axes, history, "train_loss", FIRST, "training", marker="o")
+        _lines(axes, history, "loss", SECOND, "held out", marker="s")
+        _of_epochs(axes, len(history))
+    if len(axes.lines) > 1:
         axes.legend(frameon=False, labelcolor=INK)
     return figure
 
 
-def rates(history: Sequence[Mapping[str, Any]]) -> Figure:
-    """The learning rate at the end of each epoch."""
-    figure, axes = _figure("epoch, stage after stage", "learning rate")
-    for places in _stages(history):
-        points = [(i + 1, history[i]["lr"]) for i in places if _number(history[i].get("lr"))]
-        if points:
-            x, y = zip(*points, strict=True)
-            axes.plot(x, y, color=FIRST, marker="o", markersize=4, linewidth=1.2)
-    _of_epochs(axes, len(history))
-    axes.set_yscale("log")
+def rates(rows: Sequence[Row]) -> Figure:
+    """The learning rate: of each step, or at the end of each epoch, as the rows have it."""
+    steps = bool(rows) and "step" in rows[0]
+    figure, axes = _figure("step" if steps else "epoch, stage after stage", "learning rate")
+    _lines(axes, rows, "lr", FIRST, "learning rate", marker="" if steps else "o")
+    if not steps:
+        _of_epochs(axes, len(rows))
     return figure
 
 
@@ -165,19 +161,16 @@ def _figure(x: str, y: str) -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def _stages(history: Sequence[Mapping[str, Any]]) -> Iterator[list[int]]:
-    """The numbers of the rows of each stage, in order."""
-    places: list[int] = []
-    for i, row in enumerate(history):
-        if places and (row.get("stage"), row.get("network")) != (
-            history[i - 1].get("stage"),
-            history[i - 1].get("network"),
-        ):
-            yield places
-            places = []
-        places.append(i)
-    if places:
-        yield places
+def _lines(axes: Axes, rows: Sequence[Row], column: str, color: str, label: str, *, marker: str = "") -> None:
+    """A line for each stage of consecutive rows; a number that is missing is left out."""
+    for _, stage in groupby(
+        enumerate(rows, 1), key=lambda item: (item[1].get("stage"), item[1].get("network"))
+    ):
+        points = [(row.get("step", i), row[column]) for i, row in stage if _number(row.get(column))]
+        if points:
+            x, y = zip(*points, strict=True)
+            axes.plot(x, y, color=color, marker=marker, markersize=4, linewidth=1.2, label=label)
+            label = "_"
 
 
 def _of_epochs(axes: Axes, epochs: int) -> None:

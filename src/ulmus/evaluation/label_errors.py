@@ -2,7 +2,7 @@
 
 How (Northcutt, Jiang & Chuang 2021, section 3): a document is confidently of class j if its probability of j is at
 least the mean that documents labelled j have. Counting labels against confident classes gives the joint distribution
-of given and true labels, and so how many labels of each class are wrong. As many documents of the class are named: those
+of given and true labels, and so how many labels of a class are wrong. As many documents of the class are named: those
 whose probability of it is least ("prune by class"), but none for which it is the most probable class. They are ordered
 by that probability. Multi-label: each class is a question of its own, with the answers yes and no.
 Costs: milliseconds for 100,000 documents. Knows no text and no model. Axes: N documents, C classes, K named documents.

@@ -113,6 +113,7 @@ class Report:
     portraits: Sequence[Pictured] = ()
     numbers: tuple[np.ndarray, np.ndarray] | None = None  # of a regressor: true and predicted ones, (N,) each
     history: Sequence[Mapping[str, Any]] = ()  # rows of the training log
+    curve: Sequence[Mapping[str, Any]] = ()  # loss and learning rate step by step, if they were observed
     notes: Sequence[str] = ()  # what to beware of
 
     def figures(self) -> dict[str, Figure]:
@@ -126,8 +127,8 @@ class Report:
         if self.numbers is not None:
             made["numbers"] = figures.scatter(*self.numbers)
         if self.history:
-            made["curves"] = figures.curves(self.history)
-            made["rates"] = figures.rates(self.history)
+            made["curves"] = figures.curves(self.history, self.curve)
+            made["rates"] = figures.rates(self.curve or self.history)
         return made
 
     def save(self, path: str | Path) -> None:

@@ -209,8 +209,10 @@ def training(report: Report) -> str:
     shown = _figures(
         report,
         {
-            "curves": "Loss by epoch; each line is a stage.",
-            "rates": "The learning rate at the end of each epoch.",
+            "curves": "The loss of the training; each line is a stage.",
+            "rates": "The learning rate of the top layers."
+            if report.curve
+            else "The learning rate of the top layers at the end of each epoch.",
         },
     )
     columns = {

@@ -40,7 +40,7 @@ from ulmus.tasks.language_model.start import check_given
 from ulmus.tasks.pretrained import check_encoder
 from ulmus.tasks.settings import RunSettings, check_minutes
 from ulmus.tasks.word_counts import WordCounts
-from ulmus.train.callbacks import Callback
+from ulmus.train.callbacks import Callback, Curve
 
 __all__ = ["TextEstimator"]
 
@@ -176,7 +176,8 @@ class TextEstimator(Estimator):
         material = Material.of(
             texts, labels, **given, seed=self._fitted().card.get("seed", self.seed), read=self._read_labels()
         )
-        return training_report(self._subject(), material)
+        curve = next((one.rows for one in self.callbacks if isinstance(one, Curve)), ())
+        return dataclasses.replace(training_report(self._subject(), material), curve=curve)
 
     def drift(self, texts: Any) -> Drift:
         """How N new texts, without labels, differ from those of the training: see `Drift`.
