@@ -88,8 +88,8 @@ def curves(history: Sequence[Row], curve: Sequence[Row] = ()) -> Figure:
         _lines(axes, history, "train_loss", FIRST, "training", marker="o")
         _lines(axes, history, "loss", SECOND, "held out", marker="s")
         _of_epochs(axes, len(history))
-    if len(axes.lines) > 1:
-        axes.legend(frameon=False, labelcolor=INK)
+        if axes.lines:
+            axes.legend(frameon=False, labelcolor=INK)
     return figure
 
 

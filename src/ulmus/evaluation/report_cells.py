@@ -19,7 +19,7 @@ def class_name(label: Any) -> str:
 
 def excerpt(text: str) -> str:
     """The beginning of a text."""
-    return f'<span dir="auto">{safe(shortened(text, EXCERPT))}</span>'
+    return f'<span class="excerpt" dir="auto">{safe(shortened(text, EXCERPT))}</span>'
 
 
 def percent(share: float, digits: int = 1) -> str:

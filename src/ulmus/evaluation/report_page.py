@@ -31,18 +31,20 @@ _STYLE = """
 .report .warning{border-left:3px solid rgb(var(--against));padding:.1em 0 .1em .8em}
 .report .wide{overflow-x:auto}
 .report table{font-size:14px;margin:.6em 0}
-.report td,.report th{padding:3px 14px 3px 0;max-width:24em;overflow-wrap:anywhere}
+.report td,.report th{padding:3px 14px 3px 0;max-width:24em;overflow-wrap:break-word}
+.report .excerpt{display:block;min-width:14em;overflow-wrap:anywhere}
 .report thead th{border-bottom:1px solid rgb(var(--line)/.5);font-size:13px;opacity:.85;vertical-align:bottom}
 .report td:last-child{max-width:44em}
 .report .facts th,.report .facts td:first-child{white-space:nowrap;opacity:.75;vertical-align:top}
-.report .facts td{max-width:40em}
+.report .facts td{max-width:40em;overflow-wrap:anywhere}
 .report .track{display:inline-block;position:relative;width:11em;height:.9em;
  border-bottom:1px solid rgb(var(--line)/.5)}
 .report .track i{position:absolute;top:.25em;height:.4em;border-radius:2px;background:rgb(var(--for)/.35)}
 .report .track b{position:absolute;top:.1em;width:3px;height:.7em;margin-left:-1px;background:rgb(var(--for))}
 .report .matrix td{padding:4px 8px;text-align:right;font-variant-numeric:tabular-nums;min-width:2.4em}
 .report .matrix td.hit{font-weight:600;outline:1px solid rgb(var(--line)/.5);outline-offset:-1px}
-.report .matrix thead th{max-width:7em;text-align:right;padding:3px 8px}
+.report .matrix thead th{max-width:7em;min-width:4em;text-align:right;padding:3px 8px;
+ overflow-wrap:anywhere}
 .report .figures{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(19em,100%),1fr));gap:1em 2em}
 .report figure{margin:.6em 0}
 .report figcaption{font-size:13px;opacity:.85}
@@ -50,6 +52,7 @@ _STYLE = """
 .report svg.figure text{font-family:system-ui,sans-serif!important}
 .report .card{border:1px solid rgb(var(--line)/.35);border-radius:6px;padding:.5em 1em;margin:.8em 0}
 .report .card .text{margin:.4em 0}
+.report .item{border-top:1px solid rgb(var(--line)/.25);padding:.4em 0;font-size:14px;line-height:1.5}
 .report ol,.report ul{padding-left:1.4em}
 .report li{margin:.3em 0;overflow-wrap:anywhere}
 """.strip()

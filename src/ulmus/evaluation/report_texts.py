@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ulmus.evaluation.explanation_page import coloured
-from ulmus.evaluation.markup import safe, shortened, table
+from ulmus.evaluation.markup import safe, shortened
 from ulmus.evaluation.report import Mistake, Report
 from ulmus.evaluation.report_cells import EXCERPT, NAME, class_name, excerpt, paragraph, percent, small_print
 
@@ -62,24 +62,19 @@ def doubts(report: Report) -> str:
         f"them before you change any: predictions disagree with {percent(found.disagree)} of the labels, and many of "
         f"these labels are right. {found.source}"
     )
-    rows = [
-        [
-            f"{one.row + 1:,}",
-            class_name(one.given),
-            class_name(one.suggested),
-            percent(one.confidence),
-            excerpt(one.text),
-        ]
+    items = (
+        _item(
+            f"{class_name(one.given)} ({percent(one.confidence)}), probably {class_name(one.suggested)}",
+            one.text,
+            row=one.row,
+        )
         for one in found.shown
-    ]
+    )
     how = (
         "Confident learning (Northcutt et al. 2021): how many labels of each class are doubtful, and which have the "
-        "lowest probability."
+        "lowest probability, in brackets."
     )
-    head = ["text", "label", "probably", "probability of the label", ""]
-    return (
-        f"{paragraph(said)}{table(rows, head, numbers=(0, 3), name='Likely label errors')}{small_print(how)}"
-    )
+    return f"{paragraph(said)}{small_print(how)}{''.join(items)}"
 
 
 def twins(report: Report) -> str:
@@ -89,22 +84,23 @@ def twins(report: Report) -> str:
         return ""
     if not found.documents:
         return paragraph(f"None of {found.of:,} texts is nearly the same as a training text.")
-    rows = []
-    for one in found.shown:
-        same = one.known_label is None or one.known_label == one.label
-        label = (
-            class_name(one.label)
-            if same
-            else f"{class_name(one.label)}; in training {class_name(str(one.known_label))}"
-        )
-        rows.append([label, excerpt(one.text), "equal" if one.text == one.known else excerpt(one.known)])
     said = (
-        f"{found.documents:,} of {found.of:,} texts are nearly the same as a training text: their scores say nothing "
-        "about new texts."
+        f"{found.documents:,} of {found.of:,} texts {'is' if found.documents == 1 else 'are'} nearly the same as a "
+        "training text: their scores say nothing about new texts."
     )
-    return paragraph(said) + table(
-        rows, ["label", "text", "training text"], numbers=(), name="Near-duplicates"
-    )
+    items = []
+    for one in found.shown:
+        same = one.known_label in (None, one.label)
+        other = "" if same else f"; the training text is labelled {class_name(one.known_label)}"
+        known = () if one.known == one.text else (one.known,)
+        items.append(_item(f"{class_name(one.label)}{other}{'' if known else ', equal'}", one.text, *known))
+    return f"{paragraph(said)}{''.join(items)}"
+
+
+def _item(title: str, *texts: str, row: int | None = None) -> str:
+    """A title of HTML and the beginnings of texts below it; `row` is the number of the text in the data."""
+    number = "" if row is None else f' <span class="note">text {row + 1:,}</span>'
+    return f'<div class="item"><b>{title}</b>{number}{"".join(map(excerpt, texts))}</div>'
 
 
 def portraits(report: Report) -> str:
