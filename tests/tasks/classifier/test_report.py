@@ -102,6 +102,9 @@ def test_few_labels_are_reported_without_scores(corpus: Corpus, settings: Classi
     assert report.doubts is not None
     assert report.portraits
     assert "Too few labels" in page(report)
+    found = model.drift(corpus.test_texts)
+    assert "labels of the training" in found.compared
+    assert len(found.classes) == 3
 
 
 @pytest.mark.parametrize("number", [1, 2])

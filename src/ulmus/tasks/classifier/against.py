@@ -38,8 +38,8 @@ def against_training(
     if near:
         of_them = f", {equal:,} of them equal to one" if equal else ""
         warnings.append(
-            f"{near:,} of {len(texts):,} texts {'is' if near == 1 else 'are'} nearly the same as a training text{of_them}: the scores are too "
-            "good for new texts."
+            f"{near:,} of {len(texts):,} texts {'is' if near == 1 else 'are'} nearly the same as a training text"
+            f"{of_them}: the scores are too good for new texts."
         )
     if apart is not None and apart.low > CLEARLY:
         warnings.append(

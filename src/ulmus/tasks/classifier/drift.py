@@ -91,6 +91,7 @@ def _of_words(model: FittedClassifier, texts: Sequence[str], *, counted: int = 0
     features = model.counts.model_.features
     if not isinstance(features, CountFeatures):
         features, texts = features.single, [part for text in texts for part in split_pair(text)]
+        counted *= 2
     found = familiarity(features, texts, counted=counted)
     return {
         "length": summary(found.words),
