@@ -141,6 +141,8 @@ def test_numbers(corpus: Corpus, settings: ClassifierConfig) -> None:
     assert page(report)
     assert page(model.training_report(corpus.texts, numbers))
     assert model.drift(corpus.test_texts).classes == ()
+    with pytest.raises(UsageError, match="have no accuracy"):
+        model.report(corpus.texts[:30], numbers[:30], groups=range(30))
 
 
 # -- drift -----------------------------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ import numpy as np
 
 from ulmus.corpus.columns import as_list
 from ulmus.corpus.times import as_times
+from ulmus.errors import UsageError
 from ulmus.evaluation.calibration import decisions
 from ulmus.evaluation.confusions import most_confused
 from ulmus.evaluation.label_errors import label_errors
@@ -136,13 +137,14 @@ def _of_numbers(subject: Subject, given: Assessed) -> dict[str, Any]:
 
 def slices(given: Assessed, beside: Beside | None = None) -> dict[str, list[Slice]]:
     """Accuracy by length in words, and by group and time where they are given. Raises UsageError, DataError."""
-    outcome = given.outcome
+    outcome, beside = given.outcome, beside or Beside()
     if outcome.main not in outcome.thresholds:  # numbers
+        if beside.groups is not None or beside.times is not None:
+            raise UsageError("groups, times: predictions of numbers have no accuracy. Leave them out.")
         return {}
     right = outcome.right(outcome.main)
     lengths = np.array([len(words_of_text(text)) for text in given.texts])
     found = {"length in words": by_length(lengths, right)}
-    beside = beside or Beside()
     if beside.groups is not None:
         found["group"] = by_group(as_list(beside.groups, "groups"), right)
     if beside.times is not None:
