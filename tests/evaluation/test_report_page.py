@@ -144,7 +144,9 @@ def test_a_notebook_shows_the_report() -> None:
     report = made()
     assert report._repr_html_() == fragment(report)
     assert "<html" not in fragment(report)
-    assert {*report.figures()} == {"calibration", "confidence", "curves", "rates"}
+    figures = report.figures()
+    assert {*figures} == {"calibration", "confidence", "curves", "rates"}
+    assert figures["rates"].axes[0].lines[0].get_marker() == "o"  # one point is no line
 
 
 def test_a_report_is_saved_as_html(tmp_path: Path) -> None:

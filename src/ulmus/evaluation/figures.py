@@ -37,6 +37,7 @@ _SETTINGS: dict[Any, Any] = {
     "font.size": 10,
 }
 _SIZE = (4.6, 3.1)  # inches
+FEW = 40  # points that are marked
 
 
 def calibration(found: Reliability) -> Figure:
@@ -85,9 +86,8 @@ def curves(history: Sequence[Row], curve: Sequence[Row] = ()) -> Figure:
     if curve:
         _lines(axes, curve, "loss", FIRST, "training")
     else:
-        _lines(axes, history, "train_loss", FIRST, "training", marker="o")
+        _lines(axes, history, "train_loss", FIRST, "training")
         _lines(axes, history, "loss", SECOND, "held out", marker="s")
-        _of_epochs(axes, len(history))
         if axes.lines:
             axes.legend(frameon=False, labelcolor=INK)
     return figure
@@ -97,9 +97,7 @@ def rates(rows: Sequence[Row]) -> Figure:
     """The learning rate: of each step, or at the end of each epoch, as the rows have it."""
     steps = bool(rows) and "step" in rows[0]
     figure, axes = _figure("step" if steps else "epoch, stage after stage", "learning rate")
-    _lines(axes, rows, "lr", FIRST, "learning rate", marker="" if steps else "o")
-    if not steps:
-        _of_epochs(axes, len(rows))
+    _lines(axes, rows, "lr", FIRST, "learning rate")
     return figure
 
 
@@ -163,6 +161,9 @@ def _figure(x: str, y: str) -> tuple[Figure, Axes]:
 
 def _lines(axes: Axes, rows: Sequence[Row], column: str, color: str, label: str, *, marker: str = "") -> None:
     """A line for each stage of consecutive rows; a number that is missing is left out."""
+    if len(rows) <= FEW:
+        marker = marker or "o"  # a stage of one point has no line
+    _whole_numbers(axes)
     for _, stage in groupby(
         enumerate(rows, 1), key=lambda item: (item[1].get("stage"), item[1].get("network"))
     ):
@@ -173,10 +174,10 @@ def _lines(axes: Axes, rows: Sequence[Row], column: str, color: str, label: str,
             label = "_"
 
 
-def _of_epochs(axes: Axes, epochs: int) -> None:
+def _whole_numbers(axes: Axes) -> None:
+    """Steps and epochs have no fractions."""
     from matplotlib.ticker import MaxNLocator
 
-    axes.set_xlim(0.5, epochs + 0.5)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 
