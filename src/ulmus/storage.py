@@ -111,7 +111,7 @@ def put_in_place(file: str | Path, path: str | Path) -> None:
             _keep_permissions(complete, path)
             os.fsync(complete.fileno())
         file.replace(path)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     except OSError as error:
         raise storage_error(path, error) from error
 

@@ -8,7 +8,7 @@ import json
 import pytest
 
 from ulmus.errors import StorageError
-from ulmus.train.callbacks import JsonLog, Progress
+from ulmus.train.callbacks import Curve, JsonLog, Progress
 from ulmus.train.loop import LoopConfig, Stage, Trainer
 
 
@@ -125,3 +125,13 @@ def test_a_log_that_cannot_be_written_is_an_error(run, tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(StorageError, match="file"):
         run(JsonLog(tmp_path / "file" / "run.jsonl"))
+
+
+def test_a_curve_has_losses_and_rates_of_the_whole_run(run):
+    """Stage after stage; of a long run every second step, or every fourth ..."""
+    whole, thin = Curve(), Curve(most=4)
+    run(whole, thin)
+    assert [row["step"] for row in whole.rows] == list(range(1, len(whole.rows) + 1))
+    assert [*dict.fromkeys(row["stage"] for row in whole.rows)] == ["head", "all layers"]
+    assert len(thin.rows) <= 4 < len(whole.rows)
+    assert all(row in whole.rows for row in thin.rows)

@@ -13,7 +13,7 @@
     writers.py     predictions -> csv or JSON; parquet_writer.py; span_writers.py: entities likewise
     journal.py     an output that grows, and resumes after a kill; tally.py: what was predicted
     to_label.py    files of texts to label; labelled.py: the table that people have labelled
-    train.py, language.py, evaluate.py, verify.py, predict.py, explain.py, export.py, serve.py, tag.py,
+    train.py, language.py, evaluate.py, verify.py, predict.py, drift.py, explain.py, export.py, serve.py, tag.py,
                    learning_curve.py, label.py, pipeline.py, rates.py, ablate.py, info.py: the commands; heavy imports
                    are inside them
 
@@ -30,6 +30,7 @@ import typer
 from ulmus import __version__
 from ulmus.cli import (
     ablate,
+    drift,
     evaluate,
     explain,
     export,
@@ -89,7 +90,7 @@ def ulmus(
 
 
 for _part in (
-    train, language, evaluate, verify, predict, explain, export, serve, tag, learning_curve, label, pipeline, rates,
-    ablate, info,
+    train, language, evaluate, verify, predict, drift, explain, export, serve, tag, learning_curve, label, pipeline,
+    rates, ablate, info,
 ):  # fmt: skip
     _part.register(app)

@@ -9,30 +9,29 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from ulmus.cli import guard, inputs, reading, remembered, scoring, show
+from ulmus.cli import guard, inputs, outputs, reading, remembered, scoring, show
 from ulmus.cli.options import (
     Classifier,
     CommonOptions,
     Device,
+    Force,
     InferencePrecision,
     LabelCols,
     LabelDelimiter,
     ReaderOptions,
+    ReportFile,
     TextBCols,
     TextCols,
     command,
 )
-
-if TYPE_CHECKING:
-    pass
+from ulmus.errors import UsageError
 
 _ROWS, _COLUMNS = 40, 10  # largest numbers of classes in a table and in a confusion matrix
 _SUMMARY = ("pearson", "spearman", "mae", "rmse")  # of a regressor, in the last line
-_DELIMITERS = (",", ";", "|", " ")  # tried as separators of several labels in one cell
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,11 +54,20 @@ class EvaluateOptions(ReaderOptions, CommonOptions):
             help="The training texts: counts (nearly) equal ones in DATA, and tests whether DATA is of another kind.",
         ),
     ] = None
+    report: ReportFile = None
+    group: Annotated[
+        str | None, typer.Option(metavar="COL", help="Column of groups: the report has the accuracy of each.")
+    ] = None
+    time: Annotated[
+        str | None,
+        typer.Option(metavar="COL", help="Column of dates or numbers: the report has the accuracy by time."),
+    ] = None
     device: Device = "auto"
     precision: InferencePrecision = "auto"
     quiet: Annotated[bool, typer.Option("--quiet", help="Do not report on stderr how files are read.")] = (
         False
     )
+    force: Force = False
 
 
 def register(app: typer.Typer) -> None:
@@ -72,8 +80,15 @@ def register(app: typer.Typer) -> None:
 def evaluate(options: EvaluateOptions) -> None:
     """Score a classifier or regressor on labelled texts."""
     guard.check_order(options.model, options.data)
+    outputs.claim_report(options)
+    beside = {name: column for name in ("group", "time") if (column := getattr(options, name)) is not None}
+    if beside and options.report is None:
+        raise UsageError(
+            "--group and --time: only the report shows accuracies by them. Add --report FILE.html."
+        )
     columns = inputs.Columns(options.text, options.label, options.label_delimiter, options.text_b)
     source = remembered.source(options.model, options.data, options, columns, labelled=True)
+    source = replace(source, keep=tuple(beside.values()))
     from ulmus.tasks.classifier.regressor import TextRegressor, load_estimator
 
     model = load_estimator(options.model, device=options.device, precision=options.precision)
@@ -82,9 +97,18 @@ def evaluate(options: EvaluateOptions) -> None:
         numbers = isinstance(model, TextRegressor)
         reading.report_labelled(source, given, title="Texts", numbers=numbers)
     train = None if options.train_data is None else _train_texts(options, columns)
+    reported = scoring.Reported(model, given, beside) if options.report is not None else None
     result = scoring.scored(
-        model, source, given, name=str(options.model), delimiter=options.label_delimiter, train=train
+        model,
+        source,
+        given,
+        name=str(options.model),
+        delimiter=options.label_delimiter,
+        train=train,
+        measure=reported,
     )
+    if reported is not None and options.report is not None:
+        replace(reported.report, title=f"{options.model.name} on {options.data.name}").save(options.report)
     if result["seen"] and train is None:
         show.note(
             f"Warning: about {show.percent(result['seen'])} of these texts were trained on. "
@@ -151,7 +175,10 @@ def _print_confusion(names: list[str], counts: Any) -> None:
         rows = [[name, *(f"{n:,}" for n in row)] for name, row in zip(names, counts, strict=True)]
         show.table(["true \\ predicted", *names], rows)
         return
-    wrong = [(n, i, j) for i, row in enumerate(counts.tolist()) for j, n in enumerate(row) if n and i != j]
-    wrong.sort(key=lambda error: error[0], reverse=True)
-    rows = [[names[i], names[j], f"{n:,}"] for n, i, j in wrong[:_COLUMNS]]
+    from ulmus.evaluation.confusions import most_confused
+
+    rows = [
+        [names[one.true], names[one.predicted], f"{one.documents:,}"]
+        for one in most_confused(counts, _COLUMNS)
+    ]
     show.table(["true", "predicted", "texts"], rows)

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 from ulmus.errors import BundleError, UsageError
 
-WRITTEN = ("out", "log", "work_dir", "output", "plot", "tensorboard")  # options that are outputs
+WRITTEN = ("out", "log", "work_dir", "output", "plot", "tensorboard", "report")  # options that are outputs
 _MODELS = ("model", "language_model")  # options that are a file or the name of an installed model
 _FIRST_BYTES = 65_536  # bytes read to recognize a file
 
@@ -153,10 +153,16 @@ def is_explanations(path: Path) -> bool:
     return b'<meta name="generator" content="ulmus explain">' in _start(path)
 
 
+def is_report(path: Path) -> bool:
+    """Whether the file is a page that `--report` wrote."""
+    return b'<meta name="generator" content="ulmus report">' in _start(path)
+
+
 LOG = Kind("training log", is_log)
 PLOT = Kind("learning-rate plot", is_plot, (".png",))
 PREDICTIONS = Kind("predictions file", is_predictions, (".csv", ".jsonl", ".parquet"))
 EXPLANATIONS = Kind("file of explanations", is_explanations, (".html", ".jsonl"))
+REPORT = Kind("report", is_report, (".html",))
 ENTITIES = Kind("file of entities", is_entities, (".csv", ".jsonl"))
 
 

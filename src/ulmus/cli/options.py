@@ -86,6 +86,12 @@ InferencePrecision = Annotated[
         "--precision", help="Number format of matrix products; auto: bf16 if the processor supports it."
     ),
 ]
+ReportFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--report", metavar="FILE.html", help="Also write a page with everything, to look at or send."
+    ),
+]
 Force = Annotated[
     bool,
     typer.Option("--force", help="Overwrite an existing file even if this command did not write it."),

@@ -44,6 +44,7 @@ _NOT_IDENTITY = {
     "work_dir",
     "config",
     "log",
+    "report",
     "minutes",
     "decay",
     "force",
@@ -86,6 +87,7 @@ def claim_model(options: RunOptions, kind: str) -> Path:
         claim(options.log, options, guard.LOG)
     if options.tensorboard is not None:
         guard.check_separate(options.tensorboard, options)
+    claim_report(options)
     if options.work_dir is not None:
         guard.check_separate(options.work_dir, options)
         guard.check_work_folder(options.work_dir, _RUN, force=options.force)
@@ -99,6 +101,12 @@ def callbacks(options: RunOptions) -> list[Callback]:
 
     logs: list[Callback] = [JsonLog(options.log)] if options.log else []
     return logs + ([TensorBoard(options.tensorboard)] if options.tensorboard else [])
+
+
+def claim_report(options: Any) -> None:
+    """Check `--report`, if the command has it and it is given. Raises UsageError and StorageError as `claim` does."""
+    if (path := getattr(options, "report", None)) is not None:
+        claim(path, options, guard.REPORT)
 
 
 @contextmanager

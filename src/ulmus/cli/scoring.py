@@ -7,7 +7,7 @@ are none are reported and count as errors. Knows no layer.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -18,10 +18,11 @@ from ulmus.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     from ulmus.corpus.source import Source
+    from ulmus.evaluation.report import Report
     from ulmus.tasks.classifier.model import TextClassifier
     from ulmus.tasks.classifier.regressor import TextRegressor
 
-__all__ = ["PART_NAMES", "as_classes", "rows", "scored"]
+__all__ = ["PART_NAMES", "Reported", "as_classes", "rows", "scored"]
 
 PART_NAMES = {"counts": "word counts", "lm": "network", "combined": "combined"}
 _DELIMITERS = (",", ";", "|", " ")  # tried as separators of several labels in one cell
@@ -35,11 +36,12 @@ def scored(
     name: str,
     delimiter: str | None = None,
     train: list[Any] | None = None,
+    measure: Callable[..., Mapping[str, Any]] | None = None,
 ) -> dict[str, Any]:
     """The report of the labelled texts of a file, with the seconds it took; prints notes and warnings on stderr.
 
     name: of the model, for messages. delimiter: between the labels of a text (None: guessed). train: texts that the
-    model was trained on, to compare with.
+    model was trained on, to compare with. measure: instead of the model's `evaluate`, whose arguments it takes.
     """
     from ulmus.tasks.classifier.model import TextClassifier
 
@@ -53,17 +55,38 @@ def scored(
         )
     texts = inputs.documents(source, given.texts)
     started = perf_counter()
+    measured: Callable[..., Mapping[str, Any]] = measure or model.evaluate
     if not isinstance(model, TextClassifier):
-        result = model.evaluate(texts, given.labels, train=train)
+        result = dict(measured(texts, given.labels, train=train))
     else:
         labels, unknown = as_classes(model, given.labels, (name, str(source.path)), delimiter)
-        result = model.evaluate(texts, labels, unknown=sorted(unknown), train=train)
+        result = dict(measured(texts, labels, unknown=sorted(unknown), train=train))
         if unknown:
             result["unknown_labels"] = dict(unknown)
             _warn(unknown, model.class_names_)
     for warning in result["warnings"]:
         show.note(f"Warning: {warning}")
     return result | {"seconds": perf_counter() - started}
+
+
+class Reported:
+    """A model's `evaluate` that keeps the whole report; `columns` are those of groups and times that were read."""
+
+    report: Report
+
+    def __init__(
+        self, model: TextClassifier | TextRegressor, given: inputs.Labelled, columns: Mapping[str, str]
+    ) -> None:
+        self._model, self._given, self._columns = model, given, columns
+
+    def __call__(self, texts: list[Any], labels: Sequence[Any], **how: Any) -> Mapping[str, Any]:
+        """The scores."""
+        every = len(self._columns)
+        beside = {f"{name}s": list(self._given.beside[i::every]) for i, name in enumerate(self._columns)}
+        for column in beside.values():  # (texts without a label, which count as having none)
+            column.extend([None] * (len(texts) - len(column)))
+        self.report = self._model.report(texts, labels, **beside, **how)
+        return self.report.scores
 
 
 def rows(report: Mapping[str, Any]) -> dict[str, Mapping[str, float]]:

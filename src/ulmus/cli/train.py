@@ -21,6 +21,7 @@ from ulmus.cli.options import (
     LabelCols,
     LabelDelimiter,
     ReaderOptions,
+    ReportFile,
     RunOptions,
     TextBCols,
     TextCols,
@@ -85,6 +86,7 @@ class TrainOptions(RunOptions, ReaderOptions, CommonOptions):
             help="Labelled texts to report on once, when all is trained and chosen; never used before.",
         ),
     ] = None
+    report: ReportFile = None
     tokenizer: Annotated[
         Literal["word", "unigram", "bpe", "char"] | None,
         typer.Option(
@@ -193,17 +195,18 @@ def train(options: TrainOptions) -> None:
     files = [Path(item.path) for item in (data, valid, test, *unlabeled) if item is not None]
     with outputs.work_folder(options, [*files, *given_model]) as folder:
         model = _estimator(options, settings, folder)
-        model.fit(
-            inputs.documents(data, given.texts),
-            given.labels,
-            unlabeled=more or None,
-            valid=held_out,
-            groups=given.beside if options.group is not None else None,
-            times=given.beside if options.time is not None else None,
-        )
+        material: dict[str, Any] = {
+            "texts": inputs.documents(data, given.texts),
+            "labels": given.labels,
+            "unlabeled": more or None,
+            "valid": held_out,
+            ("times" if options.time is not None else "groups"): given.beside or None,
+        }
+        model.fit(**material)
         model.describe(columns=remembered.as_manifest(columns))
         if not show.rank():
             model.save(options.out)
+            _report(model, material, options)
     report = {"out": str(options.out), **model.report_}
     for warning in report.get("warnings", []):
         show.note(f"Warning: {warning}")
@@ -214,8 +217,16 @@ def train(options: TrainOptions) -> None:
     if options.json:
         show.as_json(report)
     else:
-        _print_report(report)
-        show.say(f"Next: {_next(options)}")
+        _print_report(report, options)
+
+
+def _report(model: TextClassifier | TextRegressor, material: dict[str, Any], options: TrainOptions) -> None:
+    """Write the page of `--report`, if it is wanted."""
+    if options.report is None:
+        return
+    show.note("Writing the report.")
+    made = model.training_report(**material)
+    replace(made, title=f"{options.out.name}, trained on {options.data.name}").save(options.report)
 
 
 def _check_start(options: TrainOptions) -> list[Path]:
@@ -319,6 +330,7 @@ def _estimator(
 ) -> TextClassifier | TextRegressor:
     from ulmus.tasks.classifier.model import TextClassifier
     from ulmus.tasks.classifier.regressor import TextRegressor
+    from ulmus.train.callbacks import Curve
 
     chosen: dict[str, Any] = {
         "size": options.size,
@@ -344,6 +356,7 @@ def _estimator(
         class_weight = None if options.class_weight == "none" else options.class_weight
         model = TextClassifier(**chosen, class_weight=class_weight)
     model.callbacks += outputs.callbacks(options)
+    model.callbacks += [Curve()] if options.report else []
     return model
 
 
@@ -356,8 +369,8 @@ def _next(options: TrainOptions) -> str:
     )
 
 
-def _print_report(report: dict[str, Any]) -> None:
-    """Print the scores of the language model, of word counts and of both combined, and the verdict."""
+def _print_report(report: dict[str, Any], options: TrainOptions) -> None:
+    """Print the scores of the language model, of word counts and of both, the verdict, and what to do next."""
     if "n" in report:
         show.scores(scoring.rows(report), f"scores on {report['n']:,} held-out texts")
     show.say(report["verdict"])
@@ -365,3 +378,4 @@ def _print_report(report: dict[str, Any]) -> None:
         parts = test["parts"] | {"majority": test.get("majority")}
         show.scores(scoring.rows(parts), f"scores on {test['n']:,} texts of --test")
     show.say(f"Saved {report['out']} ({show.seconds(report['seconds'])})")
+    show.say(f"Next: {_next(options)}")

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ulmus.errors import DataError
+from ulmus.evaluation.calibration import reliability
 
 __all__ = [
     "Interval",
@@ -124,13 +125,7 @@ def calibration_error(target: ArrayLike, proba: ArrayLike, *, bins: int = 15) ->
     """
     t, p = np.asarray(target), np.asarray(proba, np.float64)
     _check_rows(t, p)
-    if t.ndim == 2:
-        sure, right = np.maximum(p, 1 - p).ravel(), ((p >= 0.5) == (t > 0)).ravel()
-    else:
-        sure, right = p.max(axis=1), p.argmax(axis=1) == t
-    bin_of = np.minimum((sure * bins).astype(np.int64), bins - 1)
-    gap = np.bincount(bin_of, sure - right, minlength=bins)
-    return float(np.abs(gap).sum() / len(sure))
+    return reliability(t, p, bins=bins).error
 
 
 def paired_bootstrap(

@@ -17,7 +17,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["SHINGLE", "SIMILAR", "near_duplicates", "near_to", "similarity"]
+__all__ = ["SHINGLE", "SIMILAR", "near_duplicates", "near_to", "nearest", "similarity"]
 
 Numbers = NDArray[np.int64]
 Hashes = NDArray[np.uint64]
@@ -49,8 +49,13 @@ def near_duplicates(texts: Sequence[str]) -> Numbers:
 
 def near_to(texts: Sequence[str], known: Sequence[str]) -> NDArray[np.bool_]:
     """Whether each of N `texts`, (N,), is nearly the same as one of the `known` ones, or equal to it."""
+    return nearest(texts, known) >= 0
+
+
+def nearest(texts: Sequence[str], known: Sequence[str]) -> Numbers:
+    """The number (N,) of the first of the `known` texts that each of N `texts` is nearly the same as; -1 for none."""
     numbers = near_duplicates([*known, *texts])[len(known) :]
-    return numbers < len(known)
+    return np.where(numbers < len(known), numbers, -1)
 
 
 def similarity(a: str, b: str) -> float:

@@ -130,13 +130,17 @@ class CountFeatures:
         """Choose the n-grams; their counts (N, F). Raises DataError."""
         if not texts:
             raise DataError("Counting words needs texts: expected at least one, got none.")
-        min_df = _min_df(len(texts)) if self.config.min_df == "auto" else self.config.min_df
+        min_df = self.fewest(len(texts))
         units = _UNITS[_choose(texts) if self.config.ngrams == "auto" else self.config.ngrams]
         self.blocks = []
         for unit, high in units:
             block = Ngrams(unit, high=high, anchored=unit == "word")
             self.blocks.append(block.fit(texts, min_df=min_df, max_features=self.config.max_features))
         return self.count(texts)
+
+    def fewest(self, texts: int) -> int:
+        """The number of documents that an n-gram must stand in to have an entry, out of so many texts."""
+        return _min_df(texts) if self.config.min_df == "auto" else self.config.min_df
 
     def views(self, raw: csr_matrix, *, more_texts: bool) -> list[CountFeatures]:
         """The ways to weigh the counts (N, F) of all texts: all n-grams; where those are words, unigrams alone."""

@@ -18,7 +18,7 @@ from ulmus.storage import storage_error
 from ulmus.terminal import Live, in_notebook
 from ulmus.train.state import RunState
 
-__all__ = ["Callback", "JsonLog", "Progress", "RunState", "clock"]
+__all__ = ["Callback", "Curve", "JsonLog", "Progress", "RunState", "clock"]
 
 
 class Callback:
@@ -165,6 +165,25 @@ def clock(seconds: float) -> str:
     minutes, rest = divmod(round(min(seconds, 3.6e6)), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+class Curve(Callback):
+    """Loss and learning rate along a whole run, thinned as it grows, in `rows`: stage, step of the run, loss, lr."""
+
+    def __init__(self, *, most: int = 400) -> None:
+        self.rows: list[dict[str, Any]] = []
+        self._most, self._every, self._steps = most, 1, 0
+
+    def step_ended(self, state: RunState) -> None:
+        """Keep every step, then every second one, every fourth, ..."""
+        self._steps += 1
+        if self._steps % self._every:
+            return
+        row = {"stage": state.stage.name, "step": self._steps, "loss": state.loss(), "lr": state.lr}
+        self.rows.append(row)
+        if len(self.rows) > self._most:
+            self.rows = self.rows[1::2]
+            self._every *= 2
 
 
 class JsonLog(Callback):

@@ -83,3 +83,12 @@ def test_unlabelled_texts_of_a_model_of_pairs_are_pairs() -> None:
         TextClassifier(verbose=False).fit(texts, labels, unlabeled=["a text"])
     with pytest.raises(UsageError, match="groups: expected one value for each of 20 texts, got 3"):
         TextClassifier(verbose=False).fit(texts, labels, groups=[1, 2, 3])
+
+
+def test_pairs_are_reported_and_compared(model: TextClassifier) -> None:
+    """Each pair is shown as its two texts; the words of both count."""
+    texts, labels = pairs(30, seed=5)
+    report = model.report(texts, labels, train=pairs(120)[0])
+    assert all("xxfld" not in one.text for one in report.mistakes)
+    assert "xxfld" not in report._repr_html_()
+    assert "unknown words" not in model.drift(texts).clear

@@ -6,7 +6,7 @@ Knows no class and no number. Axis: N documents.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Self, cast
 
@@ -16,7 +16,9 @@ from ulmus.corpus.numbers import Targets
 from ulmus.corpus.pairs import as_documents
 from ulmus.errors import ConfigError, DataError, UsageError
 from ulmus.evaluation.combination import Combination
+from ulmus.evaluation.drift import Drift
 from ulmus.evaluation.explanation import Explanation
+from ulmus.evaluation.report import Report
 from ulmus.evaluation.splits import share_seen
 from ulmus.models.inference import PRECISIONS
 from ulmus.serve.explaining import explained
@@ -24,19 +26,22 @@ from ulmus.tasks.classifier import file
 from ulmus.tasks.classifier.against import against_training
 from ulmus.tasks.classifier.asked import Asked
 from ulmus.tasks.classifier.config import ClassifierConfig, transformer_config
+from ulmus.tasks.classifier.drift import drift
 from ulmus.tasks.classifier.ensemble import AUTO, Ensemble
 from ulmus.tasks.classifier.fitted import FittedClassifier
 from ulmus.tasks.classifier.fitting import Recipe, fit
 from ulmus.tasks.classifier.inference import Inference
-from ulmus.tasks.classifier.material import Material
+from ulmus.tasks.classifier.material import Beside, Material
 from ulmus.tasks.classifier.network import ClassifierNetwork
+from ulmus.tasks.classifier.reporting import Assessed, Subject, report
+from ulmus.tasks.classifier.training_report import training_report
 from ulmus.tasks.estimator import Estimator, not_fitted, sklearn_names
 from ulmus.tasks.ids import AnyTokenizer
 from ulmus.tasks.language_model.start import check_given
 from ulmus.tasks.pretrained import check_encoder
 from ulmus.tasks.settings import RunSettings, check_minutes
 from ulmus.tasks.word_counts import WordCounts
-from ulmus.train.callbacks import Callback
+from ulmus.train.callbacks import Callback, Curve
 
 __all__ = ["TextEstimator"]
 
@@ -84,11 +89,11 @@ class TextEstimator(Estimator):
 
     # -- training ------------------------------------------------------------------------------------------------
 
-    def _fit(self, texts: Any, labels: Any, read: Callable[[Any], Targets], **given: Any) -> Self:
-        """`fit` with labels that `read` turns into targets; `given` are the other arguments of `Material.of`."""
+    def _fit(self, texts: Any, labels: Any, **given: Any) -> Self:
+        """`fit`; `given` are the other arguments of `Material.of`."""
         self._check_settings()
         settings = RunSettings.of(self)
-        material = Material.of(texts, labels, **given, seed=self.seed, read=read)
+        material = Material.of(texts, labels, **given, seed=self.seed, read=self._read_labels())
         recipe = Recipe(
             self._config(),
             language_model=self.language_model,
@@ -142,16 +147,80 @@ class TextEstimator(Estimator):
         """
         return explained(Asked(self._fitted(), self._inference()), self._documents(texts), unit)
 
+    def report(
+        self,
+        texts: Any,
+        labels: Any,
+        *,
+        unknown: Sequence[Any] = (),
+        train: Any = None,
+        groups: Any = None,
+        times: Any = None,
+    ) -> Report:
+        """The report on N labelled texts that the model was not trained on: a page to `save`, or for a notebook.
+
+        `unknown` and `train` as for `evaluate`, whose scores are in `scores`. With `groups` (N,) of any kind or `times`
+        (N,), dates or numbers, it has the accuracy of each. Costs as much as evaluating, and tens of predictions for
+        each of the worst mistakes. Raises UsageError, DataError: unusable texts, labels or times.
+        """
+        given = self._assessed(texts, labels, unknown, train)
+        known = None if train is None else self._documents(train)
+        return report(self._subject(), given, beside=Beside(None, groups, times), train=known)
+
+    def training_report(
+        self,
+        texts: Any,
+        labels: Any,
+        unlabeled: Any = None,
+        valid: Any = None,
+        *,
+        groups: Any = None,
+        times: Any = None,
+    ) -> Report:
+        """The report on the training of this model, from the arguments that `fit` was given.
+
+        The scores are those of the held-out documents, if the model has been fitted by this object: a file does not
+        hold what was predicted for them. Likely label errors are found by word counts that were not shown the label.
+        Costs as many seconds as these take to fit five times. Raises UsageError: other texts or labels than the model
+        was trained on, or not fitted; DataError.
+        """
+        given = {"unlabeled": unlabeled, "valid": valid, "beside": Beside(None, groups, times)}
+        material = Material.of(
+            texts, labels, **given, seed=self._fitted().card.get("seed", self.seed), read=self._read_labels()
+        )
+        curve = next((one.rows for one in self.callbacks if isinstance(one, Curve)), ())
+        return dataclasses.replace(training_report(self._subject(), material), curve=curve)
+
+    def drift(self, texts: Any) -> Drift:
+        """How N new texts, without labels, differ from those of the training: see `Drift`.
+
+        Costs the predictions. Raises UsageError, DataError: unusable texts, or a model of an earlier version, whose
+        file holds no summary of its training texts.
+        """
+        return drift(self._subject(), self._documents(texts))
+
+    def _subject(self) -> Subject:
+        return Subject(self._fitted(), self._inference())
+
+    def _assessed(self, texts: Any, labels: Any, unknown: Sequence[Any], train: Any) -> Assessed:
+        """Outputs and scores for labelled texts, as `evaluate` reports them: see the subclasses."""
+        raise NotImplementedError
+
+    def _read_labels(self) -> Callable[[Any], Targets]:
+        """How the labels of a training become targets: see the subclasses."""
+        raise NotImplementedError
+
     def _documents(self, texts: Any) -> list[str]:
         """Texts, or pairs of them, as the model was trained on. Raises UsageError: the other kind."""
         return as_documents(texts, pairs=self._fitted().pairs).texts
 
     def _measured(
         self, texts: Any, labels: Targets, train: Any
-    ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    ) -> tuple[dict[str, np.ndarray], dict[str, Any], np.ndarray | None]:
         """Outputs (N, C) of all parts for labelled texts, and what the report says about the texts themselves.
 
-        seen: the estimated fraction of them that were trained on; with the texts `train` also `train` and `warnings`.
+        seen: the estimated fraction of them that were trained on; with the texts `train` also `train` and `warnings`,
+        and which of `train` each text is nearly the same as, (N,), -1 for none.
 
         Raises UsageError, DataError: unusable texts, or another number of labels.
         """
@@ -161,11 +230,12 @@ class TextEstimator(Estimator):
         if not given:
             raise DataError("expected labelled texts to evaluate on, got none.")
         about: dict[str, Any] = {"seen": share_seen(given, model.sketch), "warnings": []}
+        near = None
         if train is not None:
-            about["train"], about["warnings"] = against_training(
+            about["train"], about["warnings"], near = against_training(
                 given, self._documents(train), pairs=model.pairs
             )
-        return model.probabilities(given, model.parts, self._inference()), about
+        return model.probabilities(given, model.parts, self._inference()), about, near
 
     # -- files ---------------------------------------------------------------------------------------------------
 

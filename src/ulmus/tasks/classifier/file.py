@@ -61,6 +61,7 @@ def save(model: FittedClassifier, path: str | Path) -> None:
         "vocabulary": _vocabulary(first),
         "columns": model.columns,
         "sketch": model.sketch,
+        "profile": model.profile,
         **as_saved(model.card, model.report, model.history),
         **transformer,
     }
@@ -125,8 +126,8 @@ def _parts(opened: bundle.Bundle) -> FittedClassifier:
         raise ValueError("class names that are neither str nor numbers")
     if len(set(classes)) != len(classes) or manifest["combine"] not in ("auto", "none"):
         raise ValueError("duplicate classes, or an unknown value of combine")
-    if not isinstance(manifest["metrics"], dict):
-        raise TypeError("metrics of the wrong type")
+    if not isinstance(manifest["metrics"], dict) or not isinstance(manifest.get("profile", {}), dict):
+        raise TypeError("metrics or profile of the wrong type")
     counts = load_counts(tensors, manifest["counts"], COUNTS, classes=len(classes))
     objective = restored(manifest)
     combination = Combination.restore(manifest["combination"], objective)
@@ -151,6 +152,7 @@ def _parts(opened: bundle.Bundle) -> FittedClassifier:
         **as_loaded(manifest),
         columns=manifest.get("columns", {}),
         sketch=[int(number) for number in manifest.get("sketch", [])],
+        profile=manifest.get("profile", {}),
     )
 
 

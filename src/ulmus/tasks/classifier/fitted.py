@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,6 +21,9 @@ from ulmus.tasks.classifier.network import ClassifierNetwork
 from ulmus.tasks.ids import AnyTokenizer, tokenized
 from ulmus.tasks.language_model.config import LMConfig
 from ulmus.tasks.word_counts import WordCounts
+
+if TYPE_CHECKING:
+    from ulmus.tasks.classifier.measuring import Evidence
 
 __all__ = ["PARTS", "FittedClassifier", "Member"]
 
@@ -65,6 +68,11 @@ class FittedClassifier:
     columns: dict[str, Any] = field(default_factory=dict)  # of the file that texts and labels came from
     # hashes of some training texts, to recognise them in other data
     sketch: list[int] = field(default_factory=list)
+    # means and counts by which new texts are compared with those of the training
+    profile: dict[str, Any] = field(default_factory=dict)
+    evidence: Evidence | None = (
+        None  # of the training: what the parts said of documents not learnt from; in no file
+    )
 
     @property
     def objective(self) -> Objective:

@@ -34,6 +34,7 @@ from ulmus.tasks.budget import SHARES, TRAINING_COST, Budget
 from ulmus.tasks.circumstances import circumstances
 from ulmus.tasks.classifier.counting import Counts
 from ulmus.tasks.classifier.distilling import Distilling
+from ulmus.tasks.classifier.drift import profile
 from ulmus.tasks.classifier.ensemble import Ensemble, Start
 from ulmus.tasks.classifier.fitted import PARTS, FittedClassifier, Member
 from ulmus.tasks.classifier.material import Material
@@ -188,7 +189,7 @@ def _fitted(
                 for one in networks
             ],
         }
-    return FittedClassifier(
+    fitted = FittedClassifier(
         classes=m.labels.classes,
         network=first.member.network,
         tokenizer=first.member.tokenizer,
@@ -203,7 +204,9 @@ def _fitted(
         history=history,
         card={"data": m.fingerprints} | made,
         sketch=sketch(m.texts),
+        evidence=measured.evidence,
     )
+    return replace(fitted, profile=profile(fitted, m, seed=settings.seed))
 
 
 def _digest(network: torch.nn.Module) -> str:

@@ -10,7 +10,7 @@ Axes: N documents, C classes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +18,14 @@ import numpy as np
 
 from ulmus.corpus.labels import Labels
 from ulmus.errors import ConfigError
+from ulmus.evaluation.outcome import Outcome
 from ulmus.evaluation.per_class import evaluation_report
 from ulmus.tasks.classifier.base import TextEstimator
 from ulmus.tasks.classifier.config import ClassifierConfig
 from ulmus.tasks.classifier.fitted import FittedClassifier
 from ulmus.tasks.classifier.inference import Inference
 from ulmus.tasks.classifier.material import Beside
+from ulmus.tasks.classifier.reporting import Assessed
 from ulmus.tasks.estimator import sklearn_names
 from ulmus.train.callbacks import Callback
 
@@ -116,7 +118,6 @@ class TextClassifier(TextEstimator):
         return self._fit(
             texts,
             labels,
-            Labels.of,
             unlabeled=unlabeled,
             valid=valid,
             beside=Beside(sample_weight, groups, times),
@@ -170,12 +171,7 @@ class TextClassifier(TextEstimator):
         how well word counts tell the two sets apart.
         Raises UsageError, DataError: unusable texts or labels.
         """
-        model = self._fitted()
-        names = (*model.classes, *unknown)
-        known = Labels.of(labels, names, model.objective.multi_label)
-        proba, about = self._measured(texts, known, train)
-        report = evaluation_report(known.target, proba, model.thresholds, names)
-        return report | about | {"warnings": [*report["warnings"], *about["warnings"]]}
+        return self._assessed(texts, labels, unknown, train).scores
 
     # -- learned state -----------------------------------------------------------------------------------------------
 
@@ -200,6 +196,19 @@ class TextClassifier(TextEstimator):
         return self._fitted().thresholds
 
     # -- helpers -----------------------------------------------------------------------------------------------------
+
+    def _assessed(self, texts: Any, labels: Any, unknown: Sequence[Any], train: Any) -> Assessed:
+        model = self._fitted()
+        names = (*model.classes, *unknown)
+        known = Labels.of(labels, names, model.objective.multi_label)
+        proba, about, near = self._measured(texts, known, train)
+        scores = evaluation_report(known.target, proba, model.thresholds, names)
+        scores |= about | {"warnings": [*scores["warnings"], *about["warnings"]]}
+        outcome = Outcome(known.target, proba, model.thresholds, names)
+        return Assessed(self._documents(texts), outcome, scores, near)
+
+    def _read_labels(self) -> Callable[[Any], Labels]:
+        return Labels.of
 
     def _targets(self, labels: Any) -> Labels:
         model = self._fitted()

@@ -9,6 +9,7 @@ range of the training numbers. Axis: N documents.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
@@ -17,12 +18,15 @@ import numpy as np
 
 from ulmus.bundle import read_manifest
 from ulmus.corpus.numbers import Numbers
+from ulmus.errors import UsageError
 from ulmus.evaluation.objectives import Regression
+from ulmus.evaluation.outcome import Outcome
 from ulmus.tasks.classifier.base import TextEstimator
 from ulmus.tasks.classifier.config import ClassifierConfig
 from ulmus.tasks.classifier.file import KINDS
 from ulmus.tasks.classifier.material import Beside
 from ulmus.tasks.classifier.model import TextClassifier
+from ulmus.tasks.classifier.reporting import Assessed
 from ulmus.tasks.estimator import sklearn_names
 
 __all__ = ["TextRegressor", "load_estimator"]
@@ -84,7 +88,6 @@ class TextRegressor(TextEstimator):
         return self._fit(
             texts,
             labels,
-            partial(Numbers.of, cost=self._config().regression_loss),
             unlabeled=unlabeled,
             valid=valid,
             beside=Beside(sample_weight, groups, times),
@@ -114,11 +117,21 @@ class TextRegressor(TextEstimator):
         `seen` estimates the fraction of the texts that were trained on; `train` as in `TextClassifier.evaluate`.
         Raises UsageError, DataError: unusable texts or numbers.
         """
+        return self._assessed(texts, labels, (), train).scores
+
+    def _assessed(self, texts: Any, labels: Any, unknown: Sequence[Any], train: Any) -> Assessed:
+        if unknown:
+            raise UsageError("unknown: numbers have no classes. Leave it out.")
         model, objective = self._fitted(), self._objective()
         known = self._targets(labels)
-        outputs, about = self._measured(texts, known, train)
+        outputs, about, near = self._measured(texts, known, train)
         each = {name: objective.report(known.target, part) for name, part in outputs.items()}
-        return {**each[model.parts[0]], "n": len(known), "parts": each} | about
+        scores = {**each[model.parts[0]], "n": len(known), "parts": each} | about
+        outcome = Outcome(known.target, outputs, {}, model.classes)
+        return Assessed(self._documents(texts), outcome, scores, near)
+
+    def _read_labels(self) -> Callable[[Any], Numbers]:
+        return partial(Numbers.of, cost=self._config().regression_loss)
 
     def _targets(self, labels: Any) -> Numbers:
         return Numbers(np.zeros((0, 1)), self._objective()).like(labels)
