@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from ulmus import TextClassifier, TextRegressor, bundle
-from ulmus.errors import BundleError, ConfigError, DataError
+from ulmus.errors import BundleError, ConfigError
 from ulmus.evaluation.combination import fit_weight
 from ulmus.tasks.budget import Budget
 from ulmus.tasks.classifier.measuring import Evidence, averaged
@@ -391,45 +391,3 @@ def test_a_file_whose_networks_contradict_each_other_is_refused(
     )
     with pytest.raises(BundleError, match=r"x\.ulmus"):
         TextClassifier.load(tmp_path / "x.ulmus")
-
-
-@pytest.mark.usefixtures("always_tuned")
-def test_one_network_learns_what_several_say(
-    make: Fit, measured: dict[str, Any], corpus: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It is taught by their mean for unlabelled texts, kept in their place, and measured itself."""
-    from ulmus.tasks.classifier import fitting
-
-    taught: list[Any] = []
-    make_steps = fitting.Distilling.of
-
-    def spy(steps: Any, members: Any, mix: Any, texts: Any) -> Any:
-        taught.append((members, mix, made := make_steps(steps, members, mix, texts)))
-        return made
-
-    monkeypatch.setattr(fitting.Distilling, "of", spy)
-    model = make(ensemble="seeds:2", distil=True).fit(**measured, unlabeled=corpus.unlabeled)
-    ((networks, mix, steps),) = taught
-    assert len(networks) == 2
-    soft = steps.soft
-    assert len(soft.documents) > 0
-    own = dataclasses.replace(model.fitted_, network=networks[0].network, others=(networks[1],))
-    texts = [corpus.unlabeled[i] for i in soft.documents]
-    lm = TextClassifier.of(own, precision="float32").predict_proba(texts, part="lm")
-    counts = steps.counts.of_unlabeled(steps.teacher)[soft.documents]
-    np.testing.assert_allclose(soft.proba, mix.combine(lm, counts), atol=1e-4)
-    assert len(model.fitted_.members) == 1
-    assert model.report_["distilled"]["networks"] == 2
-    assert {"lm", "combined"} <= set(model.report_["distilled"])
-    assert "ensemble" not in model.report_
-    model.save(tmp_path / "model.ulmus")
-    loaded = TextClassifier.load(tmp_path / "model.ulmus", device="cpu", precision="float32")
-    assert np.array_equal(loaded.predict_proba(texts), model.predict_proba(texts))
-
-
-def test_distillation_needs_several_networks_and_unlabelled_texts(make: Fit, few: Any) -> None:
-    """Both are told before anything is trained."""
-    with pytest.raises(ConfigError, match="choose an ensemble"):
-        make(distil=True).fit(*few)
-    with pytest.raises(DataError, match="Give unlabeled texts"):
-        make(distil=True, ensemble="seeds:2").fit(*few)
