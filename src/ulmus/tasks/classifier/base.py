@@ -33,7 +33,7 @@ from ulmus.tasks.classifier.fitting import Recipe, fit
 from ulmus.tasks.classifier.inference import Inference
 from ulmus.tasks.classifier.material import Beside, Material
 from ulmus.tasks.classifier.network import ClassifierNetwork
-from ulmus.tasks.classifier.reporting import Assessed, Subject, report
+from ulmus.tasks.classifier.reporting import Assessed, report
 from ulmus.tasks.classifier.training_report import training_report
 from ulmus.tasks.estimator import Estimator, not_fitted, sklearn_names
 from ulmus.tasks.ids import AnyTokenizer
@@ -145,7 +145,7 @@ class TextEstimator(Estimator):
         words of texts with up to 150, segments of longer ones. Costs tens of predictions a text.
         Raises UsageError: unusable texts, another unit, or not fitted.
         """
-        return explained(Asked(self._fitted(), self._inference()), self._documents(texts), unit)
+        return explained(self._asked(), self._documents(texts), unit)
 
     def report(
         self,
@@ -165,7 +165,7 @@ class TextEstimator(Estimator):
         """
         given = self._assessed(texts, labels, unknown, train)
         known = None if train is None else self._documents(train)
-        return report(self._subject(), given, beside=Beside(None, groups, times), train=known)
+        return report(self._asked(), given, beside=Beside(None, groups, times), train=known)
 
     def training_report(
         self,
@@ -189,7 +189,7 @@ class TextEstimator(Estimator):
             texts, labels, **given, seed=self._fitted().card.get("seed", self.seed), read=self._read_labels()
         )
         curve = next((one.rows for one in self.callbacks if isinstance(one, Curve)), ())
-        return dataclasses.replace(training_report(self._subject(), material), curve=curve)
+        return dataclasses.replace(training_report(self._asked(), material), curve=curve)
 
     def drift(self, texts: Any) -> Drift:
         """How N new texts, without labels, differ from those of the training: see `Drift`.
@@ -197,10 +197,10 @@ class TextEstimator(Estimator):
         Costs the predictions. Raises UsageError, DataError: unusable texts, or a model of an earlier version, whose
         file holds no summary of its training texts.
         """
-        return drift(self._subject(), self._documents(texts))
+        return drift(self._asked(), self._documents(texts))
 
-    def _subject(self) -> Subject:
-        return Subject(self._fitted(), self._inference())
+    def _asked(self) -> Asked:
+        return Asked(self._fitted(), self._inference())
 
     def _assessed(self, texts: Any, labels: Any, unknown: Sequence[Any], train: Any) -> Assessed:
         """Outputs and scores for labelled texts, as `evaluate` reports them: see the subclasses."""

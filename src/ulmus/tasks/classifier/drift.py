@@ -19,9 +19,9 @@ from ulmus.evaluation.objectives import Objective
 from ulmus.fields import split_pair
 from ulmus.linear.familiarity import familiarity
 from ulmus.linear.features import CountFeatures
+from ulmus.tasks.classifier.asked import Asked
 from ulmus.tasks.classifier.fitted import FittedClassifier
 from ulmus.tasks.classifier.material import Material
-from ulmus.tasks.classifier.reporting import Subject
 from ulmus.tasks.classifier.training_report import held_out
 
 __all__ = ["drift", "profile"]
@@ -48,12 +48,12 @@ def profile(model: FittedClassifier, m: Material, *, seed: int) -> dict[str, Any
     return kept
 
 
-def drift(subject: Subject, texts: Sequence[str]) -> Drift:
+def drift(asked: Asked, texts: Sequence[str]) -> Drift:
     """How N new texts differ from those of the training.
 
     Raises DataError: no texts, or a model file without a profile.
     """
-    model = subject.model
+    model = asked.model
     if not texts:
         raise DataError("expected texts to compare with those of the training, got none.")
     if not model.profile:
@@ -73,7 +73,7 @@ def drift(subject: Subject, texts: Sequence[str]) -> Drift:
     now = _of_words(model, texts)
     if model.objective.numeric:
         return Drift(len(texts), _shifts(before, now))
-    proba = model.probabilities(list(texts), model.parts[:1], subject.inference)[model.parts[0]]
+    proba = model.probabilities(list(texts), model.parts[:1], asked.inference)[model.parts[0]]
     now["confidence"] = summary(_confidence(proba, model.objective))
     compared = "Classes are compared with the predictions for the held-out documents of the training."
     if counts is None or len(counts) != len(model.classes) or known < 1:

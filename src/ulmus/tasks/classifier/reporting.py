@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -28,11 +28,10 @@ from ulmus.linear.features import CountFeatures
 from ulmus.serve.explaining import explained
 from ulmus.tasks.classifier.asked import Asked
 from ulmus.tasks.classifier.fitted import FittedClassifier
-from ulmus.tasks.classifier.inference import Inference
 from ulmus.tasks.classifier.material import Beside
 from ulmus.text.words import words_of_text
 
-__all__ = ["Assessed", "Subject", "as_shown", "doubts", "facts", "pictured", "report", "slices", "twins"]
+__all__ = ["Assessed", "as_shown", "doubts", "facts", "pictured", "report", "slices", "twins"]
 
 MISTAKES, EXPLAINED = 8, 20_000  # mistakes that are shown; characters of a text that is explained
 CONFUSED, EXAMPLES = 6, 3  # pairs of classes, and texts of each
@@ -49,46 +48,25 @@ class Assessed(NamedTuple):
     near: np.ndarray | None = None  # (N,) number of the training text that each is nearly the same as, or -1
 
 
-@dataclass(frozen=True)
-class Subject:
-    """The model that a report is on; `inference` is that of its networks."""
-
-    model: FittedClassifier
-    inference: Sequence[Inference]
-
-    def explained(self, texts: list[str], decided: Sequence[str]) -> list[Any]:
-        """An explanation of each text, or None: of very long ones, and where the model decides otherwise by now."""
-        short = [i for i, text in enumerate(texts) if len(text) <= EXPLAINED]
-        found: list[Any] = [None] * len(texts)
-        asked = Asked(self.model, self.inference)
-        for i, one in zip(short, explained(asked, [texts[i] for i in short]), strict=True):
-            given = one.prediction if isinstance(one.prediction, tuple) else (one.prediction,)
-            same = one.numeric or (", ".join(map(str, given)) or "no label") == decided[i]
-            found[i] = one if same else None
-        return found
-
-
-def report(
-    subject: Subject, given: Assessed, *, beside: Beside, train: Sequence[str] | None = None
-) -> Report:
+def report(asked: Asked, given: Assessed, *, beside: Beside, train: Sequence[str] | None = None) -> Report:
     """The report on labelled texts that the model was not trained on."""
     made = Report(
         title="Evaluation",
-        facts=facts(subject.model),
+        facts=facts(asked.model),
         scores=given.scores,
         notes=_beware(given, compared=train is not None),
         slices=slices(given, beside),
-        history=subject.model.history,
+        history=asked.model.history,
     )
     if train is not None and given.near is not None:
         labels = [_true(given.outcome, i) for i in range(len(given.texts))]
         made = replace(made, twins=twins(given.texts, labels, given.near, train, known=None))
-    if subject.model.objective.numeric:
-        return replace(made, **_of_numbers(subject, given))
-    return replace(made, **of_classes(subject, given), doubts=_own_doubts(given))
+    if asked.model.objective.numeric:
+        return replace(made, **_of_numbers(asked, given))
+    return replace(made, **of_classes(asked, given), doubts=_own_doubts(given))
 
 
-def of_classes(subject: Subject, given: Assessed) -> dict[str, Any]:
+def of_classes(asked: Asked, given: Assessed) -> dict[str, Any]:
     """What a report says of predicted classes."""
     outcome = given.outcome
     found: dict[str, Any] = {"interval": outcome.interval(), "gain": outcome.gain()}
@@ -96,7 +74,7 @@ def of_classes(subject: Subject, given: Assessed) -> dict[str, Any]:
     rows = outcome.worst(MISTAKES)
     decided, sure = outcome.decided(outcome.main), outcome.confidence()
     names = [outcome.named(decided[i]) for i in rows]
-    explanations = subject.explained([given.texts[i] for i in rows], names)
+    explanations = _explained(asked, [given.texts[i] for i in rows], names)
     found["mistakes"] = tuple(
         Mistake(int(i), as_shown(given.texts[i]), _true(outcome, i), name, float(sure[i]), explanation)
         for i, name, explanation in zip(rows, names, explanations, strict=True)
@@ -112,19 +90,19 @@ def of_classes(subject: Subject, given: Assessed) -> dict[str, Any]:
             )
             for one in most_confused(counts, CONFUSED)
         )
-        found["portraits"] = pictured(subject.model, given.texts, outcome.target, outcome.names)
+        found["portraits"] = pictured(asked.model, given.texts, outcome.target, outcome.names)
     return found
 
 
-def _of_numbers(subject: Subject, given: Assessed) -> dict[str, Any]:
+def _of_numbers(asked: Asked, given: Assessed) -> dict[str, Any]:
     """What a report says of predicted numbers."""
-    objective, outcome = subject.model.objective, given.outcome
+    objective, outcome = asked.model.objective, given.outcome
     true, predicted = (
         np.asarray(objective.decide(values), np.float64)
         for values in (outcome.target.astype(np.float64), outcome.proba)
     )
     rows = np.argsort(-np.abs(predicted - true), kind="stable")[:MISTAKES]
-    explanations = subject.explained([given.texts[i] for i in rows], [""] * len(rows))
+    explanations = _explained(asked, [given.texts[i] for i in rows], [""] * len(rows))
     mistakes = tuple(
         Mistake(
             int(i), as_shown(given.texts[i]), f"{true[i]:.4g}", f"{predicted[i]:.4g}",
@@ -133,6 +111,17 @@ def _of_numbers(subject: Subject, given: Assessed) -> dict[str, Any]:
         for i, explanation in zip(rows, explanations, strict=True)
     )  # fmt: skip
     return {"numbers": (true, predicted), "mistakes": mistakes}
+
+
+def _explained(asked: Asked, texts: list[str], decided: Sequence[str]) -> list[Any]:
+    """An explanation of each text, or None: of very long ones, and where the model decides otherwise by now."""
+    short = [i for i, text in enumerate(texts) if len(text) <= EXPLAINED]
+    found: list[Any] = [None] * len(texts)
+    for i, one in zip(short, explained(asked, [texts[i] for i in short], "auto"), strict=True):
+        given = one.prediction if isinstance(one.prediction, tuple) else (one.prediction,)
+        same = one.numeric or (", ".join(map(str, given)) or "no label") == decided[i]
+        found[i] = one if same else None
+    return found
 
 
 def slices(given: Assessed, beside: Beside | None = None) -> dict[str, list[Slice]]:

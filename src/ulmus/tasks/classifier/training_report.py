@@ -18,10 +18,11 @@ from ulmus.evaluation.outcome import Outcome
 from ulmus.evaluation.per_class import evaluation_report
 from ulmus.evaluation.report import Doubts, Report, Twins
 from ulmus.tasks.classifier import reporting
+from ulmus.tasks.classifier.asked import Asked
 from ulmus.tasks.classifier.fitted import FittedClassifier
 from ulmus.tasks.classifier.label_doubts import out_of_fold
 from ulmus.tasks.classifier.material import Material
-from ulmus.tasks.classifier.reporting import Assessed, Subject
+from ulmus.tasks.classifier.reporting import Assessed
 
 __all__ = ["training_report"]
 
@@ -30,9 +31,9 @@ SOURCE = (
 )
 
 
-def training_report(subject: Subject, m: Material) -> Report:
+def training_report(asked: Asked, m: Material) -> Report:
     """The report on the training on this material. Raises UsageError: it is not what the model was trained on."""
-    model = subject.model
+    model = asked.model
     known = model.card.get("data")
     if isinstance(known, dict) and known.get("labelled") not in (None, m.fingerprints["labelled"]):
         raise UsageError(
@@ -52,7 +53,7 @@ def training_report(subject: Subject, m: Material) -> Report:
         return made
     given = held_out(model, m)
     if given is not None:
-        found = reporting.of_classes(subject, given)
+        found = reporting.of_classes(asked, given)
         made = replace(made, **found | {"gain": None}, scores=given.scores, slices=reporting.slices(given))
     if not m.labels.objective.multi_label:
         shown = reporting.pictured(model, m.texts, m.labels.target, m.labels.classes)
