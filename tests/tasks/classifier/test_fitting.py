@@ -223,15 +223,10 @@ def test_a_network_that_does_not_predict_is_not_trained_once_more(
         return Measured(Combination(weight), dict.fromkeys(PARTS, 0.5), {"verdict": ""})
 
     monkeypatch.setattr("ulmus.tasks.classifier.steps.judged", judged)
-    done = train(
-        material,
-        recipe,
-        Pretrained.of(language_model.fitted_),
-        texts,
-        SETTINGS,
-        budget=Budget(None),
-        counted=count(material, recipe),
-    )
+    pretrained = Pretrained.of(language_model.fitted_)
+    counted = count(material, recipe)
+    steps = start(material, recipe, pretrained, texts, SETTINGS, budget=Budget(None), counted=counted)
+    done = train(steps, pretrained)
     stages = {row["stage"] for row in done.outcome.history}
     assert ("teaching again" in stages) == again
     assert done.outcome.refit == again
@@ -264,6 +259,21 @@ def test_evidence_beside_the_held_out_set_counts_too(material: Material) -> None
     assert both.report["n"] == 12
     assert both.report["gain"]["difference"] > 0
     assert "60 documents" in both.report["verdict"]
+
+
+def test_labels_that_a_teacher_has_passed_on_are_no_evidence(material: Material) -> None:
+    """A network that is right on all labels its teacher knew, and no better than counts on the held-out ones."""
+    target, measured = material.labels.target, material.measured
+    right = np.full((60, 3), 0.1)
+    right[np.arange(60), target] = 0.8
+    wrong, other = np.roll(right, 1, axis=1), np.setdiff1d(np.arange(60), measured)
+    half = np.where(np.arange(60)[:, None] % 2, right, wrong)
+    held = Evidence(measured, half[measured], half[measured], target[measured])
+    passed_on = Evidence(other, right[other], half[other], target[other])
+    equal = passed_on._replace(p_lm=half[other])
+    objective = material.labels.objective
+    assert held.and_if_credible(passed_on, objective) is held
+    assert len(held.and_if_credible(equal, objective).documents) == 60
 
 
 @pytest.mark.parametrize(("ahead", "teaches"), [(0.4, True), (-0.2, False)])

@@ -12,6 +12,7 @@ import numpy as np
 
 from ulmus.evaluation.combination import Combination, counts_alone, fit_weight, safe
 from ulmus.evaluation.comparison import compare
+from ulmus.evaluation.objectives import Objective
 from ulmus.evaluation.per_class import cautions, caveats, majority
 from ulmus.tasks.classifier.fitted import PARTS
 from ulmus.tasks.classifier.material import Material
@@ -37,6 +38,21 @@ class Evidence(NamedTuple):
         """The best mix of the two on few documents, or the word counts alone if that decides worse than they do."""
         mix = fit_weight(self.p_lm, self.p_counts, self.target, prior=self.prior, prior_strength=PRIOR)
         return safe(mix, self.p_lm, self.p_counts, self.target)
+
+    def and_if_credible(self, others: Evidence, objective: Objective) -> Evidence:
+        """With that of `others`, unless the network looks much better on these.
+
+        A network that word counts taught has not learnt the labels of these others, but its teacher has, and unlabelled
+        texts that are like them pass their labels on: then they say nothing. By more than one standard error.
+        """
+        own, more = self.ahead(objective), others.ahead(objective)
+        error = np.sqrt(own.var() / max(len(own), 1) + more.var() / max(len(more), 1))
+        return self if more.mean() - own.mean() > error else self.and_of(others)
+
+    def ahead(self, objective: Objective) -> np.ndarray:
+        """By how much the network's decision on each document scores above that of the word counts, (K,)."""
+        lm, counts = (objective.right(self.target, objective.decide(p)) for p in (self.p_lm, self.p_counts))
+        return np.asarray(lm - counts)
 
     def rows(self, index: np.ndarray) -> Evidence:
         """That of some of the K documents: numbers or a mask (K,)."""

@@ -191,7 +191,11 @@ class Fitting:
         if len(m.measured):
             p_lm = self.training.inference().probabilities(self.store, m.measured)
             held = Evidence(m.measured, p_lm, self.counts_measured(), m.truth.target)
-            evidence = held if evidence is None else held.and_of(evidence)
+            if evidence is not None and learnt.taught:
+                held = held.and_if_credible(evidence, m.labels.objective)
+            elif evidence is not None:
+                held = held.and_of(evidence)
+            evidence = held
         return judged(evidence, m, mix=self.recipe.mix, seed=self.training.settings.seed)
 
     def refit(self, learnt: Learnt, combination: Combination) -> None:
