@@ -220,7 +220,7 @@ def small_disk(size_bytes: int) -> Iterator[None]:
 
 
 def test_a_disk_that_fills_while_predicting(classifier: Path, corpus: Path, tmp_path: Path, run: Run) -> None:
-    """A disk that fills up while predicting leaves the old output and no partial one."""
+    """A disk that fills up while predicting leaves the old output; what the run needs to resume is beside it."""
     out = tmp_path / "out.csv"
     out.write_text("old")
     with small_disk(200):
@@ -228,7 +228,9 @@ def test_a_disk_that_fills_while_predicting(classifier: Path, corpus: Path, tmp_
     assert (done.exit_code, done.stdout) == (1, "")
     assert "Cannot write" in done.stderr
     assert "No partial file was left behind" in done.stderr
-    assert (out.read_text(), list(tmp_path.iterdir())) == ("old", [out])
+    assert (out.read_text(), sorted(tmp_path.iterdir())) == ("old", [tmp_path / ".out.csv.work", out])
+    assert run("predict", classifier, corpus / "test.csv", "-o", out, "--force").exit_code == 0
+    assert list(tmp_path.iterdir()) == [out]
 
 
 def test_a_disk_that_fills_when_the_model_is_written(corpus: Path, tmp_path: Path, run: Run) -> None:

@@ -66,7 +66,7 @@ def _with_values(command: TyperCommand, args: list[str]) -> list[str]:
     """The arguments, with `local` after each option that takes an address and was given none: `--ray`."""
     optional = {name for param in command.params if param.metavar == "[ADDRESS]" for name in param.opts}
     filled: list[str] = []
-    for argument, following in zip(args, [*args[1:], ""], strict=True):
+    for argument, following in zip(args, [*args, ""][1:], strict=True):
         filled.append(argument)
         if argument in optional and not _ADDRESS.fullmatch(following):
             filled.append("local")
