@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from ulmus.corpus.labels import Labels
 from ulmus.evaluation.combination import Combination
@@ -303,6 +304,27 @@ def test_whether_counts_teach_is_decided_on_all_documents(
     monkeypatch.setattr(step + "score", scored)
     monkeypatch.setattr(step + "HOPELESS", 1.0)
     assert fitting.learn().taught == teaches
+
+
+@pytest.mark.parametrize("better", [True, False])
+def test_frozen_features_stay_where_they_are_better_than_what_was_taught(
+    material: Material,
+    settings: Any,
+    language_model: LanguageModel,
+    monkeypatch: pytest.MonkeyPatch,
+    better: bool,
+) -> None:
+    """In little time a network learns less from the word counts than it knew: the held-out loss says so."""
+    fitting = started(material, settings, language_model)
+    before = {key: t.clone() for key, t in fitting.training.network.encoder.state_dict().items()}
+    losses = iter([0.5, 0.6 if better else 0.4])  # of frozen features, then of the student
+    step = "ulmus.tasks.classifier.transfer."
+    monkeypatch.setattr(step + "calibrated_loss", lambda *_, **__: next(losses))
+    monkeypatch.setattr(step + "HOPELESS", -1.0)
+    learnt = fitting.learn()
+    assert learnt.taught != better
+    after = fitting.training.network.encoder.state_dict()
+    assert all(torch.equal(before[key], after[key]) for key in before) == better
 
 
 def test_nothing_is_taught_again_where_predictions_take_half_of_the_time_left(

@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from torch import Tensor
 
-from ulmus.evaluation.combination import Combination
+from ulmus.evaluation.combination import Combination, calibrated_loss
 from ulmus.tasks.budget import SHARES, TRAINING_COST
-from ulmus.tasks.classifier.probe import PENALTIES
+from ulmus.tasks.classifier.probe import PENALTIES, PRIOR
 from ulmus.tasks.classifier.steps import MAX_PROBE_LABELS, Fitting, Learnt, Probed
 from ulmus.tasks.classifier.training import TrainingSet
 from ulmus.tasks.classifier.tuning import (
@@ -51,16 +51,17 @@ class TransferFitting(Fitting):
         counted = score(self._probed.labels, self._probed.p_counts)
         if teaches and counted > own + HOPELESS:
             say("Word counts teach: they are much better than frozen features.")
-            return super().learn()
+            return self._taught(self._weights_now())
         few = len(m.texts) <= self.training.config.give_back_most
         share = SHARES.tuning if few or not len(m.held_out) else SHARES.tuning_alone
         share = SHARES.labels_before_teaching if teaches and counted > own else share
         training_set = self.label_set("labels", m.train, self.budget.of_left(share))
+        start = self._weights_now()
         before: dict[str, Tensor] | None = None
         tuned: Tuned | None
         if len(m.measured):
             if self.training.config.anew and few and len(m.held_out):
-                before = {key: t.clone() for key, t in self.training.network.state_dict().items()}
+                before = start
             found = tuned_or_frozen(
                 self.training,
                 training_set,
@@ -82,7 +83,7 @@ class TransferFitting(Fitting):
             say(tuned.verdict(m.labels.objective))
         if teaches and ahead > 0:
             say("Word counts teach: they are better than what the encoder learns from the labels alone.")
-            return super().learn()
+            return self._taught(start)
         learnt = self._learnt(tuned, training_set)
         if before is None or tuned is None:
             return learnt
@@ -106,6 +107,30 @@ class TransferFitting(Fitting):
             start_from(self.training, self._probed_on(everything).probe)
 
     # -- parts of the steps ----------------------------------------------------------------------------------------
+
+    def _weights_now(self) -> dict[str, Tensor]:
+        """A copy of the network's weights."""
+        return {key: t.clone() for key, t in self.training.network.state_dict().items()}
+
+    def _taught(self, start: dict[str, Tensor]) -> Learnt:
+        """Teach; frozen features of the encoder with the weights `start` stay where they are better.
+
+        In few minutes they may be. Documents to measure on say so, by their calibrated loss; without any, nothing does.
+        """
+        learnt, m, training = super().learn(), self.material, self.training
+        if not len(m.measured):
+            return learnt
+        after, student = self._weights_now(), training.inference().probabilities(self.store, m.measured)
+        training.network.load_state_dict(start)
+        start_from(training, self._probed.probe)
+        frozen = training.inference().probabilities(self.store, m.measured)
+        one, other = (calibrated_loss(p, m.truth.target, prior_strength=PRIOR) for p in (frozen, student))
+        if one < other:
+            training.settings.say("Frozen features are better than what was taught.")
+            beside = self._probed.evidence() if self.labels_tell else None
+            return Learnt(False, False, learnt.labels_minutes, learnt.refit_minutes, beside)
+        training.network.load_state_dict(after)
+        return learnt
 
     def _ahead(self, ahead: float, tuned: Tuned) -> float:
         """By how much word counts are better than what the encoder learns from labels.
