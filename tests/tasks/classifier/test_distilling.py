@@ -62,3 +62,18 @@ def test_distillation_needs_several_networks_and_unlabelled_texts(make: Fit, cor
         make(distil=True).fit(*few)
     with pytest.raises(DataError, match="Give unlabeled texts"):
         make(distil=True, ensemble="seeds:2").fit(*few)
+
+
+def test_one_network_alone_is_trained_as_without_distillation(
+    make: Fit, corpus: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Frozen features do not depend on the seed, so there is nothing to distil; the held-out labels are learnt."""
+    monkeypatch.setattr(Tuned, "helps", False)
+    plain, other = (
+        make(teach="none", **more).fit(corpus.texts, corpus.labels, unlabeled=corpus.unlabeled)
+        for more in ({}, {"ensemble": "seeds:2", "distil": True})
+    )
+    assert "distilled" not in other.report_
+    assert other.report_["refit"] == plain.report_["refit"]
+    texts = corpus.test_texts
+    assert np.array_equal(plain.predict_proba(texts), other.predict_proba(texts))

@@ -100,10 +100,18 @@ def fit(material: Material, recipe: Recipe, settings: RunSettings) -> FittedClas
         ),
         more=int(recipe.distil),
     )
-    if recipe.distil and len(networks) > 1:
-        alone = replace(recipe, ensemble="none", distil=False, teach=True)
+    if recipe.distil:
+        several = len(networks) > 1
+        alone = replace(recipe, ensemble="none", distil=False, teach=several or recipe.teach)
         steps = start(m, alone, encoders[0], texts, settings, budget=budget, counted=counted)
-        networks, recipe = [_distilled(networks, steps, encoders[0], texts, recipe)], alone
+        if several:
+            networks = [_distilled(networks, steps, encoders[0], texts, recipe)]
+        else:  # it has not learnt the held-out labels, see `train`
+            settings.say(
+                "There is one network, so nothing is distilled; it is trained as one without distillation."
+            )
+            networks = [train(steps, encoders[0])]
+        recipe = alone
     return _fitted(networks, m, recipe, settings, minutes=budget.spent())
 
 
