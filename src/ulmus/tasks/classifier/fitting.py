@@ -101,25 +101,25 @@ def fit(material: Material, recipe: Recipe, settings: RunSettings) -> FittedClas
         more=int(recipe.distil),
     )
     if recipe.distil:
-        several = len(networks) > 1
-        alone = replace(recipe, ensemble="none", distil=False, teach=several or recipe.teach)
+        alone = replace(recipe, ensemble="none", distil=False, teach=len(networks) > 1 or recipe.teach)
         steps = start(m, alone, encoders[0], texts, settings, budget=budget, counted=counted)
-        if several:
-            networks = [_distilled(networks, steps, encoders[0], texts, recipe)]
-        else:  # it has not learnt the held-out labels, see `train`
-            settings.say(
-                "There is one network, so nothing is distilled; it is trained as one without distillation."
-            )
-            networks = [train(steps, encoders[0])]
-        recipe = alone
+        networks, recipe = [_distilled(networks, steps, encoders[0], texts, recipe)], alone
     return _fitted(networks, m, recipe, settings, minutes=budget.spent())
 
 
 def _distilled(
     networks: list[Trained], fitting: Fitting, pretrained: Pretrained, texts: RunTexts, recipe: Recipe
 ) -> Trained:
-    """One network, by the steps of `fitting`, that has learnt what the `networks` say together."""
+    """One network, by the steps of `fitting`, that has learnt what the `networks` say together.
+
+    If there is only one, that is trained as without distillation: it has not learnt the held-out labels, see `train`.
+    """
     m, settings = fitting.material, fitting.training.settings
+    if len(networks) == 1:
+        settings.say(
+            "There is one network, so nothing is distilled; it is trained as one without distillation."
+        )
+        return train(fitting, pretrained)
     evidence = averaged([one.measured.evidence for one in networks])
     together = judged(evidence, m, mix=recipe.mix, seed=settings.seed)
     mix = together.combination if recipe.mix else Combination(1.0, 1.0, 0.0, m.labels.objective)
